@@ -46,17 +46,18 @@ class Positive:
 
 # %% ../nbs/20_batching.ipynb #4f199ff5
 ATTACK_NAMES = frozenset({
-    "malicious", "injection", "injections", "injected", "jailbreak", "jailbroken", "attack", "attacks", "adversarial", "unsafe",
-    "harm", "harmful", "hate", "toxic", "abusive", "abuse", "dangerous", "malware", "phishing", "spam", "exploit",
-    "violation", "exfiltration", "leakage", "blocked", "bad",
+    "malicious", "injection", "injections", "injected", "jailbreak", "jailbroken", "attack", "attacks",
+    "adversarial", "unsafe", "harm", "harmful", "hate", "toxic", "abusive", "abuse", "dangerous", "malware",
+    "phishing", "spam", "exploit", "violation", "exfiltration", "leakage", "blocked", "bad",
 })
 BENIGN_NAMES = frozenset({
-    "benign", "safe", "legit", "legitimate", "normal", "clean", "ok", "okay", "good", "ham", "harmless", "neutral", "allowed",
-    "innocent", "regular", "secure", "none",
+    "benign", "safe", "legit", "legitimate", "normal", "clean", "ok", "okay", "good", "ham", "harmless", "neutral",
+    "allowed", "innocent", "regular", "secure", "none",
 })
 _NEGATIONS = frozenset({"not", "non", "no", "without"})
 _CONVENTIONS = (
-    ("label_0", "label_1"), ("not label_0", "label_0"), ("0", "1"), ("negative", "positive"), ("false", "true"), ("no", "yes"),
+    ("label_0", "label_1"), ("not label_0", "label_0"), ("0", "1"),
+    ("negative", "positive"), ("false", "true"), ("no", "yes"),
 )
 
 
