@@ -1,0 +1,120 @@
+"A study survives what a notebook cannot show: killed processes and several workers at once."
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from secml_workbench.tuning import MAX_RETRIES, HyperparameterSearchSpace, OptimizationConfig, TuningResult, search
+
+WORKER = """
+import time
+from secml_workbench.tuning import OptimizationConfig, search
+
+def objective(attempt):
+    for epoch in range(1, attempt.params["epochs"] + 1):
+        time.sleep({pause})
+        attempt.report(epoch, 0.5 + epoch / 100)
+    print("trial", attempt.number, flush=True)
+    return 0.5 + attempt.params["weight_decay"]
+
+search(objective, config=OptimizationConfig(n_trials={n_trials}), study_name="killed", storage={url!r})
+"""
+
+
+def start(url: str, n_trials: int, pause: float = 0.01) -> subprocess.Popen[str]:
+    code = WORKER.format(url=url, n_trials=n_trials, pause=pause)
+    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
+    return subprocess.Popen([sys.executable, "-c", code], **quiet)  # type: ignore[call-overload]
+
+
+def finish(url: str, n_trials: int) -> TuningResult:
+    def nothing_left(_: object) -> float:
+        raise KeyboardInterrupt
+
+    return search(nothing_left, config=OptimizationConfig(n_trials=n_trials), study_name="killed", storage=url)
+
+
+def test_killed_study_loses_no_trial_and_runs_the_exact_total(tmp_path: Path) -> None:
+    url, dice, said = f"sqlite:///{tmp_path}/studies.db", random.Random(7), []
+    for _ in range(3):
+        worker = start(url, 12)
+        assert worker.stdout
+        for _ in range(dice.randint(1, 2)):  # let it finish one or two trials, then kill it within the next
+            said.append(worker.stdout.readline())
+        time.sleep(dice.random() * 0.1)
+        os.kill(worker.pid, signal.SIGKILL)
+        said += worker.communicate()[0].splitlines()
+    last = start(url, 12)
+    said += last.communicate(timeout=60)[0].splitlines()
+    assert last.returncode == 0
+
+    result = finish(url, 12)
+    ended = {t.number for t in result.trials if t.state in ("complete", "pruned")}
+    assert len(ended) == 12 and result.counts["failed"] == 0
+    printed = {int(line.split()[1]) for line in said if line.startswith("trial")}
+    interrupted = {t.number for t in result.trials if t.state == "interrupted"}
+    complete = {t.number for t in result.trials if t.state == "complete"}
+    assert complete <= printed <= complete | interrupted  # killed between its last line and the store at the worst
+    assert all(t.state != "interrupted" or t.value is None for t in result.trials)
+    assert result.default is not None and result.default.state == "complete"
+
+
+def test_a_trial_that_kills_its_process_is_given_up(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    deadly = f"""
+import os
+from secml_workbench.tuning import OptimizationConfig, default_params, search
+def objective(attempt):
+    if attempt.params == default_params():
+        os.kill(os.getpid(), 9)
+    return 0.5
+search(objective, config=OptimizationConfig(n_trials=3), study_name="killed", storage={url!r})
+"""
+    command = [sys.executable, "-c", deadly]
+    codes = [subprocess.run(command, capture_output=True).returncode for _ in range(MAX_RETRIES + 2)]
+    assert codes == [-signal.SIGKILL] * (MAX_RETRIES + 1) + [0]
+    result = finish(url, 3)
+    assert result.counts == {"complete": 2, "pruned": 0, "failed": 1}
+    assert Counter(t.state for t in result.trials)["interrupted"] == MAX_RETRIES
+    assert [t.reason for t in result.trials if t.state == "failed"] == ["its process was ended"]
+
+
+def test_a_journal_file_is_a_store_too(tmp_path: Path) -> None:
+    url = f"journal:///{tmp_path}/studies.log"
+    for n_trials in (2, 4):
+        result = search(lambda _: 0.5, config=OptimizationConfig(n_trials=n_trials), study_name="killed", storage=url)
+        assert result.counts["complete"] == n_trials
+    assert finish(url, 4).trials == result.trials
+
+
+def test_a_running_trial_of_a_living_process_is_left_alone(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    first = start(url, 6, pause=0.1)
+    assert first.stdout
+    first.stdout.readline()
+    second = start(url, 6, pause=0.1)
+    for worker in (first, second):
+        worker.communicate(timeout=90)
+        assert worker.returncode == 0
+    result = finish(url, 6)
+    assert sum(result.counts.values()) in (6, 7)  # two workers may both begin the last one
+    assert not [t for t in result.trials if t.state == "interrupted"]
+    assert sum(t.is_default for t in result.trials) == 1
+
+
+def test_an_unfinished_study_of_another_kind_is_refused_without_a_trace(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+    config = OptimizationConfig(n_trials=2)
+    before = search(lambda attempt: 0.5, config=config, study_name="killed", storage=url)
+    with pytest.raises(ValueError, match="another search space"):
+        search(lambda attempt: 0.6, HyperparameterSearchSpace.small(), config, study_name="killed", storage=url)
+    assert search(lambda attempt: 0.7, config=config, study_name="killed", storage=url).trials == before.trials
