@@ -342,6 +342,7 @@ def word_table(
     scores = [[word.score for word in one.words] for one in explanations]
     shares = [max(abs(s[i]) / t for s, t in zip(scores, totals, strict=True)) for i in range(len(scores[0]))]
     order = sorted(range(len(shares)), key=lambda i: -shares[i])[:k]
+    order = [i for i in order if shares[i] >= 0.01]  # what hardly moves anything is no finding
     words = explanations[0].words
     rows: list[dict[str, object]] = []
     for i in order:
