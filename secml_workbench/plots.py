@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from secml_workbench.metrics import Estimate
 
 # %% auto #0
-__all__ = ['PALETTE', 'colour', 'figure_style', 'new_figure', 'plain', 'interval_text', 'forest', 'TradeoffPoint', 'tradeoff',
-           'distribution', 'bars']
+__all__ = ['PALETTE', 'colour', 'figure_style', 'new_figure', 'plain_label', 'interval_text', 'forest', 'TradeoffPoint',
+           'tradeoff', 'distribution', 'bars']
 
 # %% ../nbs/40_plots.ipynb #7a98e6b2
 _BLUE, _SKY, _GREEN, _ORANGE = "#0072B2", "#56B4E9", "#009E73", "#E69F00"  # Okabe and Ito, 2008
@@ -119,7 +119,7 @@ def new_figure(
     return fig, axes
 
 # %% ../nbs/40_plots.ipynb #228d753f
-def plain(
+def plain_label(
     text: str,  # anything, also hostile
     limit: int = 40,  # most characters
 ) -> str:  # one line
@@ -134,7 +134,7 @@ def plain(
 def _wrapped(title: str, width: float) -> str:
     import textwrap
 
-    return "\n".join(textwrap.wrap(plain(title, 300), int(width * 12.5)))
+    return "\n".join(textwrap.wrap(plain_label(title, 300), int(width * 12.5)))
 
 # %% ../nbs/40_plots.ipynb #6af05f73
 def _number(value: float, digits: int, signed: bool) -> str:
@@ -202,9 +202,9 @@ def forest(
                 estimate,
                 scale,
                 ink,
-                plain(interval_text(estimate, scale=scale, digits=digits, signed=signed), 60),
+                plain_label(interval_text(estimate, scale=scale, digits=digits, signed=signed), 60),
             )
-        axes.set_yticks(range(len(rows)), [plain(label) for label, _ in rows], parse_math=False)
+        axes.set_yticks(range(len(rows)), [plain_label(label) for label, _ in rows], parse_math=False)
         for tick, (label, _) in zip(axes.get_yticklabels(), rows, strict=True):
             tick.set_fontweight("bold" if label == emphasis else "normal")
         axes.set_ylim(len(rows) - 0.4, -0.9 if limit is not None else -0.6)
@@ -223,7 +223,7 @@ def _guide_lines(axes: Axes, reference: float | None, limit: float | None, label
     axes.set_xlim(min(left, limit * scale - 0.02 * (right - left)), max(right, limit * scale + 0.02 * (right - left)))
     onleft = limit * scale < sum(axes.get_xlim()) / 2
     axes.annotate(
-        plain(label, 60),
+        plain_label(label, 60),
         (limit * scale, 1),
         xycoords=axes.get_xaxis_transform(),
         xytext=(4 if onleft else -4, -3),
@@ -305,7 +305,7 @@ def _label_points(axes: Axes, points: Sequence[TradeoffPoint], chosen: str) -> N
         y = math.log(p.latency_ms)
         crowd = sum(side == left and abs(y - other) < 0.12 for side, other in placed)
         placed.append((left, y))
-        text = plain(p.name) + (f"\n{plain(p.note, 60)}" if p.note else "")
+        text = plain_label(p.name) + (f"\n{plain_label(p.note, 60)}" if p.note else "")
         axes.annotate(
             text,
             (p.size_mb, p.latency_ms),
@@ -356,7 +356,7 @@ def distribution(
                 va="center",
                 fontsize=8.5,
             )
-        axes.set_yticks(range(len(samples)), [plain(name) for name in samples], parse_math=False)
+        axes.set_yticks(range(len(samples)), [plain_label(name) for name in samples], parse_math=False)
         axes.set_ylim(len(samples) - 0.4, -0.6)
         axes.set_xscale("log")
         _log_axis(axes.xaxis, [v for values in samples.values() for v in values])
@@ -385,7 +385,7 @@ def bars(
             fontsize=8.5,
             parse_math=False,
         )
-        axes.set_yticks(range(len(rows)), [plain(label) for label, _ in rows], parse_math=False)
+        axes.set_yticks(range(len(rows)), [plain_label(label) for label, _ in rows], parse_math=False)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.margins(x=0.12)
         axes.grid(axis="y", visible=False)
