@@ -16,7 +16,7 @@ from .batching import TextClassifier, scores
 from .classifier import load_classifier
 from .corpus import Corpus, load_corpus
 from .explanation import METHODS, Agreement, Explanation, agreement, ask, explain, quality, word_table
-from .metrics import Estimate, evaluate
+from .metrics import Estimate, evaluate, metrics_table
 from .perturbation import AdditiveClassifier, PerturbationEngine, split_words
 from .plots import forest
 from .records import Record, to_jsonable
@@ -24,7 +24,7 @@ from secml_workbench.rendering import (
     Card, FirstScreen, Markup, facts, figure, heading, highlight, legend, note, paragraph, table, visible,
 )  # fmt: skip
 from .settings import InputError, brief, load_settings, refuse_unknown
-from .tracking import provenance, track
+from .tracking import provenance, set_threads, track
 from .training import tiny_detector
 from tqdm.auto import tqdm
 
