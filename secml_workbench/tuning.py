@@ -62,7 +62,7 @@ class HyperparameterSearchSpace:
     @classmethod
     def small(cls, max_epochs: int = 2) -> HyperparameterSearchSpace:  # most epochs of a trial
         "A space for two cores, a few thousand short texts and a handful of trials."
-        return cls((1e-5, 3e-4), (16, 32), (1, max_epochs), (0, 60), (0.0, 0.1), (128,))
+        return cls((1e-5, 3e-4), (16, 32), (1, max_epochs), (0, 100), (0.0, 0.1), (128,))
 
 
 _RANGES = {"learning_rate": 0.0, "epochs": 1, "warmup_steps": 0, "weight_decay": 0.0}  # name -> least value
@@ -246,19 +246,15 @@ def trial_table(
     rows = [
         {
             "trial": f"{t.number} (defaults)" if t.is_default else str(t.number),
-            "state": t.state,
+            "state": f"{t.state}: {t.reason}" if t.reason else t.state,
             "value": None if t.value is None else f"{t.value:.4f}",
             "seconds": None if t.seconds is None else f"{t.seconds:.0f}",
-            "hyperparameters": ", ".join(f"{name} {value}" for name, value in show_params(t.params).items()),
-            "reason": t.reason or None,
+            "recipe": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in show_params(t.params).items()),
         }
         for t in shown
     ]
     value = f"Validation {METRICS[result.metric].title}"
-    columns = {"trial": "Trial", "state": "State", "value": value, "seconds": "Seconds"}
-    columns |= {"hyperparameters": "Hyperparameters"} | (
-        {"reason": "Why"} if any(row["reason"] for row in rows) else {}
-    )
+    columns = {"trial": "Trial", "state": "State", "value": value, "seconds": "Seconds", "recipe": "Hyperparameters"}
     chosen = next((i for i, t in enumerate(shown) if t is best), None)
     more = f"{len(shown)} of {len(result.trials)} trials" if len(shown) < len(result.trials) else ""
     return table(rows, columns=columns, chosen=chosen, caption=more)
@@ -658,7 +654,8 @@ def _importances(study: Study) -> dict[str, float]:
     "PED-ANOVA shares (Watanabe et al., 2023); empty below 4 complete trials or when nothing differs."
     import optuna
 
-    if len(study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))) < 4:
+    done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
+    if len(done) < 4 or len({trial.value for trial in done}) == 1:
         return {}
     try:
         with _quiet(), warnings.catch_warnings():
@@ -737,8 +734,9 @@ def _drop_weights(folder: Path, result: TuningResult) -> None:
 def _with_weights(folder: Path, result: TuningResult) -> TuningResult:
     "`result` with the model folders that are there."
     best, default = (folder / f"trial-{t.number}" if t else folder / "none" for t in (result.best, result.default))
-    there = {"best_model": best if best.is_dir() else None, "default_model": default if default.is_dir() else None}
-    return replace(result, **there)
+    return replace(
+        result, best_model=best if best.is_dir() else None, default_model=default if default.is_dir() else None
+    )
 
 # %% ../nbs/30_tuning.ipynb #d4b9d739
 def tune(
