@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 # %% auto #0
 __all__ = ['log', 'PARAMETERS', 'STATES', 'HEARTBEAT_SECONDS', 'GRACE_SECONDS', 'MAX_RETRIES', 'Objective', 'FAILURES_IN_A_ROW',
            'HyperparameterSearchSpace', 'holds', 'default_params', 'suggest', 'OptimizationConfig', 'TrialRecord',
-           'TuningResult', 'show_params', 'trial_table', 'edges', 'open_storage', 'open_study', 'Attempt', 'TimeUp',
-           'search', 'tune', 'load_study', 'delete_study']
+           'TuningResult', 'show_params', 'recipe_words', 'trial_table', 'edges', 'open_storage', 'open_study',
+           'Attempt', 'TimeUp', 'search', 'tune', 'load_study', 'delete_study']
 
 # %% ../nbs/30_tuning.ipynb #a9438003
 @dataclass(frozen=True)
@@ -235,6 +235,19 @@ def show_params(
     return {name: f"{value:.2g}" if isinstance(value, float) else str(value) for name, value in params.items()}
 
 
+_WORDS = {
+    "learning_rate": "rate {}", "batch_size": "batch {}", "epochs": "epochs {}", "warmup_steps": "warm-up {}",
+    "weight_decay": "decay {}", "max_length": "{} tokens",
+}  # fmt: skip
+
+
+def recipe_words(
+    params: Mapping[str, Any],  # hyperparameters
+) -> str:  # "rate 5e-05 · batch 32 · epochs 2 · …"
+    "Hyperparameters on one short line."
+    return " · ".join(_WORDS.get(name, name + " {}").format(value) for name, value in show_params(params).items())
+
+
 def trial_table(
     result: TuningResult,  # of tune or search
     limit: int = 40,  # most rows; the best and the default are always among them
@@ -249,7 +262,7 @@ def trial_table(
             "state": f"{t.state}: {t.reason}" if t.reason else t.state,
             "value": None if t.value is None else f"{t.value:.4f}",
             "seconds": None if t.seconds is None else f"{t.seconds:.0f}",
-            "recipe": ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in show_params(t.params).items()),
+            "recipe": recipe_words(t.params),
         }
         for t in shown
     ]
@@ -451,12 +464,14 @@ def open_study(
     "Open or begin a study; raises InputError when it was begun under other conditions."
     import optuna
 
-    startup = min(5, max(2, config.n_trials // 3))
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=startup) if config.pruning else optuna.pruners.NopPruner()
     with _quiet():
         try:
             study = optuna.create_study(
-                study_name=name, storage=storage, direction=config.goal, pruner=pruner, load_if_exists=True
+                study_name=name,
+                storage=storage,
+                direction=config.goal,
+                pruner=optuna.pruners.NopPruner(),  # see _is_behind
+                load_if_exists=True,
             )
         except optuna.exceptions.StorageInternalError as error:
             raise _unreachable("the one set", error) from None
@@ -545,8 +560,24 @@ def _after_epoch(trials: _Trials, trial: Trial, child: Run | None, epoch: int, v
     if epoch >= trial.user_attrs["params"]["epochs"]:
         return  # at its end a trial completes, whatever the clock and the others say
     trials.check_time()
-    if trials.config.pruning and trial.should_prune():
+    if trials.config.pruning and _is_behind(trial, epoch, trials.config):
         raise optuna.TrialPruned(f"worse than the median after epoch {epoch}")
+
+
+def _is_behind(trial: Trial, epoch: int, config: OptimizationConfig) -> bool:
+    "The median rule (Golovin et al., 2017): best value so far worse than the median of the others after this epoch."
+    import numpy as np
+    from optuna.trial import TrialState
+
+    study, sign = trial.study, 1.0 if config.goal == "maximize" else -1.0
+    others = [
+        sign * other.intermediate_values[epoch]
+        for other in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if epoch in other.intermediate_values and other.user_attrs["params"]["epochs"] > epoch
+    ]
+    own = study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    enough = min(5, max(2, config.n_trials // 3))
+    return len(others) >= enough and max(sign * value for value in own.values()) < float(np.median(others))
 
 
 def _finite(value: float, metric: str) -> float:
@@ -708,6 +739,7 @@ class _FineTuning:
     base: TrainingConfig  # what the search does not vary
     metric: str
     weights: Path  # folder that gets one model folder a trial
+    settings: Settings
 
     def __call__(self, attempt: Attempt) -> float:
         config, values = replace(self.base, **attempt.params), []
@@ -717,8 +749,10 @@ class _FineTuning:
                 attempt.report(epoch, metrics[self.metric]) if first else attempt.check_time()
 
             out = self.weights / f"trial-{attempt.number}" if len(self.folds) == 1 else None
-            how = {"out": out, "metric": self.metric, "on_epoch": on_epoch}
-            _, result = train(self.encoder, train_part, validation, config, **how)
+            _, result = train(
+                self.encoder, train_part, validation, config,
+                out=out, metric=self.metric, on_epoch=on_epoch, settings=self.settings,
+            )  # fmt: skip
             values.append(result.best_value)
         return sum(values) / len(values)
 
@@ -757,7 +791,7 @@ def tune(
     conditions = _data_conditions(encoder, splits, base)
     study_name = study_name or _study_name(encoder, config, _conditions(space, config, conditions))
     folder = settings.state_dir / "tuning" / slug(study_name)
-    objective = _FineTuning(encoder, _folds(splits, config), base, config.metric_name, folder)
+    objective = _FineTuning(encoder, _folds(splits, config), base, config.metric_name, folder, settings)
     facts = {"study": study_name, "encoder": encoder.name, **asdict(config)}
     facts |= {f"space.{name}": given for name, given in asdict(space).items()}
     with nullcontext(run) if run else track(study_name, "tuning", facts, settings=settings) as parent:
