@@ -1,0 +1,108 @@
+"""What the metrics notebook cannot hold: properties over random labels and scores, against scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn import metrics as sk
+
+from secml_workbench import metrics as module
+from secml_workbench.metrics import METRICS, by_slice, evaluate, paired_difference, threshold_at_fpr
+from secml_workbench.settings import InputError
+
+QUICK = settings(max_examples=80, deadline=None)
+SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.9, 1.0]) | st.floats(0, 1)
+ROWS = st.lists(st.tuples(st.integers(0, 1), SCORES), max_size=40)
+
+
+@QUICK
+@given(rows=ROWS)
+def test_plain_values_equal_scikit_learn(rows):
+    y, p = np.array([r[0] for r in rows]), np.array([r[1] for r in rows], dtype=float)
+    found = evaluate(y, p, n_boot=0)
+    if len(set(y.tolist())) < 2:
+        assert found["roc_auc"].estimate is None and found["roc_auc"].reason
+        return
+    false_rate, true_rate, _ = sk.roc_curve(y, p, drop_intermediate=False)
+    theirs = {
+        "roc_auc": sk.roc_auc_score(y, p),
+        "average_precision": sk.average_precision_score(y, p),
+        "f1": sk.f1_score(y, p >= 0.5, zero_division=0),
+        "accuracy": sk.accuracy_score(y, p >= 0.5),
+        "brier": sk.brier_score_loss(y, p),
+        "recall_at_fpr": true_rate[false_rate <= 0.01].max(),
+    }
+    for name, value in theirs.items():
+        assert math.isclose(found[name].estimate, value, abs_tol=1e-9), name
+
+
+@QUICK
+@given(rows=ROWS, bad=st.lists(st.sampled_from([math.nan, 0.5]), max_size=3), n_boot=st.integers(0, 30))
+def test_nothing_in_range_raises_and_nothing_is_nan(rows, bad, n_boot):
+    y = [r[0] for r in rows] + [1] * len(bad)
+    p = [r[1] for r in rows] + bad
+    found = evaluate(y, p, metrics=list(METRICS), n_boot=n_boot, hard_benign=[label == 0 for label in y])
+    for name, estimate in found.items():
+        values = (estimate.estimate, estimate.low, estimate.high)
+        assert all(v is None or math.isfinite(v) for v in values), name
+        assert estimate.reason or None not in values
+        assert (estimate.low is None) == (estimate.high is None)
+    for name in set(METRICS) - {"hard_benign_fpr"}:
+        assert math.isnan(METRICS[name].function(y, p)) == (found[name].estimate is None)
+
+
+@QUICK
+@given(rows=ROWS.filter(lambda rows: any(r[0] == 0 for r in rows)), fpr=st.sampled_from([0, 0.01, 0.1, 0.29, 0.5]))
+def test_threshold_at_fpr_is_the_smallest_that_holds(rows, fpr):
+    y, p = np.array([r[0] for r in rows]), np.array([r[1] for r in rows], dtype=float)
+    at = threshold_at_fpr(y, p, fpr)
+    assert (p[y == 0] >= at).mean() <= fpr + 1e-9 < (p[y == 0] >= np.nextafter(at, -1)).mean() + 1e-9
+    if fpr == 0.01 and (y == 1).any():
+        assert METRICS["recall_at_fpr"].function(y, p) == pytest.approx((p[y == 1] >= at).mean())
+
+
+def test_replicates_do_not_depend_on_the_block_size(monkeypatch):
+    rng = np.random.default_rng(0)
+    y, p, groups = rng.random(200) < 0.4, rng.random(200), rng.integers(0, 60, 200)
+    whole = [evaluate(y, p, n_boot=50), evaluate(y, p, n_boot=50, groups=groups)]
+    monkeypatch.setattr(module, "_CELLS", 1_000)
+    pieces = [evaluate(y, p, n_boot=50), evaluate(y, p, n_boot=50, groups=groups)]
+    for one, other in zip(whole, pieces, strict=True):
+        for name in one:
+            assert str(one[name]) == str(other[name])
+
+
+def test_bootstrap_is_that_of_drawn_rows():
+    """The weights give the distribution that drawing rows one by one gives."""
+    rng = np.random.default_rng(1)
+    y = rng.random(300) < 0.5
+    p = np.clip(rng.normal(0.3 + 0.4 * y, 0.3), 0, 1)
+    ours = evaluate(y, p, metrics=["roc_auc"], n_boot=2_000)["roc_auc"]
+    drawn = [sk.roc_auc_score(y[i], p[i]) for i in (rng.integers(0, 300, 300) for _ in range(1_000))]
+    assert np.allclose((ours.low, ours.high), np.quantile(drawn, (0.025, 0.975)), atol=0.01)
+
+
+def test_copies_of_texts_do_not_narrow_a_cluster_interval():
+    rng = np.random.default_rng(2)
+    y = rng.random(150) < 0.5
+    p = np.clip(rng.normal(0.35 + 0.3 * y, 0.3), 0, 1)
+    once = evaluate(y, p, metrics=["accuracy"])["accuracy"]
+    copied = {"y": np.tile(y, 9), "p": np.tile(p, 9), "metrics": ["accuracy"]}
+    naive = evaluate(**copied)["accuracy"]
+    honest = evaluate(**copied, groups=np.tile(np.arange(150), 9))["accuracy"]
+    assert naive.high - naive.low < 0.5 * (once.high - once.low)
+    assert math.isclose(honest.high - honest.low, once.high - once.low, rel_tol=0.15)
+
+
+def test_hard_benign_in_slices_and_differences():
+    y, hard = [0, 0, 0, 1], [True, True, False, False]
+    p_a, p_b = [0.9, 0.1, 0.9, 0.9], [0.1, 0.1, 0.1, 0.9]
+    assert evaluate(y, p_a, hard_benign=hard)["hard_benign_fpr"].estimate == 0.5
+    assert paired_difference("hard_benign_fpr", y, p_a, p_b, hard_benign=hard).estimate == -0.5
+    rows = by_slice(y, p_a, ["x", "y", "y", "y"], "hard_benign_fpr", hard_benign=hard)
+    assert [row.estimate.estimate for row in rows] == [1, 0]
+    for wrong in ([True], [[True] * 4]):
+        with pytest.raises(InputError):
+            evaluate(y, p_a, hard_benign=wrong)
