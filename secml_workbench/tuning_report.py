@@ -31,7 +31,7 @@ from secml_workbench.rendering import (
 from .settings import InputError, UnsupportedError, brief, load_settings, refuse_unknown
 from .torch_backend import TorchClassifier, default_encoder, load_torch
 from .tracking import provenance, set_threads, track
-from .training import TrainingConfig, tiny_detector, train
+from .training import TrainingConfig, read_training, tiny_detector, train
 from secml_workbench.tuning import (
     PARAMETERS, HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges,
     show_params, trial_table, tune,
@@ -43,12 +43,11 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'SHOWN', 'open_model', 'training_facts', 'base_encoder', 'seen_in_training', 'at_most', 'run_study',
-           'trained_as', 'compare', 'advantage', 'rate', 'on_source', 'hold_out', 'source_folds', 'leave_source_out',
-           'counted', 'short', 'points', 'judge', 'verdict_of', 'advice', 'reach', 'reminder', 'first_cards',
-           'recipe_table', 'test_table', 'gain_section', 'history_figure', 'search_sentence', 'curves_figure',
-           'slices_figure', 'hyperparameter_sentence', 'model_sentence', 'source_rows', 'source_table',
-           'source_sentence', 'use_section']
+__all__ = ['logger', 'SHOWN', 'open_model', 'base_encoder', 'seen_in_training', 'at_most', 'run_study', 'trained_as', 'compare',
+           'advantage', 'rate', 'on_source', 'hold_out', 'source_folds', 'leave_source_out', 'counted', 'short',
+           'points', 'judge', 'verdict_of', 'advice', 'reach', 'reminder', 'first_cards', 'recipe_table', 'test_table',
+           'gain_section', 'history_figure', 'search_sentence', 'curves_figure', 'slices_figure',
+           'hyperparameter_sentence', 'model_sentence', 'source_rows', 'source_table', 'source_sentence', 'use_section']
 
 # %% ../nbs/50_tuning_report.ipynb #15c09849
 def open_model(
@@ -64,24 +63,10 @@ def open_model(
         )
     return classifier
 
-
-def training_facts(
-    folder: Path | None,  # of a model
-) -> dict[str, Any]:  # empty: not trained by the workbench
-    "What `training.json` in a model folder says."
-    file = folder / "training.json" if folder else None
-    if file is None or not file.is_file():
-        return {}
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {brief(str(file))}: {brief(str(error), 100)}") from None
-    return found if isinstance(found, dict) else {}
-
 # %% ../nbs/50_tuning_report.ipynb #238dab2c
 def base_encoder(
     folder: Path,  # of the model
-    trained: Mapping[str, Any],  # from `training_facts`
+    trained: Mapping[str, Any],  # from `read_training`
 ) -> tuple[Path, str]:  # the folder to fine-tune, and which one that is in words
     "The encoder whose fine-tuning is tuned."
     recorded = str(trained.get("encoder", "") or "")
@@ -93,7 +78,7 @@ def base_encoder(
 
 
 def seen_in_training(
-    trained: Mapping[str, Any],  # from `training_facts`
+    trained: Mapping[str, Any],  # from `read_training`
     corpus: Corpus,
     seed: int,  # of the split
 ) -> str:  # empty: the model has not seen the test part
@@ -312,7 +297,7 @@ def verdict_of(
     ends = {
         "pass": f"{many} gained {points(gain)} {title} over the default hyperparameters on test.",
         "fail": f"The best of {many.lower()} is worse than the defaults on test: {points(gain)} {title}.",
-        "undecided": f"The best of {many.lower()} is no better than the defaults on test beyond chance: {points(gain)} {title}.",
+        "undecided": f"The best of {many.lower()} is no better than the defaults on test: {points(gain)} {title}, within chance.",
     }
     return ends[judge(gain)]
 
@@ -391,7 +376,7 @@ def first_cards(
 # %% ../nbs/50_tuning_report.ipynb #e9ceb963
 def recipe_table(
     result: TuningResult,
-    trained: Mapping[str, Any],  # from `training_facts`
+    trained: Mapping[str, Any],  # from `read_training`
 ) -> Markup:
     "Default, best and shipped recipe side by side."
     own = result.best is None or result.best.is_default
