@@ -480,8 +480,12 @@ class FirstScreen:
         return Markup(_head(record) + model + failed + finding + error + cards + after)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        record = self.record.to_dict()
+        mark = next((card.mark for card in self.cards if card.mark), None)
+        if mark:  # for the index: what the first marked card says
+            record["results"].setdefault("mark", mark)
         html, plain = self.markup()._repr_html_(), visible(self.record.verdict)
-        return {"text/html": html, RECORD_MIME: to_jsonable(self.record.to_dict()), "text/plain": plain}
+        return {"text/html": html, RECORD_MIME: to_jsonable(record), "text/plain": plain}
 
 # %% ../nbs/02_rendering.ipynb #e3dab74e
 _TAGS = set("""
@@ -504,6 +508,10 @@ _ADDRESS = {
 }
 
 
+_IMAGE = re.compile(r'<img(?:\s+[a-z-]+="[^"]*")*\s*/?>')
+_NO_IMAGE = '<span class="s-cut">image left out</span>'
+
+
 def _allowed(tag: str, name: str, value: str) -> str | None:
     pattern = _ADDRESS.get(name)
     return value if pattern is None or pattern.fullmatch(value) else None
@@ -519,4 +527,4 @@ def sanitize(
         visible(html), tags=_TAGS, attributes=_ATTRIBUTES, attribute_filter=_allowed, url_schemes={"data"},
         link_rel=None, strip_comments=True, clean_content_tags=_WHOLE,
     )
-    return visible(clean)
+    return _IMAGE.sub(lambda image: image[0] if ' src="data:' in image[0] else _NO_IMAGE, visible(clean))

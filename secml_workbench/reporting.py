@@ -273,6 +273,8 @@ def fingerprint(
 # Imported before IPython, tqdm.auto is the one for terminals: its bars reach the user's terminal as text.
 _LAUNCH = "import tqdm.auto, runpy; runpy.run_module('ipykernel_launcher', run_name='__main__')"
 
+_PACKER = "--Session.packer=secml_workbench.pages.pack_message"
+
 
 def _kernel_manager(work: Path, started: list[Any]) -> type:
     "A kernel manager that always starts this interpreter; each one that is made is added to `started`."
@@ -280,7 +282,7 @@ def _kernel_manager(work: Path, started: list[Any]) -> type:
     from jupyter_client.manager import AsyncKernelManager
 
     env = {"IPYTHONDIR": str(work / "ipython"), "PYTHONHASHSEED": "0", "TQDM_MININTERVAL": "1"}
-    argv = [sys.executable, "-P", "-W", "ignore", "-c", _LAUNCH, "-f", "{connection_file}"]
+    argv = [sys.executable, "-P", "-W", "ignore", "-c", _LAUNCH, "-f", "{connection_file}", _PACKER]
     spec = KernelSpec(argv=argv, display_name="python3", language="python", env=env)
 
     class Specs(KernelSpecManager):
@@ -341,7 +343,7 @@ def _execute(
             papermill.execute_notebook(
                 nbformat.read(template, as_version=4), str(out), parameters=dict(values), cwd=str(settings.root),
                 kernel_name="python3", language="python", kernel_manager_class=_kernel_manager(work, managers),
-                start_timeout=120, progress_bar={"desc": template.stem} if progress else False,
+                start_timeout=120, iopub_timeout=60, progress_bar={"desc": template.stem} if progress else False,
                 stderr_file=sys.stderr if progress else None,
             )
         except BaseException as error:

@@ -1,0 +1,109 @@
+"""Hostile fuzz of the gate from data to HTML: what a notebook cannot hold."""
+
+import html
+import random
+import re
+
+import pytest
+
+from secml_workbench.records import RECORD_MIME, Record
+from secml_workbench.rendering import (
+    Card,
+    FirstScreen,
+    Markup,
+    escape,
+    facts,
+    heading,
+    highlight,
+    note,
+    paragraph,
+    sanitize,
+    table,
+    texts_as_data,
+    visible,
+)
+from secml_workbench.settings import InputError
+
+PARTS = [
+    "<script>", "</script>", "<img src=x onerror=alert(1)>", "<svg/onload=alert(1)>", "javascript:alert(1)", "'", '"', "`", "&lt;", "&", ">",
+    "<!--", "-->", "<![CDATA[", "<style>", "</style>", "<a href=//evil.example>", "<math>", "<mtext>", "<template>", "<noscript>", "</title>",
+    "\u202e", "\u2066", "\u200b", "\ufeff", "\x00", "\x1b[31m", "\ud800", "\udfff", "\U000e0041", "\u0301" * 9, "日本", "العربية", "👩‍👩‍👧", "\r\n", "\t", "word ",
+    "=", " style=background:url(//evil.example)", " onclick=alert(1) ", "{{7*7}}", "$\\href{javascript:alert(1)}{x}$", "%3Cscript%3E",
+]
+LIVE = re.compile(r"<\s*/?\s*(script|style|svg|math|iframe|object|embed|form|input|meta|link|base|template|noscript)\b", re.I)
+TAG = re.compile(r"<[^>]*>")
+
+
+def hostile(rng: random.Random) -> str:
+    return "".join(rng.choice(PARTS) for _ in range(rng.randint(1, 30)))
+
+
+def assert_inert(page: str) -> None:
+    page.encode("utf-8")  # no lone surrogate came through
+    assert not LIVE.search(page), page
+    for tag in TAG.findall(page):
+        bare = re.sub(r'"[^"]*"', '""', tag)
+        assert not re.search(r"\s(on\w+|style|srcset|action|formaction)\s*=", bare, re.I), tag
+        assert not re.search(r'(href|src)="(?!#|data:image/|[\w][\w./-]*\.html)', tag), tag
+    assert not [c for c in page if c not in "\n\t\u3000\ufe0e\ufe0f" and not c.isprintable()], ascii(page)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_every_builder_holds_against_hostile_text(seed: int) -> None:
+    rng = random.Random(seed)
+    a, b, c = hostile(rng), hostile(rng), hostile(rng)
+    spans = [(rng.randint(-5, 40), rng.randint(-5, 200), rng.uniform(-2, 2)) for _ in range(rng.randint(0, 12))]
+    screen = FirstScreen(Record(a, b, c, status="failed", error=a), [Card(a, b, c, "fail")], a, b, [(a, b)])
+    bundle = screen._repr_mimebundle_()
+    for markup in (
+        escape(a), escape(a, 5), texts_as_data(a, 20), highlight(a, spans), highlight(a, spans, limit=7), paragraph(a, Markup("<b>x</b>"), b),
+        note(a, "warn"), heading(a, 2, "here"), table([{a: b, b: c}, {a: 1, b: None}], caption=c, chosen=1), facts({a: b, b: [c, {a: c}]}),
+        screen.markup(),
+    ):
+        assert_inert(markup.html)
+        assert_inert(sanitize(markup.html))
+    assert bundle[RECORD_MIME]["model"].isascii() or "\ud800" not in bundle[RECORD_MIME]["model"]
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_sanitize_makes_anything_inert(seed: int) -> None:
+    rng = random.Random(seed)
+    dirty = "".join(rng.choice([rng.choice(PARTS), f"<{hostile(rng)}>", hostile(rng), "<p>", "</p>", "<table><td>", "<b title='"]) for _ in range(9))
+    clean = sanitize(dirty)
+    assert_inert(clean)
+    assert sanitize(clean) == clean
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_highlight_loses_and_adds_nothing(seed: int) -> None:
+    rng = random.Random(seed)
+    text = hostile(rng)
+    spans = [(rng.randint(-9, len(text) + 9), rng.randint(-9, len(text) + 9), rng.uniform(-1, 1)) for _ in range(rng.randint(0, 40))]
+    page = re.sub(r'<span class="s-vh">.*?</span>', "", highlight(text, spans, limit=None).html)
+    shown = re.sub(r"\s*×\d+ ", "", html.unescape(TAG.sub("", page)).replace("U+000D", ""))
+    expected = re.sub(r"\s*×\d+ ", "", visible(text).replace("⟨", "").replace("⟩", "").replace("U+000D", ""))
+    strip = str.maketrans("", "", "\u0301")  # stacked marks are counted from each piece's beginning
+    clean = [re.sub(r"(U\+0301)+", "", value.translate(strip)) for value in (shown, expected)]
+    assert clean[0].replace("\n", "") == clean[1].replace("\n", "")
+
+
+def test_highlight_marks_the_original_offsets() -> None:
+    text = "a\u200bb\u202ecd"
+    page = highlight(text, [(4, 6, 1.0)]).html
+    assert re.search(r'<mark class="s-p5" title="\+1">cd<', page)
+    assert page.index("U+202E") < page.index("<mark")
+
+
+def test_a_hundred_thousand_characters_and_spans_are_quick() -> None:
+    import time
+
+    started = time.monotonic()
+    text = "ab\u200b " * 25_000
+    page = highlight(text, [(i, i + 3, (i % 7 - 3) / 3) for i in range(0, 100_000, 2)]).html
+    assert time.monotonic() - started < 5 and "98,000 of 100,000 characters left out, strongest score there" in page
+
+
+def test_what_is_wrong_is_refused() -> None:
+    for call in (lambda: heading("x", 2, "a b"), lambda: heading("x", 7, "a"), lambda: note("x", "bad"), lambda: table([{"a": 1}], best={"a": "top"})):
+        with pytest.raises(InputError):
+            call()
