@@ -28,10 +28,12 @@ def _pipeline(seed: int, regularization: float) -> Any:
     from sklearn.pipeline import FeatureUnion, Pipeline
 
     common = {"sublinear_tf": True, "min_df": 2, "max_features": 100_000, "dtype": np.float32}
-    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\b\w+\b", **common)
+    one_or_more = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
+    words = TfidfVectorizer(ngram_range=(1, 2), token_pattern=one_or_more, **common)
     characters = TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), **common)
     regression = LogisticRegression(C=regularization, class_weight="balanced", max_iter=1000, random_state=seed)
-    return Pipeline([("features", FeatureUnion([("words", words), ("characters", characters)])), ("regression", regression)])
+    features = FeatureUnion([("words", words), ("characters", characters)])
+    return Pipeline([("features", features), ("regression", regression)])
 
 # %% ../nbs/23_baseline.ipynb #7719f6f8
 class BaselineClassifier:
@@ -50,7 +52,7 @@ class BaselineClassifier:
         self.positive = find_positive(self.labels, positive_label)
 
     def predict_proba(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
-        "Class probabilities, float32 (n, k), rows in the caller's order and summing to 1; texts of any length are read whole."
+        "Class probabilities, float32 (n, k), in the caller's order; texts of any length are read whole."
         texts = check_texts(texts)
         if not texts:
             return np.zeros((0, len(self.labels)), dtype=np.float32)
@@ -81,7 +83,8 @@ def fit_baseline(
     try:
         pipeline.fit(texts, y)
     except ValueError as error:
-        raise InputError(f"cannot fit the baseline: {first_line(error)}; give more texts, with words in common") from None
+        why = first_line(error)
+        raise InputError(f"cannot fit the baseline: {why}; give more texts, with words in common") from None
     for _, vectorizer in pipeline.named_steps["features"].transformer_list:
         vectorizer.vocabulary_ = {term: int(i) for term, i in vectorizer.vocabulary_.items()}
     return BaselineClassifier(pipeline, names, positive_label=positive_label)
@@ -126,7 +129,8 @@ def load_baseline(
     except Exception as error:
         raise InputError(f"cannot read the baseline in {where}: {first_line(error)}; save it again") from None
     if untrusted:
-        raise InputError(f"{brief(str(file))} holds types that are not trusted: {brief(', '.join(untrusted))}; fit it again")
+        types = brief(", ".join(untrusted))
+        raise InputError(f"{brief(str(file))} holds types that are not trusted: {types}; fit it again")
     return _checked(pipeline, labels, name or saved_name, positive_label, folder)
 
 

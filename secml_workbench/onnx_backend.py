@@ -75,7 +75,8 @@ class OnnxClassifier(WindowedClassifier):
         self.inputs = tuple(node.name for node in session.get_inputs())
         known = {"input_ids", "attention_mask", "token_type_ids"}
         if "input_ids" not in self.inputs or set(self.inputs) - known:
-            raise InputError(f"{brief(str(file))} takes {brief(self.inputs)}; expected some of {', '.join(sorted(known))}")
+            expected = ", ".join(sorted(known))
+            raise InputError(f"{brief(str(file))} takes {brief(self.inputs)}; expected some of {expected}")
 
     def _forward(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         feed = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
@@ -234,7 +235,8 @@ def export_onnx(
         raise InputError(f"{brief(str(folder))} holds torch weights that an export would replace; give another folder")
     size = 4 * sum(parameter.numel() for parameter in classifier.model.parameters())
     if size > 1.9e9:
-        raise UnsupportedError(f"the model has {size / 1e9:.1f} GB; one ONNX file holds less than 2 GB: use a smaller model")
+        gigabytes = f"{size / 1e9:.1f} GB"
+        raise UnsupportedError(f"the model has {gigabytes}; one ONNX file holds less than 2 GB: use a smaller one")
     with atomic_folder(folder) as place:
         (place / "onnx").mkdir()
         classifier.model.config.save_pretrained(place)
