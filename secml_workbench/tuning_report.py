@@ -297,7 +297,7 @@ def verdict_of(
     ends = {
         "pass": f"{many} gained {points(gain)} {title} over the default hyperparameters on test.",
         "fail": f"The best of {many.lower()} is worse than the defaults on test: {points(gain)} {title}.",
-        "undecided": f"The best of {many.lower()} is no better than the defaults on test: {points(gain)} {title}, within chance.",
+        "undecided": f"The best of {many.lower()} is no better than the defaults on test: {points(gain)} {title}.",
     }
     return ends[judge(gain)]
 
@@ -342,7 +342,7 @@ def reminder(
     said = []
     if unseen:
         value, title = reach(unseen, "model")
-        said.append(f"on sources that it never saw a fine-tune reaches {title} {value}, not what the test part shows")
+        said.append(f"the test part flatters: on sources never seen a fine-tune reaches {title} {value}")
     said += [seen] if seen else []
     return "; ".join(said) or f"the {len(test):,} test texts come from the same sources as the training texts"
 
@@ -641,7 +641,10 @@ def source_sentence(unseen: Sequence[Mapping[str, Any]], measured: Mapping[str, 
     return said + (f". TF-IDF is better on {' and '.join(plain_label(name, 30) for name in worse)}." if worse else ".")
 
 # %% ../nbs/50_tuning_report.ipynb #001cbe6a
-def use_section(result: TuningResult) -> Markup:
+def use_section(
+    result: TuningResult,
+    data: str,  # corpus or file, as in the parameters
+) -> Markup:
     "How to train by the best recipe, and how to look at the study again."
     if result.best is None:
         return paragraph("There is no recipe to use.")
@@ -653,7 +656,7 @@ def use_section(result: TuningResult) -> Markup:
         "from secml_workbench.training import TrainingConfig, train_detector\n"
         "from secml_workbench.tuning import load_study\n\n"
         f"load_study({result.study_name!r})\n"
-        f'train_detector("models/mine", "packaged", TrainingConfig({given}))'
+        f'train_detector("models/mine", {data!r}, TrainingConfig({given}))'
     )
     return paragraph(
         "The best recipe as code; the study stays in the store, and the same report goes on with it."
