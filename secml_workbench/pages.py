@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # %% auto #0
-__all__ = ['record_of', 'error_of', 'one_line', 'pack_message', 'stable', 'page_version', 'frame', 'output_html', 'render_html']
+__all__ = ['record_of', 'error_of', 'one_line', 'pack_message', 'stable', 'page_version', 'frame', 'render_html']
 
 # %% ../nbs/80_pages.ipynb #3cde670f
 def _outputs(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
@@ -149,7 +149,7 @@ def _image(kind: str, data: str) -> str:
     return f'<figure><img src="data:{kind};base64,{raw}" alt="figure"></figure>'
 
 
-def output_html(
+def _output_html(
     output: Mapping[str, Any],  # a notebook's output
 ) -> str:
     "Inert HTML of one output; empty for what a page cannot show."
@@ -199,7 +199,7 @@ def render_html(
         default_preprocessors=[], exclude_anchor_links=True, exclude_input=True, exclude_input_prompt=True,
         exclude_output_prompt=True,
     )
-    exporter.register_filter("output_html", output_html)
+    exporter.register_filter("output_html", _output_html)
     exporter.register_filter("inert", sanitize)
     page = _frame(f"{record.model} · {record.kind}", _footer(record))
     try:

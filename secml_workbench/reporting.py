@@ -576,13 +576,15 @@ def _index_row(path: Path, settings: Settings) -> tuple[dict[str, Any], str]:
         mark = _mark(record, changed)
     except (WorkbenchError, ValueError, TypeError, AttributeError) as error:
         about = {"model": path.parent.name, "report": path.stem, "mark": badge("failed", "UNREADABLE")}
-        return about | {"finding": one_line(str(error), 200), "made": None}, "unreadable"
+        why = one_line(str(error).replace(str(path.parent), "…"), 200)
+        return about | {"finding": why, "made": None}, "unreadable"
     kind = escape(record.kind, 40)
     page = Markup(f'<a href="{link}">{kind.html}</a>') if path.with_suffix(".html").is_file() else kind
     finding = escape(record.error if record.status != "ok" and record.error else record.verdict, 300)
     if changed:
         finding += paragraph(f"Out of date: changed since then: {', '.join(changed)}.")
-    row = {"model": escape(record.model, 60), "report": page, "mark": mark, "finding": finding, "made": _age(record)}
+    row = {"model": escape(record.model, 60), "report": page, "mark": mark, "finding": finding}
+    row["made"] = escape(_age(record))
     return row, "failed" if record.status != "ok" else "stale" if changed else "ok"
 
 # %% ../nbs/90_reporting.ipynb #613e5edc

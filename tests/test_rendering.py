@@ -1,5 +1,7 @@
 """Hostile fuzz of the gate from data to HTML: what a notebook cannot hold."""
 
+# ruff: noqa: E501  (attacks are long lines)
+
 import html
 import random
 import re

@@ -1,5 +1,7 @@
 """Reports as processes and browsers see them: nothing live in a page, nothing lost by an interrupt or by two runs at once."""
 
+# ruff: noqa: E501  (attacks are long lines)
+
 import json
 import os
 import signal
