@@ -529,7 +529,7 @@ def _build(raw: _Raw, positive_label: str, max_rows: int, seed: int, settings: S
     )  # fmt: skip
     return Corpus(raw.name, frame, _rows_sha256(texts, labels.tolist(), sources), checks)
 
-
+# %% ../nbs/10_corpus.ipynb #ba1fd087
 def _group_checks(groups: np.ndarray, labels: np.ndarray) -> dict[str, int]:
     "How many groups of two and more, how many texts in them, the largest, and those with both labels."
     sizes, malicious = np.bincount(groups), np.bincount(groups, weights=labels)
@@ -813,15 +813,16 @@ def _card_markup(card: CorpusCard, most_sources: int = 12) -> Markup:
     if rest:
         sums = (sum(getattr(s, key) for s in rest) for key in ("benign", "malicious", "hard_benign"))
         sources.append(SourceCount(f"{len(rest)} others", *sums))
+    whole = "" if card.rows == checks.rows else " (whole corpus)"
     dropped = f"{checks.exact_duplicates:,} exact duplicates, {checks.conflicts:,} rows in label conflict"
     groups = f"{checks.near_duplicate_groups:,} of {checks.rows_in_groups:,} texts; largest {checks.largest_group:,}"
     figures = {
         "Texts": f"{card.rows:,}: {card.malicious:,} malicious ({card.malicious / max(card.rows, 1):.0%}), "
         f"{card.rows - card.malicious:,} benign, of which {card.hard_benign:,} hard (attack words)",
         "Characters": ", ".join(f"{name} {value:,}" for name, value in card.length_quantiles.items()),
-        "Read": f"{checks.rows_read:,} rows; dropped {dropped}; {checks.empty:,} empty",
+        f"Read{whole}": f"{checks.rows_read:,} rows; dropped {dropped}; {checks.empty:,} empty",
         "Left out": f"{checks.left_out:,} by licence, {checks.not_sampled:,} by max_rows",
-        "Near-duplicate groups": f"{groups}; {checks.mixed_groups:,} with both labels",
+        f"Near-duplicate groups{whole}": f"{groups}; {checks.mixed_groups:,} with both labels",
         "Malicious label": f"{checks.positive_label} ({checks.positive_reason})",
         "SHA-256": card.sha256,
     }

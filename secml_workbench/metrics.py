@@ -402,7 +402,7 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     "A sort key that puts 64 before 128."
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.findall(r"\d{1,18}|\D+", name)]
 
-
+# %% ../nbs/11_metrics.ipynb #ebff38d7
 def by_slice(
     y: Any,  # (n,) 0 or 1
     p: Any,  # (n,)
