@@ -288,7 +288,7 @@ def evaluate(
         found[m.name] = _with_interval(float(plain[i][0]), replicates, n, _caution(m, labels))
     return found
 
-
+# %% ../nbs/11_metrics.ipynb #646c2ce1
 def _why(metric: Metric, y: np.ndarray, p: np.ndarray, used: np.ndarray) -> str:
     "Why a metric is not defined on the texts that it looks at; empty when it is."
     if metric.name == "hard_benign_fpr" and not used.any():
