@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from .rendering import visible
 
 if TYPE_CHECKING:
@@ -329,8 +331,6 @@ def distribution(
     width: float = 7.2,  # inches
 ) -> Figure:
     "One row of dots a name, with the median and the 95th percentile; the axis is logarithmic."
-    import numpy as np
-
     with figure_style():
         fig, axes = new_figure(title, width=width, height=1.25 + 0.42 * len(samples), xlabel=xlabel)
         for row, (name, values) in enumerate(samples.items()):
