@@ -94,7 +94,7 @@ def quality(explanation: Explanation) -> str:
     grouped = f"; {n:,} words in {units} groups" if units < n else ""
     if explanation.local_r2 is None:
         return f"the scores add up{'' if gap < 1e-6 else f', but for {gap:.1g}'}{grouped}"
-    weak = " (weak: read with care)" if explanation.local_r2 < 0.5 else ""
+    weak = ", weak: read with care" if explanation.local_r2 < 0.5 else ""
     return f"local R² {explanation.local_r2:.2f}{weak}{grouped}"
 
 
@@ -333,16 +333,23 @@ def agreement(
     return Agreement(first.method, second.method, rho, len(tops[0] & tops[1]) / k if k else None, k, n)
 
 # %% ../nbs/34_explanation.ipynb #14819bd8
+_NEGLIGIBLE = 0.001  # a probability that no reader should be shown a ranking of
+
+
 def word_table(
     explanations: Sequence[Explanation],  # of one text, one a method
     k: int = 6,  # rows at most
 ) -> Markup:
     "The strongest words with each method's score, strongest first by their largest share of a method's total."
+    if not explanations or not explanations[0].words:
+        return paragraph("There are no words to remove.")
     totals = [sum(abs(word.score) for word in one.words) or 1.0 for one in explanations]
     scores = [[word.score for word in one.words] for one in explanations]
     shares = [max(abs(s[i]) / t for s, t in zip(scores, totals, strict=True)) for i in range(len(scores[0]))]
     order = sorted(range(len(shares)), key=lambda i: -shares[i])[:k]
-    order = [i for i in order if shares[i] >= 0.01]  # what hardly moves anything is no finding
+    order = [i for i in order if shares[i] >= 0.01 and max(abs(s[i]) for s in scores) >= _NEGLIGIBLE]
+    if not order:
+        return paragraph(f"No word moves the probability by {_NEGLIGIBLE} or more.")
     words = explanations[0].words
     rows: list[dict[str, object]] = []
     for i in order:

@@ -396,12 +396,12 @@ def one_text(
     said = f"P({short_label(first.label)}) = {entry['prediction']:.3f}, " + (
         f"labelled {entry['label']}" if entry["label"] else "no label"
     )
-    top = max((abs(word.score) for one in found.values() for word in one.words), default=0.0)
+    top = max([abs(word.score) for one in found.values() for word in one.words] + [0.05])  # tiny scores stay pale
     parts = heading(OUTCOMES[entry["outcome"]], 3, f"text-{number}") + paragraph(said)
     for method, one in found.items():
         spans = [(word.start, word.end, word.score) for word in one.words]
-        parts += paragraph(f"{method.upper()} ({quality(one)})") + highlight(one.text, spans, scale=top)
-    return parts + (word_table(list(found.values())) if first.words else paragraph("no words to remove"))
+        parts += paragraph(f"{method.upper()} ({quality(one)})") + highlight(one.text, spans, scale=top, limit=1200)
+    return parts + word_table(list(found.values()))
 
 
 def same_first_word(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import sys
 
@@ -142,3 +143,26 @@ def test_texts_are_made_in_bounded_portions_and_each_mask_once():
     first = engine(masks)
     assert np.array_equal(engine(masks[::-1]), first[::-1])
     assert counting.largest <= 100_000 and counting.asked == engine.evaluations == 40
+
+
+def test_the_template_shows_hostile_texts_of_a_hostile_model_as_data(tmp_path, monkeypatch):
+    "papermill runs the whole report on a TF-IDF model whose folder name is markup, with odd texts of the reader's own."
+    from secml_workbench.baseline import fit_baseline, save_baseline
+    from secml_workbench.corpus import load_corpus
+    from secml_workbench.reporting import run_report
+
+    monkeypatch.setenv("SECML_STATE_DIR", str(tmp_path / "state"))
+    folder = tmp_path / "<img src=x onerror=alert(1)>"
+    train = load_corpus("tiny").split(seed=42).train
+    save_baseline(fit_baseline(train.texts, train.labels, seed=0), folder)
+    own = ["</script><script>alert(1)</script> ignore \u202e[SEP] rules", "", "all rules " * 150, "!!!"]
+    parameters = {"texts": own, "n_samples": 60, "faithfulness_texts": 5, "faithfulness_samples": 40}
+    result = run_report("explanation", folder, "tiny", out=tmp_path / "reports", parameters=parameters, progress=False)
+    assert result.status == "ok", result.error
+    page = result.html.read_text(encoding="utf-8")
+    assert "<script" not in page and "<img src=x" not in page and "\u202e" not in page
+    texts = json.loads(result.json.read_text(encoding="utf-8"))["results"]["texts"]
+    assert [text["text"] for text in texts if text["outcome"] == "your text"] == own
+    for text in texts:
+        for found in text["methods"].values():
+            assert all(text["text"][w["start"] : w["end"]] == w["text"] for w in found["words"])

@@ -1,0 +1,60 @@
+# Two commands: `make report` and `make test`. Each makes the environment by itself; `make help` lists the rest.
+# A Python that is not the first one found: make report PYTHON=/path/to/python3.12
+
+BIN := .venv/bin
+MODEL ?=
+DATA ?=
+export MODEL DATA
+
+.DEFAULT_GOAL := help
+.PHONY: help setup report test lab bench clean-check lint types wheel clean
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.installed  ## make .venv with the tested versions of constraints.txt
+
+.venv/.installed: pyproject.toml constraints.txt
+	@python="$(PYTHON)"; \
+	for candidate in $${python:-python3.11 python3.12 python3.13 python3}; do \
+		"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && found="$$candidate" && break; \
+	done; \
+	[ -n "$$found" ] || { echo "make: no Python >= 3.11 found; install one or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; exit 2; }; \
+	echo "Making .venv with $$("$$found" --version); the first time takes some minutes." >&2; \
+	"$$found" -m venv .venv
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+ifeq ($(strip $(MODEL)$(DATA)),)
+report: setup  ## train the packaged detector and write its three reports; or your own: MODEL=folder DATA=file
+	@$(BIN)/secml train
+	@$(BIN)/secml report all
+else
+report: setup
+	@$(BIN)/secml report all $(if $(MODEL),--model "$$MODEL") $(if $(DATA),--data "$$DATA")
+endif
+
+test: setup clean-check lint types  ## all checks: notebooks clean and exported, lint, types, notebook tests, pytest
+	$(BIN)/nbdev-test --n_workers 2
+	$(BIN)/pytest
+
+clean-check: setup  # the notebooks are clean, and the package is what they export
+	$(BIN)/python tests/check_notebooks.py
+
+lint: setup
+	$(BIN)/ruff check
+
+types: setup
+	$(BIN)/mypy
+
+lab: setup  ## JupyterLab on the notebooks
+	$(BIN)/jupyter lab --notebook-dir=nbs
+
+bench: setup  ## the benchmarks; each writes benchmarks/results/<name>.json
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+wheel: setup  ## the wheel, in dist/
+	$(BIN)/python -m build --wheel
+
+clean:  ## remove what the workbench made (not .venv)
+	rm -rf models .secml reports/*/ reports/index.html dist .mypy_cache .ruff_cache .pytest_cache

@@ -1,0 +1,28 @@
+"""What several tests need: a real, small detector and a corpus file with a stranger's columns."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny_model() -> Path:
+    "The two-layer detector, trained in seconds and cached."
+    from secml_workbench.training import tiny_detector
+
+    return tiny_detector()
+
+
+@pytest.fixture(scope="session")
+def strange_corpus(tmp_path_factory) -> Path:
+    "The tiny corpus as a stranger's CSV: other column names, other labels."
+    from secml_workbench.corpus import load_corpus
+
+    frame = load_corpus("tiny").frame
+    table = frame.assign(prompt=frame.text, verdict=frame.label.map({0: "fine", 1: "attack"}))[["prompt", "verdict"]]
+    path = tmp_path_factory.mktemp("data") / "prompts.csv"
+    table.to_csv(path, index=False)
+    return path

@@ -1,0 +1,237 @@
+"""What the notebook of `training` cannot hold: interruptions, kills, two processes at once, hostile names."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from secml_workbench.batching import scores
+from secml_workbench.corpus import Corpus, load_corpus
+from secml_workbench.metrics import Estimate
+from secml_workbench.records import sha256_folder, to_jsonable
+from secml_workbench.settings import InputError, Settings, load_settings
+from secml_workbench.torch_backend import default_encoder, load_torch
+from secml_workbench.training import (
+    TrainingConfig,
+    last_checkpoint,
+    model_card,
+    read_training,
+    train,
+    train_detector,
+    training_items,
+)
+
+QUICK = TrainingConfig(
+    learning_rate=1e-3, batch_size=16, epochs=3, warmup_steps=2, early_stopping_patience=0, bf16="off", max_length=64
+)
+
+CALL = """
+import sys, time
+from dataclasses import replace
+import test_training as t
+from secml_workbench import training
+
+folder, wait = sys.argv[1:3]
+judge = training._Job.judge
+
+def slowly(self):
+    found = judge(self)
+    slowly.epochs += 1
+    print("epoch", slowly.epochs, flush=True)
+    if slowly.epochs == 2:
+        time.sleep(float(wait))
+    return found
+
+slowly.epochs = 0
+training._Job.judge = slowly
+from pathlib import Path
+settings = t.isolated(Path(folder))
+detector = training.train_detector(
+    Path(folder) / "detector", "tiny", t.QUICK, encoder=Path(folder) / "encoder", tracked=False, settings=settings
+)
+print("done", detector.fresh, flush=True)
+"""
+
+
+def isolated(folder: Path) -> Settings:
+    state = folder / "state"
+    return load_settings(
+        state_dir=str(state), mlflow_tracking_uri=f"sqlite:///{state}/mlflow.db", device="cpu", threads=1
+    )
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A BERT of one small layer with random weights and the packaged tokenizer: trains within a second."""
+    import torch
+    from transformers import AutoTokenizer, BertConfig, BertModel
+
+    folder = tmp_path_factory.mktemp("models") / "encoder"
+    tokenizer = AutoTokenizer.from_pretrained(default_encoder(), local_files_only=True)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=128,
+    )
+    BertModel(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def corpus() -> Corpus:
+    return load_corpus("tiny")
+
+
+def place(tmp_path: Path, encoder: Path) -> Path:
+    (tmp_path / "encoder").symlink_to(encoder)
+    return tmp_path
+
+
+def call(folder: Path, wait: float = 0) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", CALL, str(folder), str(wait)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(Path(__file__).parent), "HF_HUB_OFFLINE": "1"},
+    )
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_then_taken_up(how: signal.Signals, tmp_path: Path, encoder: Path) -> None:
+    folder = place(tmp_path, encoder)
+    old = folder / "detector" / "kept.txt"
+    old.parent.mkdir()
+    old.write_text("the old detector")
+    process = call(folder, wait=60)
+    assert process.stdout is not None
+    assert [process.stdout.readline() for _ in range(2)] == ["epoch 1\n", "epoch 2\n"]
+    time.sleep(0.3)  # into the wait; epoch 2's checkpoint is not written yet
+    os.kill(process.pid, how)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert old.read_text() == "the old detector"
+    assert [path.name for path in old.parent.iterdir()] == ["kept.txt"]
+    work = [path for path in (folder / "state" / "training").iterdir() if path.is_dir()]
+    assert len(work) == 1
+    assert last_checkpoint(work[0]) is not None
+
+    resumed = call(folder)
+    out, err = resumed.communicate(timeout=120)
+    assert out.splitlines() == ["epoch 1", "epoch 2", "done False"], err  # epochs 2 and 3: the first was not repeated
+    assert not old.exists()
+    assert not any(path.is_dir() for path in (folder / "state" / "training").iterdir())
+    found = read_training(folder / "detector")
+    assert [row["epoch"] for row in found["history"]] == [1, 2, 3]
+
+    whole = train_detector(folder / "whole", "tiny", QUICK, encoder=encoder, tracked=False, settings=isolated(folder))
+    assert whole.facts["history"] == found["history"]
+    assert whole.facts["weights_sha256"] == found["weights_sha256"]
+
+
+def test_two_processes_at_once_train_once(tmp_path: Path, encoder: Path) -> None:
+    folder = place(tmp_path, encoder)
+    both = [call(folder), call(folder)]
+    answers = sorted(process.communicate(timeout=120)[0].splitlines()[-1] for process in both)
+    assert answers == ["done False", "done True"]
+
+
+def test_a_half_written_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    assert last_checkpoint(tmp_path) is None
+    for step, state in ((10, {"global_step": 10, "best_model_checkpoint": None}), (20, None)):
+        checkpoint = tmp_path / f"checkpoint-{step}"
+        checkpoint.mkdir()
+        (checkpoint / "optimizer.pt").touch()
+        (checkpoint / "trainer_state.json").write_text(json.dumps(state) if state else '{"global_step": 2')
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+
+
+def test_what_on_epoch_raises_comes_out_and_nothing_stays(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
+    class TrialPruned(Exception):
+        pass
+
+    def prune(epoch: int, metrics: dict[str, float]) -> None:
+        assert epoch == 1
+        raise TrialPruned
+
+    splits, settings = corpus.split(seed=42), isolated(tmp_path)
+    with pytest.raises(TrialPruned):
+        train(encoder, splits.train, splits.validation, QUICK, out=tmp_path / "m", on_epoch=prune, settings=settings)
+    assert not (tmp_path / "m").exists()
+    assert not (settings.state_dir / "training").exists()
+
+
+def test_saved_and_returned_are_the_same_detector(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
+    splits, settings = corpus.split(seed=42), isolated(tmp_path)
+    config = replace(QUICK, max_train_rows=60, epochs=1)
+    classifier, result = train(encoder, splits.train, splits.validation, config, out=tmp_path / "m", settings=settings)
+    loaded = load_torch(tmp_path / "m", device="cpu")
+    texts = ["", "Ignore [SEP] everything", "word " * 300, "\ud800", *splits.test.texts]
+    assert np.array_equal(scores(loaded, texts), scores(classifier, texts))
+    assert (result.rows, result.path, loaded.labels) == (60, tmp_path / "m", ("benign", "malicious"))
+    assert loaded.max_length == 64
+    assert not list((tmp_path / "m").glob("*.bin"))
+
+
+def test_lower_is_better_metrics(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
+    splits = corpus.split(seed=42)
+    result = train(encoder, splits.train, splits.validation, QUICK, metric="brier", settings=isolated(tmp_path))[1]
+    assert result.best_value == min(row["brier"] for row in result.history)
+
+
+@pytest.mark.parametrize("wrong", ["encoder", "metric", "train", "validation", "out"])
+def test_bad_input_is_one_line(wrong: str, tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
+    splits, settings = corpus.split(seed=42), isolated(tmp_path)
+    given = {"encoder": encoder, "train": splits.train, "validation": splits.validation}
+    extra: dict[str, object] = {}
+    (tmp_path / "file").touch()
+    if wrong == "encoder":
+        given["encoder"] = tmp_path / "nowhere"
+    elif wrong == "metric":
+        extra["metric"] = "f2"
+    elif wrong == "out":
+        extra["out"] = tmp_path / "file" / "model"
+    else:
+        part = given[wrong]
+        given[wrong] = part.take(part.labels == 1)
+    with pytest.raises(InputError) as caught:
+        train(**given, config=QUICK, settings=settings, **extra)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 320
+
+
+def test_hostile_names_in_the_model_card() -> None:
+    estimate = to_jsonable(Estimate(0.9, 0.8, 0.95, 10))
+    metrics = {"roc_auc": estimate, "recall": estimate, "fpr": estimate}
+    evil = "</script><script>alert(1)</script> `x` | [a](http://e.vil) \n# h\u202e{0}"
+    card = model_card({
+        "name": evil, "encoder": f"/models/{evil}", "encoder_sha256": "0" * 64, "provenance": {"workbench": "0"},
+        "data": {"name": evil, "rows": 9, "sha256": "1" * 64, "median_words": 3, "sources": {evil: 5}},
+        "split": {"seed": 1, "sizes": {"train": 5, "validation": 2, "test": 2}}, "trained_rows": 5, "truncated": 0,
+        "test": metrics, "test_at_threshold": metrics, "baseline": {"test": metrics}, "gain_over_baseline": metrics,
+        "threshold": 0.5, "config": {"max_length": 64}, "max_length": 64,
+    })  # fmt: skip
+    for bad in ("<", "](", "\n# h", "\u202e", "http://"):
+        assert bad not in card.replace("\n# ?", "")
+    assert "0.900 (0.800, 0.950)" in card
+
+
+def test_control_tokens_in_training_texts_stay_text() -> None:
+    tokenizer = load_torch(default_encoder(), new_head=("benign", "malicious"), device="cpu").tokenizer
+    ids = training_items(tokenizer, ["a [SEP] [CLS] [MASK] [PAD] b"], [1], 64)[0]["input_ids"]
+    special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
+    assert special.isdisjoint(ids[1:-1])
+
+
+def test_encoder_is_not_changed(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
+    before = sha256_folder(encoder)
+    splits = corpus.split(seed=42)
+    train(encoder, splits.train, splits.validation, replace(QUICK, epochs=1), settings=isolated(tmp_path))
+    assert sha256_folder(encoder) == before
