@@ -26,8 +26,8 @@ __all__ = ['Latency', 'Timing', 'speedup', 'measure_latency', 'metric_delta', 'G
 class Latency:
     "Milliseconds of one classifier; None where there were not enough texts."
 
-    batch1_p50: float | None
-    batch1_p95: float | None
+    batch1_p50: float
+    batch1_p95: float
     batch32_p50: float | None  # of a whole batch of 32
     batch1: tuple[float, ...] = ()  # every measurement
     batch32: tuple[float, ...] = ()

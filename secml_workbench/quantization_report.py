@@ -72,7 +72,8 @@ def open_both(
     model: str,  # see the parameters
     data: str,
     positive_label: str,  # a class of the model, of the data, or of both
-    **columns: str,  # text_column, label_column
+    text_column: str,
+    label_column: str,
 ) -> tuple[TorchClassifier, Corpus]:
     "The classifier, computed on the CPU, and the corpus. UnsupportedError for what is not torch."
     path = tiny_detector() if model == "tiny" else model
@@ -80,14 +81,17 @@ def open_both(
     if not isinstance(classifier, TorchClassifier):
         kind = type(classifier).__name__
         raise UnsupportedError(f"{brief(str(model))} is a {kind}; quantization starts from a Hugging Face torch folder")
-    corpus, known_too = _with_label(lambda at: load_corpus(data, positive_label=at, **columns), positive_label)
+    corpus, known_too = _with_label(
+        lambda at: load_corpus(data, positive_label=at, text_column=text_column, label_column=label_column),
+        positive_label,
+    )
     if positive_label and not (known or known_too):
         labels = ", ".join(brief(label, 30) for label in classifier.labels[:8])
         given = brief(positive_label, 40)
         raise InputError(f"positive_label {given} is no label of the model ({labels}) nor of the data")
     return classifier, corpus
 
-
+# %% ../nbs/51_quantization_report.ipynb #f2a816be
 def _with_label(load: Callable[[str], Any], label: str) -> tuple[Any, bool]:
     "What `load` gives for the label, or without it; and whether the label was known."
     try:
@@ -97,7 +101,7 @@ def _with_label(load: Callable[[str], Any], label: str) -> tuple[Any, bool]:
             raise
         return load(""), False
 
-# %% ../nbs/51_quantization_report.ipynb #f2a816be
+# %% ../nbs/51_quantization_report.ipynb #f5e0647b
 def make_variants(
     classifier: TorchClassifier,
     configs: Sequence[QuantizationConfig],  # from `check_parameters`
@@ -113,7 +117,7 @@ def make_variants(
         )
     return made
 
-
+# %% ../nbs/51_quantization_report.ipynb #682eee28
 def load_variants(
     classifier: TorchClassifier,
     made: Mapping[str, Artifact],
@@ -126,7 +130,7 @@ def load_variants(
         loaded[name] = load_classifier(artifact.path, positive_label=attack, settings=settings)
     return loaded
 
-
+# %% ../nbs/51_quantization_report.ipynb #606fccc9
 def artifacts_folder(
     out: str,  # the parameter
     model: str,  # the parameter
@@ -206,7 +210,7 @@ def quickness(
         return "of unknown speed"
     return f"{value.estimate:.1f}× as fast"
 
-
+# %% ../nbs/51_quantization_report.ipynb #3ef43047
 def verdict_of(
     chosen: str | None,
     gates: Mapping[str, Gate],
@@ -221,7 +225,7 @@ def verdict_of(
         said = f"{chosen} is {size}{quickness(timing.batch1[chosen])} on this CPU; {title} {points(one.delta)} points"
         return f"{said}: it may replace the original."
     said = "; ".join(f"{name} {'fails' if one.decision == 'fail' else 'is undecided'}" for name, one in gates.items())
-    first = next(reversed(gates.values()))
+    first = list(gates.values())[-1]
     return f"No variant may replace the original yet: {said} ({first.reasons[0]})."
 
 
@@ -232,7 +236,7 @@ def subject_of(
     "The variant that the first screen is about: the chosen one, else the last that was judged."
     return chosen or list(gates)[-1]
 
-# %% ../nbs/51_quantization_report.ipynb #3ef43047
+# %% ../nbs/51_quantization_report.ipynb #3de38f90
 def first_cards(
     subject: str,
     gates: Mapping[str, Gate],
@@ -259,7 +263,7 @@ def first_cards(
         Card(f"change of {title}", change, f"{interval} ; {n_flips} of {n_texts:,} decisions flip".lstrip(" ;")),
     ]
 
-
+# %% ../nbs/51_quantization_report.ipynb #d500e46a
 def advice(
     chosen: str | None,
     gates: Mapping[str, Gate],
@@ -274,7 +278,7 @@ def advice(
     more = f"give about {needed:,} labelled test texts to decide" if needed else "read the flips in section 3"
     return f"keep the original; {more}"
 
-
+# %% ../nbs/51_quantization_report.ipynb #419c274f
 def warnings_of(
     timing: Timing,
     gates: Mapping[str, Gate],
@@ -291,7 +295,7 @@ def warnings_of(
         said.append("a bag of words is as good as this model and far cheaper (section 1)")
     return "; ".join(said)
 
-# %% ../nbs/51_quantization_report.ipynb #3de38f90
+# %% ../nbs/51_quantization_report.ipynb #1a8033e8
 def _shown_path(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
@@ -300,7 +304,7 @@ def _latency_record(timing: Timing, name: str) -> dict[str, float | None]:
     one = timing.latencies[name]
     return {"batch1_p50": one.batch1_p50, "batch1_p95": one.batch1_p95, "batch32_p50": one.batch32_p50}
 
-
+# %% ../nbs/51_quantization_report.ipynb #cebd8929
 def variant_record(
     artifact: Artifact,
     gate: Gate,
@@ -344,7 +348,7 @@ def compare_rows(
     metrics: Mapping[str, Mapping[str, Estimate]],
     gates: Mapping[str, Gate],
     metric: str,
-    flips: Mapping[str, int],
+    changed: Mapping[str, int],  # variant -> number of flips
 ) -> list[dict[str, object]]:
     "The table of all variants, the original first, the rival last."
     rows: list[dict[str, object]] = []
@@ -355,11 +359,11 @@ def compare_rows(
             "name": NAMES.get(who, who), "size": megabytes(size),
             "one": f"{latency.batch1_p50:.1f} ms ({times(timing.batch1[who])})", "many": batch,
             "metric": interval_text(metrics[who][metric]), "auc": interval_text(metrics[who]["roc_auc"]),
-            "flips": flips.get(who), "gate": gate.decision if gate else None,
+            "flips": changed.get(who), "gate": gate.decision if gate else None,
         })  # fmt: skip
     return rows
 
-
+# %% ../nbs/51_quantization_report.ipynb #1ca9fee0
 def compare_finding(
     subject: str,
     sizes: Mapping[str, int],
@@ -372,7 +376,7 @@ def compare_finding(
               for value, what in ((one, "for one text"), (many, "for 32")) if value.estimate is not None]  # fmt: skip
     return f"{subject} takes {100 / smaller:.0f} % of the original's bytes and is {' and '.join(speeds)}."
 
-
+# %% ../nbs/51_quantization_report.ipynb #f62ca644
 def tradeoff_points(
     sizes: Mapping[str, int],
     timing: Timing,
@@ -415,7 +419,7 @@ def gate_figure(
     side = "right" if metric.higher_is_better else "left"
     return figure(fig, alt=alt, caption=f"A variant passes when its whole interval lies {side} of the dashed line.")
 
-
+# %% ../nbs/51_quantization_report.ipynb #bbd562e7
 def delta_rows(
     deltas: Mapping[str, Mapping[str, Estimate]],  # variant -> metric -> change
 ) -> tuple[list[dict[str, object]], dict[str, str]]:  # rows, columns
