@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from math import comb
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['EXACT_UNITS', 'Method', 'METHODS', 'WordScore', 'Explanation', 'quality', 'show', 'Attribution', 'ask',
-           'lime_samples', 'lime', 'exact_shapley', 'permutation_shapley', 'shap', 'resolve_target', 'explain',
-           'Agreement', 'agreement', 'word_table']
+           'lime_samples', 'lime', 'shap', 'resolve_target', 'explain', 'Agreement', 'agreement', 'word_table']
 
 # %% ../nbs/34_explanation.ipynb #1fc15df0
 @dataclass(frozen=True)
@@ -185,62 +184,41 @@ def lime(
     return Attribution(scores, float(intercept), float(r2) if np.isfinite(r2) else None)
 
 # %% ../nbs/34_explanation.ipynb #030d005f
-def exact_shapley(
-    engine: PerturbationEngine,  # of at most about 15 units: 2^units evaluations
-    target: tuple[int, ...],  # columns of predict_proba
-) -> np.ndarray:  # float64 (units,)
-    "Shapley values by enumeration of all subsets (Shapley, 1953)."
-    units = len(engine)
-    subsets = np.arange(2**units)
-    masks = (subsets[:, None] >> np.arange(units)) & 1 == 1
-    values, sizes = ask(engine, masks, target), masks.sum(axis=1)
-    weights = np.array([1 / (units * comb(units - 1, size)) if size < units else 0.0 for size in range(units + 1)])
-    scores = np.zeros(units)
-    for unit in range(units):
-        without = subsets[~masks[:, unit]]
-        scores[unit] = np.sum(weights[sizes[without]] * (values[without | (1 << unit)] - values[without]))
-    return scores
-
-# %% ../nbs/34_explanation.ipynb #d67f14df
-def permutation_shapley(
-    engine: PerturbationEngine,  # at least one unit
-    target: tuple[int, ...],  # columns of predict_proba
-    n_orders: int,  # at least 1; 2 x units + 1 masks each
-    seed: int,
-) -> np.ndarray:  # float64 (units,)
-    "Shapley values from random orders of the units, forwards and backwards (shap's PermutationExplainer)."
-    units = len(engine)
-    random, order = np.random.RandomState(seed), np.arange(units)  # shap shuffles one array again and again
-    scores = np.zeros(units)
-    orders = []
-    for _ in range(n_orders):
-        random.shuffle(order)
-        orders.append(order.copy())
-    ranks = np.argsort(orders, axis=1)[:, None, :]
-    steps = np.arange(units + 1)[None, :, None]
-    masks = np.concatenate([ranks < steps, ranks >= steps[:, 1:]], axis=1)  # (orders, 2 x units + 1, units)
-    values = ask(engine, masks.reshape(-1, units), target).reshape(n_orders, -1)
-    changes = np.diff(values, axis=1)
-    for one, change in zip(orders, changes, strict=True):
-        scores[one] += change[:units] - change[units:]
-    return scores / (2 * n_orders)
-
-# %% ../nbs/34_explanation.ipynb #e1917717
 EXACT_UNITS = 10  # up to here SHAP evaluates every subset
+
+
+@contextmanager
+def _numpy_seed_kept() -> Iterator[None]:
+    "Leave numpy's global random state as it was."
+    state = np.random.get_state()
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
 
 
 def shap(
     engine: PerturbationEngine,  # of the text
     target: tuple[int, ...],  # columns of predict_proba
-    n_samples: int,  # evaluations; at least one whole order is made
+    n_samples: int,  # evaluations for more than ten units; at least one whole order is made
     seed: int,
 ) -> Attribution:
-    "Shapley values over words: exact up to ten, else as many random orders as `n_samples` evaluations allow."
-    base = float(ask(engine, np.zeros((1, len(engine))), target)[0])
-    if len(engine) <= EXACT_UNITS:
-        return Attribution(exact_shapley(engine, target), base)
-    n_orders = max(1, n_samples // (2 * len(engine) + 1))
-    return Attribution(permutation_shapley(engine, target, n_orders, seed), base)
+    "Shapley values over words by shap: exact up to ten, else from as many random orders as `n_samples` evaluations allow."
+    import shap as library
+
+    units = len(engine)
+    base = float(ask(engine, np.zeros((1, units), bool), target)[0])
+
+    def probability(masks: np.ndarray) -> np.ndarray:
+        return ask(engine, masks > 0, target)
+
+    with _numpy_seed_kept():
+        if units <= EXACT_UNITS:
+            found = library.ExactExplainer(probability, np.zeros((1, units)))(np.ones((1, units)), silent=True)
+        else:
+            explainer = library.PermutationExplainer(probability, np.zeros((1, units)), seed=seed)
+            found = explainer(np.ones((1, units)), max_evals=max(n_samples, 2 * units + 1), silent=True)
+    return Attribution(np.asarray(found.values[0], dtype=np.float64), base)
 
 # %% ../nbs/34_explanation.ipynb #486dbf92
 Method = Callable[[PerturbationEngine, tuple[int, ...], int, int], Attribution]
