@@ -140,7 +140,8 @@ def _wrapped(title: str, width: float) -> str:
 
 # %% ../nbs/40_plots.ipynb #6af05f73
 def _number(value: float, digits: int, signed: bool) -> str:
-    return f"{value:{'+' if signed else ''}.{digits}f}".replace("-", "−")
+    value = round(value, digits)
+    return f"{value or 0.0:{'+' if signed and value else ''}.{digits}f}".replace("-", "−")
 
 
 def interval_text(
@@ -290,36 +291,29 @@ def tradeoff(
                 axes.plot([p.size_mb], [p.latency_ms], "o", mfc="none", mec=_BLACK, mew=1.4, ms=16)
         _label_points(axes, points, chosen)
         axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
-        axes.set_ylim(min(times) / 1.6, max(times) * 1.6)
+        axes.set_ylim(min(times) / 2.5, max(times) * 2.5)
         _log_axis(axes.xaxis, sizes)
         _log_axis(axes.yaxis, times)
         return fig
 
 # %% ../nbs/40_plots.ipynb #10d6d7ae
 def _label_points(axes: Axes, points: Sequence[TradeoffPoint], chosen: str) -> None:
-    "Name and note beside each mark, on the side that has room, pushed apart where two would overlap."
-    import math
-
-    middle = math.sqrt(min(p.size_mb for p in points) * max(p.size_mb for p in points))
-    placed: list[tuple[bool, float]] = []
-    for p in sorted(points, key=lambda p: -p.latency_ms):
-        left = p.size_mb > middle
-        y = math.log(p.latency_ms)
-        crowd = sum(side == left and abs(y - other) < 0.12 for side, other in placed)
-        placed.append((left, y))
-        text = plain_label(p.name) + (f"\n{plain_label(p.note, 60)}" if p.note else "")
+    "Name and note above each mark; labels of marks at nearly the same height go below and above by turns."
+    middle = np.sqrt(min(p.size_mb for p in points) * max(p.size_mb for p in points))
+    span = np.log(max(p.latency_ms for p in points) / min(p.latency_ms for p in points)) + 1.8
+    placed: list[float] = []
+    for p in sorted(points, key=lambda p: -p.size_mb):
+        y = float(np.log(p.latency_ms))
+        crowd = sum(abs(y - other) < 0.16 * span for other in placed)
+        placed.append(y)
+        above, rank = crowd % 2 == 0, crowd // 2
         axes.annotate(
-            text,
+            plain_label(p.name) + (f"\n{plain_label(p.note, 60)}" if p.note else ""),
             (p.size_mb, p.latency_ms),
-            xytext=(-12 if left else 12, -22 * crowd),
-            textcoords="offset points",
-            ha="right" if left else "left",
-            va="center",
-            fontsize=8.5,
-            color="#222222",
-            parse_math=False,
-            fontweight="bold" if p.name == chosen else "normal",
-        )
+            xytext=(0, (12 + 26 * rank) * (1 if above else -1)), textcoords="offset points",
+            ha="right" if p.size_mb > middle else "left", va="bottom" if above else "top", fontsize=8.5,
+            color="#222222", parse_math=False, fontweight="bold" if p.name == chosen else "normal",
+        )  # fmt: skip
 
 # %% ../nbs/40_plots.ipynb #7550ca7e
 def distribution(

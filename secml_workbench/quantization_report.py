@@ -5,9 +5,11 @@
 # %% ../nbs/51_quantization_report.ipynb #b859bb47
 from __future__ import annotations
 
+import re
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +45,8 @@ from tqdm.auto import tqdm
 __all__ = ['THRESHOLD', 'TORCH', 'BASELINE', 'DELTAS', 'METRICS_SHOWN', 'NAMES', 'GLOSSARY', 'check_parameters', 'open_both',
            'make_variants', 'load_variants', 'artifacts_folder', 'fit_rival', 'judge', 'points', 'times', 'megabytes',
            'quickness', 'verdict_of', 'subject_of', 'first_cards', 'advice', 'warnings_of', 'variant_record',
-           'plain_record', 'compare_rows', 'compare_finding', 'tradeoff_points', 'gate_figure', 'delta_rows',
-           'flips_section', 'slice_rows', 'slices_finding', 'use_code', 'method_section']
+           'plain_record', 'compare_rows', 'compare_finding', 'short_finding', 'tradeoff_points', 'gate_figure',
+           'delta_rows', 'flips_section', 'slice_rows', 'first_number', 'slices_finding', 'use_code', 'method_section']
 
 # %% ../nbs/51_quantization_report.ipynb #21b72449
 THRESHOLD = 0.5
@@ -204,13 +206,17 @@ def megabytes(
 
 def quickness(
     value: Estimate,  # how many times as fast
+    busy: bool,  # whether other work disturbed the measurement
 ) -> str:
     "A speed-up in words."
     if value.estimate is None:
         return "of unknown speed"
-    return f"{value.estimate:.1f}× as fast"
+    return f"{value.estimate:.1f}× as fast" + (" (measured on a busy machine)" if busy else "")
 
 # %% ../nbs/51_quantization_report.ipynb #3ef43047
+_DECIDED = {"pass": "passes", "fail": "fails", "undecided": "is undecided"}
+
+
 def verdict_of(
     chosen: str | None,
     gates: Mapping[str, Gate],
@@ -222,13 +228,15 @@ def verdict_of(
         one = gates[chosen]
         smaller, title = sizes[TORCH] / sizes[chosen], get_metric(one.metric).title
         size = f"{smaller:.1f}× smaller and " if smaller > 1.05 else ""
-        said = f"{chosen} is {size}{quickness(timing.batch1[chosen])} on this CPU; {title} {points(one.delta)} points"
+        said = f"{chosen} is {size}{quickness(timing.batch1[chosen], timing.busy)} on this CPU; {title} {points(one.delta)} points"
         return f"{said}: it may replace the original."
-    said = "; ".join(f"{name} {'fails' if one.decision == 'fail' else 'is undecided'}" for name, one in gates.items())
-    first = list(gates.values())[-1]
-    return f"No variant may replace the original yet: {said} ({first.reasons[0]})."
+    reasons = list(dict.fromkeys(one.reasons[0] for one in gates.values()))
+    if len(reasons) == 1:
+        return f"No variant may replace the original yet: {reasons[0]}."
+    name, one = list(gates.items())[-1]
+    return f"No variant may replace the original yet: {name} {_DECIDED[one.decision]}, {one.reasons[0]}."
 
-
+# %% ../nbs/51_quantization_report.ipynb #1f00ef11
 def subject_of(
     chosen: str | None,
     gates: Mapping[str, Gate],
@@ -260,7 +268,7 @@ def first_cards(
             f"{sizes[TORCH] / sizes[subject]:.1f}× smaller; torch: {megabytes(sizes[TORCH])}",
         ),
         Card("speed at one text", times(speed), per_text),
-        Card(f"change of {title}", change, f"{interval} ; {n_flips} of {n_texts:,} decisions flip".lstrip(" ;")),
+        Card(f"change of {title}", change, f"{interval}; {n_flips} of {n_texts:,} decisions flip".lstrip("; ")),
     ]
 
 # %% ../nbs/51_quantization_report.ipynb #d500e46a
@@ -339,7 +347,7 @@ def plain_record(
     return {"name": name, "size_bytes": size, "latency_ms": _latency_record(timing, name), "metrics": metrics}
 
 # %% ../nbs/51_quantization_report.ipynb #ecc55561
-NAMES = {TORCH: "torch fp32 (original)", BASELINE: "TF-IDF + logistic regression"}
+NAMES = {TORCH: "torch_fp32 (original)", BASELINE: "TF-IDF baseline"}
 
 
 def compare_rows(
@@ -358,7 +366,7 @@ def compare_rows(
         rows.append({
             "name": NAMES.get(who, who), "size": megabytes(size),
             "one": f"{latency.batch1_p50:.1f} ms ({times(timing.batch1[who])})", "many": batch,
-            "metric": interval_text(metrics[who][metric]), "auc": interval_text(metrics[who]["roc_auc"]),
+            "metric": interval_text(metrics[who][metric]), "auc": interval_text(replace(metrics[who]["roc_auc"], low=None)),
             "flips": changed.get(who), "gate": gate.decision if gate else None,
         })  # fmt: skip
     return rows
@@ -375,6 +383,15 @@ def compare_finding(
     speeds = [f"{value.estimate:.1f} times as fast {what} [{value.low:.1f}, {value.high:.1f}]"
               for value, what in ((one, "for one text"), (many, "for 32")) if value.estimate is not None]  # fmt: skip
     return f"{subject} takes {100 / smaller:.0f} % of the original's bytes and is {' and '.join(speeds)}."
+
+
+def short_finding(
+    subject: str,
+    sizes: Mapping[str, int],
+    timing: Timing,
+) -> str:
+    "The same as the title of a figure."
+    return f"{subject}: {sizes[TORCH] / sizes[subject]:.1f}× smaller, {quickness(timing.batch1[subject], timing.busy)} for one text"
 
 # %% ../nbs/51_quantization_report.ipynb #f62ca644
 def tradeoff_points(
@@ -457,7 +474,7 @@ def slice_rows(
     variant: np.ndarray,  # of the variant
     slices: Sequence[str],  # of each text
     seed: int,
-    most: int = 12,  # slices shown, the largest
+    most: int = 12,  # slices shown, the largest first
 ) -> list[dict[str, object]]:
     "Accuracy and flips by slice; accuracy, since a slice may hold one class only."
     names, counts = np.unique(np.asarray(slices, dtype=object).astype(str), return_counts=True)
@@ -465,12 +482,20 @@ def slice_rows(
     for name in names[np.argsort(-counts, kind="stable")][:most]:
         here = np.asarray(slices, dtype=object).astype(str) == name
         y, a, b = test.labels[here], reference[here], variant[here]
-        change = metric_delta("accuracy", y, a, b, groups=test.groups[here], n_boot=500, seed=seed)
+        few = len(y) < 30
+        change = None if few else metric_delta("accuracy", y, a, b, groups=test.groups[here], n_boot=500, seed=seed)
         right = float(((a >= THRESHOLD) == (y == 1)).mean())
         differ = int(((a >= THRESHOLD) != (b >= THRESHOLD)).sum())
         rows.append({"slice": str(name), "n": len(y), "malicious": int(y.sum()), "accuracy": f"{100 * right:.1f} %",
-                     "change": points(change), "flips": differ})  # fmt: skip
+                     "change": None if change is None else points(change), "flips": differ})  # fmt: skip
     return rows
+
+
+def first_number(
+    row: Mapping[str, object],  # from `slice_rows`
+) -> int:
+    "The first number in a slice's name, to sort lengths by."
+    return int((re.findall(r"\d+", str(row["slice"])) or ["0"])[0])
 
 
 def slices_finding(
