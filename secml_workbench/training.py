@@ -253,11 +253,12 @@ def _trainer(job: _Job, folder: Path, resumable: bool) -> Any:
     "A Trainer, ready to train."
     from transformers import EarlyStoppingCallback, PrinterCallback
 
-    items = training_items(job.classifier.tokenizer, job.train.texts, job.train.labels.tolist(), job.classifier.max_length)
+    classifier, labels = job.classifier, job.train.labels.tolist()
+    items = training_items(classifier.tokenizer, job.train.texts, labels, classifier.max_length)
     trainer = _trainer_class(job)(
-        model=job.classifier.model, args=_arguments(job, folder, resumable),
+        model=classifier.model, args=_arguments(job, folder, resumable),
         train_dataset=items, eval_dataset=items[:1],  # the latter is never looked at
-        data_collator=_collator(job.classifier.pad_id, job.classifier.tokenizer.padding_side),
+        data_collator=_collator(classifier.pad_id, classifier.tokenizer.padding_side),
         callbacks=[_progress_class(job)()],
     )
     trainer.remove_callback(PrinterCallback)
@@ -431,7 +432,8 @@ def check_out(
             pass
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise InputError(f"cannot write {brief(str(folder), 100)}: {why}; name a folder that you may write to") from None
+        where = brief(str(folder), 100)
+        raise InputError(f"cannot write {where}: {why}; name a folder that you may write to") from None
 
 
 def save_detector(
@@ -537,7 +539,7 @@ class Detector:
 # %% ../nbs/25_training.ipynb #c43be5ee
 def _plain(value: object, limit: int = 80) -> str:
     "A value as Markdown text that stays text."
-    return re.sub(r"[^\w .,:;()/=+%@-]", "?", visible(str(value)))[:limit] or "?"
+    return re.sub(r"[^\w .,;()/=+%-]|(?<=www)\.", "?", visible(str(value)))[:limit] or "?"
 
 
 def _shown(entry: Mapping[str, Any]) -> str:

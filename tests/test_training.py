@@ -218,8 +218,8 @@ def test_hostile_names_in_the_model_card() -> None:
         "test": metrics, "test_at_threshold": metrics, "baseline": {"test": metrics}, "gain_over_baseline": metrics,
         "threshold": 0.5, "config": {"max_length": 64}, "max_length": 64,
     })  # fmt: skip
-    for bad in ("<", "](", "\n# h", "\u202e", "http://"):
-        assert bad not in card.replace("\n# ?", "")
+    for bad in ("<", "](", "\n# h", "\u202e", "://"):
+        assert bad not in card
     assert "0.900 (0.800, 0.950)" in card
 
 
