@@ -516,7 +516,7 @@ def read_training(
     return {}
 
 # %% ../nbs/25_training.ipynb #d5efac7b
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Detector:
     "A trained detector on disk and what is known about it (the content of its training.json)."
 
@@ -530,6 +530,9 @@ class Detector:
         found = self.facts["test"], self.facts["baseline"]["test"], self.facts["gain_over_baseline"]
         test, baseline, gain = (Estimate(**values["roc_auc"]) for values in found)
         return f"Test ROC AUC {test} on {test.n:,} texts (TF-IDF {baseline}, difference {gain})"
+
+    def __repr__(self) -> str:
+        return f"Detector({brief(str(self.path))}: {self.verdict})"
 
     def _repr_html_(self) -> str:
         columns = {"detector": self.facts["test"], "TF-IDF": self.facts["baseline"]["test"]}
@@ -582,7 +585,10 @@ With 95 % intervals, bootstrapped over near-duplicate groups; threshold 0.5 wher
 
 Difference in ROC AUC to the baseline: {gain}. The threshold that flags at most 1 % of the benign *validation* texts is
 {threshold:.4f}; on the test part it finds {recall} of the attacks and flags {fpr} of the benign texts.
+"""
 
+# %% ../nbs/25_training.ipynb #96215f2b
+_LIMITS = """
 ## Limits
 
 * The test part comes from the same sources as the training part. On texts of a source that it has never seen, a
@@ -607,7 +613,7 @@ It is a plain Hugging Face folder: `AutoModelForSequenceClassification` reads it
 reads texts longer than {max_length} tokens in overlapping windows; other libraries cut them off.
 """
 
-# %% ../nbs/25_training.ipynb #96215f2b
+# %% ../nbs/25_training.ipynb #d555589d
 def model_card(
     facts: Mapping[str, Any],  # the content of training.json
 ) -> str:  # Markdown
@@ -615,7 +621,7 @@ def model_card(
     data, split, at = facts["data"], facts["split"], facts["test_at_threshold"]
     sources = ", ".join(f"{_plain(name, 40)} ({n:,})" for name, n in list(data["sources"].items())[:30])
     sampled = facts["trained_rows"] < split["sizes"]["train"]
-    return _CARD.format(
+    return (_CARD + _LIMITS).format(
         name=_plain(facts["name"]), workbench=facts["provenance"]["workbench"],
         encoder=_plain(Path(facts["encoder"]).name), encoder_sha=facts["encoder_sha256"][:16],
         data=_plain(data["name"]), rows=data["rows"], data_sha=data["sha256"], sizes=split["sizes"], seed=split["seed"],
