@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from .baseline import fit_baseline, save_baseline
 from .batching import TextClassifier, scores
 from .classifier import load_classifier
 from .comparison import Gate, Timing, choose, flips, gate, measure_latency, metric_delta
-from .corpus import Corpus, load_corpus
+from .corpus import Corpus
 from .metrics import Estimate, evaluate, flip_rate, get_metric, length_slices
 from .plots import TradeoffPoint, distribution, forest, interval_text, tradeoff
 from .quantization import Artifact, QuantizationConfig, cpu_class, quantize, weights_size
@@ -35,18 +35,18 @@ from secml_workbench.rendering import (
     table,
     texts_as_data,
 )
-from .settings import InputError, Settings, UnsupportedError, brief, load_settings
+from .settings import InputError, Settings, brief, load_settings
 from .torch_backend import TorchClassifier
 from .tracking import provenance, set_threads, track
-from .training import tiny_detector
+from .subject import open_subject
 from tqdm.auto import tqdm
 
 # %% auto #0
-__all__ = ['THRESHOLD', 'TORCH', 'BASELINE', 'DELTAS', 'METRICS_SHOWN', 'NAMES', 'GLOSSARY', 'check_parameters', 'open_both',
-           'make_variants', 'load_variants', 'artifacts_folder', 'fit_rival', 'judge', 'points', 'times', 'megabytes',
-           'quickness', 'verdict_of', 'subject_of', 'first_cards', 'advice', 'warnings_of', 'variant_record',
-           'plain_record', 'compare_rows', 'compare_finding', 'short_finding', 'tradeoff_points', 'gate_figure',
-           'delta_rows', 'flips_section', 'slice_rows', 'first_number', 'slices_finding', 'use_code', 'method_section']
+__all__ = ['THRESHOLD', 'TORCH', 'BASELINE', 'DELTAS', 'METRICS_SHOWN', 'NAMES', 'GLOSSARY', 'check_parameters', 'make_variants',
+           'load_variants', 'artifacts_folder', 'fit_rival', 'judge', 'points', 'times', 'megabytes', 'quickness',
+           'verdict_of', 'leading_of', 'first_cards', 'advice', 'warnings_of', 'variant_record', 'plain_record',
+           'compare_rows', 'compare_finding', 'short_finding', 'tradeoff_points', 'gate_figure', 'delta_rows',
+           'flips_section', 'slice_rows', 'first_number', 'slices_finding', 'use_code', 'method_section']
 
 # %% ../nbs/51_quantization_report.ipynb #21b72449
 THRESHOLD = 0.5
@@ -68,40 +68,6 @@ def check_parameters(
             raise InputError(f"{name} is {value}; expected 0 or more")
     configs = [QuantizationConfig(name, metric, max_accuracy_loss) for name in variants]
     return sorted(configs, key=lambda config: config.variant != "onnx_fp32")
-
-# %% ../nbs/51_quantization_report.ipynb #d5f74d15
-def open_both(
-    model: str,  # see the parameters
-    data: str,
-    positive_label: str,  # a class of the model, of the data, or of both
-    text_column: str,
-    label_column: str,
-) -> tuple[TorchClassifier, Corpus]:
-    "The classifier, computed on the CPU, and the corpus. UnsupportedError for what is not torch."
-    path = tiny_detector() if model == "tiny" else model
-    classifier, known = _with_label(lambda at: load_classifier(path, positive_label=at, device="cpu"), positive_label)
-    if not isinstance(classifier, TorchClassifier):
-        kind = type(classifier).__name__
-        raise UnsupportedError(f"{brief(str(model))} is a {kind}; quantization starts from a Hugging Face torch folder")
-    corpus, known_too = _with_label(
-        lambda at: load_corpus(data, positive_label=at, text_column=text_column, label_column=label_column),
-        positive_label,
-    )
-    if positive_label and not (known or known_too):
-        labels = ", ".join(brief(label, 30) for label in classifier.labels[:8])
-        given = brief(positive_label, 40)
-        raise InputError(f"positive_label {given} is no label of the model ({labels}) nor of the data")
-    return classifier, corpus
-
-# %% ../nbs/51_quantization_report.ipynb #f2a816be
-def _with_label(load: Callable[[str], Any], label: str) -> tuple[Any, bool]:
-    "What `load` gives for the label, or without it; and whether the label was known."
-    try:
-        return load(label), True
-    except InputError:
-        if not label:
-            raise
-        return load(""), False
 
 # %% ../nbs/51_quantization_report.ipynb #f5e0647b
 def make_variants(
@@ -237,7 +203,7 @@ def verdict_of(
     return f"No variant may replace the original yet: {name} {_DECIDED[one.decision]}, {one.reasons[0]}."
 
 # %% ../nbs/51_quantization_report.ipynb #1f00ef11
-def subject_of(
+def leading_of(
     chosen: str | None,
     gates: Mapping[str, Gate],
 ) -> str:  # a variant
@@ -246,7 +212,7 @@ def subject_of(
 
 # %% ../nbs/51_quantization_report.ipynb #3de38f90
 def first_cards(
-    subject: str,
+    leading: str,
     gates: Mapping[str, Gate],
     sizes: Mapping[str, int],
     timing: Timing,
@@ -254,18 +220,18 @@ def first_cards(
     n_texts: int,
 ) -> list[Card]:
     "The four figures of the first screen."
-    one, speed, many = gates[subject], timing.batch1[subject], timing.batch32[subject]
+    one, speed, many = gates[leading], timing.batch1[leading], timing.batch32[leading]
     title = get_metric(one.metric).title
-    times1, times32 = timing.latencies[subject], timing.latencies[TORCH]
+    times1, times32 = timing.latencies[leading], timing.latencies[TORCH]
     per_text = f"{times1.batch1_p50:.1f} ms for one text, torch: {times32.batch1_p50:.1f} ms; {times(many)} at 32"
     change = "undefined" if one.delta.estimate is None else f"{100 * one.delta.estimate:+.1f} points".replace("-", "−")
     interval = points(one.delta).partition(" ")[2]
     return [
-        Card("gate", subject, f"limit: loss of {title} below {100 * one.limit:g} points", one.decision),
+        Card("gate", leading, f"limit: loss of {title} below {100 * one.limit:g} points", one.decision),
         Card(
             "size",
-            megabytes(sizes[subject]),
-            f"{sizes[TORCH] / sizes[subject]:.1f}× smaller; torch: {megabytes(sizes[TORCH])}",
+            megabytes(sizes[leading]),
+            f"{sizes[TORCH] / sizes[leading]:.1f}× smaller; torch: {megabytes(sizes[TORCH])}",
         ),
         Card("speed at one text", times(speed), per_text),
         Card(f"change of {title}", change, f"{interval}; {n_flips} of {n_texts:,} decisions flip".lstrip("; ")),
@@ -291,6 +257,7 @@ def warnings_of(
     timing: Timing,
     gates: Mapping[str, Gate],
     compared: Mapping[str, Mapping[str, Estimate]],
+    seen: str,  # of Subject.seen_in_training
 ) -> str:
     "What to mind, in one line."
     said = [f"valid for CPUs of the class {cpu_class()}, and for texts like the test part's"]
@@ -301,7 +268,7 @@ def warnings_of(
     model, rival = (compared[who]["roc_auc"].estimate for who in (TORCH, BASELINE))
     if model is not None and rival is not None and rival >= model:
         said.append("a bag of words is as good as this model and far cheaper (section 1)")
-    return "; ".join(said)
+    return "; ".join([*said, seen] if seen else said)
 
 # %% ../nbs/51_quantization_report.ipynb #1a8033e8
 def _shown_path(path: Path, root: Path) -> str:
@@ -373,25 +340,25 @@ def compare_rows(
 
 # %% ../nbs/51_quantization_report.ipynb #1ca9fee0
 def compare_finding(
-    subject: str,
+    leading: str,
     sizes: Mapping[str, int],
     timing: Timing,
 ) -> str:
     "The finding of the section."
-    smaller = sizes[TORCH] / sizes[subject]
-    one, many = timing.batch1[subject], timing.batch32[subject]
+    smaller = sizes[TORCH] / sizes[leading]
+    one, many = timing.batch1[leading], timing.batch32[leading]
     speeds = [f"{value.estimate:.1f} times as fast {what} [{value.low:.1f}, {value.high:.1f}]"
               for value, what in ((one, "for one text"), (many, "for 32")) if value.estimate is not None]  # fmt: skip
-    return f"{subject} takes {100 / smaller:.0f} % of the original's bytes and is {' and '.join(speeds)}."
+    return f"{leading} takes {100 / smaller:.0f} % of the original's bytes and is {' and '.join(speeds)}."
 
 
 def short_finding(
-    subject: str,
+    leading: str,
     sizes: Mapping[str, int],
     timing: Timing,
 ) -> str:
     "The same as the title of a figure."
-    return f"{subject}: {sizes[TORCH] / sizes[subject]:.1f}× smaller, {quickness(timing.batch1[subject], timing.busy)} for one text"
+    return f"{leading}: {sizes[TORCH] / sizes[leading]:.1f}× smaller, {quickness(timing.batch1[leading], timing.busy)} for one text"
 
 # %% ../nbs/51_quantization_report.ipynb #f62ca644
 def tradeoff_points(

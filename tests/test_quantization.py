@@ -11,8 +11,9 @@ import pytest
 
 from secml_workbench.classifier import load_classifier
 from secml_workbench.quantization import Artifact, QuantizationConfig, quantize, read_artifact
-from secml_workbench.quantization_report import open_both, use_code
+from secml_workbench.quantization_report import use_code
 from secml_workbench.settings import InputError, UnsupportedError
+from secml_workbench.subject import open_subject
 from secml_workbench.training import tiny_detector
 
 ROOT = Path(__file__).parents[1]
@@ -89,7 +90,7 @@ def test_damaged_artifact_is_refused(tiny, tmp_path, damage):
 
 def test_report_refuses_what_is_not_torch(artifact):
     with pytest.raises(UnsupportedError) as caught:
-        open_both(str(artifact.path), "tiny", "", text_column="text", label_column="label")
+        open_subject(str(artifact.path), "tiny").torch("quantization")
     assert "\n" not in str(caught.value) and "torch" in str(caught.value)
 
 
