@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .baseline import fit_baseline
 from .batching import TextClassifier, scores
-from .classifier import load_classifier
-from .corpus import Corpus, load_corpus
+from .corpus import Corpus
 from .explanation import METHODS, Agreement, Explanation, agreement, ask, explain, quality, word_table
 from .metrics import Estimate, evaluate, metrics_table
 from .perturbation import AdditiveClassifier, PerturbationEngine, split_words
@@ -23,17 +22,17 @@ from .records import Record, to_jsonable
 from secml_workbench.rendering import (
     Card, FirstScreen, Markup, facts, figure, heading, highlight, legend, note, paragraph, table, visible,
 )  # fmt: skip
-from .settings import InputError, brief, load_settings, refuse_unknown
+from .settings import InputError, load_settings, refuse_unknown
+from .subject import open_subject
 from .tracking import provenance, set_threads, track
-from .training import tiny_detector
 from tqdm.auto import tqdm
 
 # %% auto #0
-__all__ = ['THRESHOLD', 'READABLE', 'OUTCOMES', 'GLOSSARY', 'check_parameters', 'open_both', 'choose_texts', 'effort',
-           'explain_by_all', 'explain_chosen', 'mean_estimate', 'deletion_drop', 'sample_flagged', 'try_explanations',
-           'summarize_drops', 'summarize_agreement', 'short_label', 'judge', 'verdict_of', 'strongest', 'advice',
-           'warnings_of', 'text_record', 'first_cards', 'one_text', 'same_first_word', 'agreement_section',
-           'faithfulness_finding', 'faithfulness_section', 'method_section']
+__all__ = ['THRESHOLD', 'READABLE', 'OUTCOMES', 'GLOSSARY', 'check_parameters', 'choose_texts', 'effort', 'explain_by_all',
+           'explain_chosen', 'mean_estimate', 'deletion_drop', 'sample_flagged', 'try_explanations', 'summarize_drops',
+           'summarize_agreement', 'short_label', 'judge', 'verdict_of', 'strongest', 'advice', 'warnings_of',
+           'text_record', 'first_cards', 'one_text', 'same_first_word', 'agreement_section', 'faithfulness_finding',
+           'faithfulness_section', 'method_section']
 
 # %% ../nbs/52_explanation_report.ipynb #cc9107af
 THRESHOLD = 0.5
@@ -54,37 +53,6 @@ def check_parameters(
     for name, count in counts.items():
         if count < 1:
             raise InputError(f"{name} is {count}; expected 1 or more")
-
-
-def open_both(
-    model: str,  # see the parameters
-    data: str,
-    positive_label: str,  # a class of the model, of the data, or of both
-    text_column: str = "text",
-    label_column: str = "label",
-) -> tuple[TextClassifier, Corpus]:
-    "The classifier and the corpus of a report. A positive label that neither knows is an InputError."
-    path = tiny_detector() if model == "tiny" else model
-
-    def open_data(label: str) -> Corpus:
-        return load_corpus(data, text_column=text_column, label_column=label_column, positive_label=label)
-
-    classifier, fits_model = _with_label(lambda label: load_classifier(path, positive_label=label), positive_label)
-    corpus, fits_data = _with_label(open_data, positive_label)
-    if positive_label and not (fits_model or fits_data):
-        labels = ", ".join(brief(label, 30) for label in classifier.labels[:8])
-        raise InputError(f"positive_label {brief(positive_label, 40)}: not in the model ({labels}) nor in the data")
-    return classifier, corpus
-
-
-def _with_label(load: Callable[[str], Any], label: str) -> tuple[Any, bool]:
-    "What `load` gives for the label, or without it; and whether the label was known."
-    try:
-        return load(label), True
-    except InputError:
-        if not label:
-            raise
-        return load(""), False
 
 # %% ../nbs/52_explanation_report.ipynb #7ad3b99c
 def _pick(rows: np.ndarray, order: np.ndarray, readable: np.ndarray) -> int | None:
@@ -330,6 +298,7 @@ def advice(
 def warnings_of(
     entries: Sequence[Mapping[str, Any]],
     missing: Sequence[str],  # kinds of text that do not exist
+    seen: str,  # of Subject.seen_in_training
 ) -> str:
     "What to mind, in one line."
     fits = [one.local_r2 for entry in entries for one in entry["methods"].values() if one.local_r2 is not None]
@@ -337,7 +306,7 @@ def warnings_of(
     said = ["a score says how this model answers when the word is missing, not why a text is an attack"]
     said += [f"the test texts hold no {' and no '.join(missing)}"] if missing else []
     said += [f"{weak} of {len(fits)} LIME fits are weak (R² below 0.5)"] if weak else []
-    return "; ".join(said)
+    return "; ".join([*said, seen] if seen else said)
 
 # %% ../nbs/52_explanation_report.ipynb #23113935
 def text_record(

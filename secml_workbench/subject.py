@@ -55,7 +55,7 @@ class Subject:
         if isinstance(self.classifier, TorchClassifier):
             return self.classifier
         kind = type(self.classifier).__name__
-        raise UnsupportedError(f"{brief(self.name)} is a {kind}; {purpose} starts from a Hugging Face folder with weights")
+        raise UnsupportedError(f"{brief(self.name)} is a {kind}; {purpose} starts from a torch one, a Hugging Face folder with weights")
 
     def test(
         self,

@@ -436,6 +436,15 @@ def check_out(
         raise InputError(f"cannot write {where}: {why}; name a folder that you may write to") from None
 
 
+def _write_model(classifier: TorchClassifier, folder: Path) -> None:
+    "Configuration, safetensors and tokenizer; safetensors makes its file unreadable for others, so it gets the usual mode."
+    classifier.model.save_pretrained(folder)
+    classifier.tokenizer.save_pretrained(folder)
+    mode = (folder / "config.json").stat().st_mode & 0o777
+    for file in folder.glob("*.safetensors"):
+        file.chmod(mode)
+
+
 def save_detector(
     classifier: TorchClassifier,
     folder: str | Path,  # replaced whole, or left as it was
@@ -443,8 +452,7 @@ def save_detector(
 ) -> Path:
     "Write a plain Hugging Face folder: configuration, safetensors, tokenizer."
     with atomic_folder(folder) as work:
-        classifier.model.save_pretrained(work)
-        classifier.tokenizer.save_pretrained(work)
+        _write_model(classifier, work)
         for name, text in (files or {}).items():
             atomic_write(work / name, text)
     return Path(folder)
@@ -668,8 +676,7 @@ def _all_facts(
 def _save_with_papers(classifier: TorchClassifier, out: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
     "Weights, model card and training.json in one swap."
     with atomic_folder(out) as work:
-        classifier.model.save_pretrained(work)
-        classifier.tokenizer.save_pretrained(work)
+        _write_model(classifier, work)
         known = to_jsonable({**facts, "weights_sha256": sha256_file(work / "model.safetensors")})
         atomic_write(work / "training.json", dumps(known))
         atomic_write(work / "README.md", model_card(known))

@@ -20,18 +20,18 @@ from tqdm.auto import tqdm
 
 from .baseline import fit_baseline
 from .batching import TextClassifier, scores
-from .classifier import load_classifier
-from .corpus import Corpus, load_corpus
+from .corpus import Corpus
 from .metrics import METRICS, Estimate, evaluate, paired_difference, threshold_at_fpr, undefined
 from .plots import bars, colour, figure_style, forest, interval_text, new_figure, plain_label
 from .records import Record, to_jsonable
 from secml_workbench.rendering import (
     Card, FirstScreen, Markup, facts, figure, heading, note, paragraph, table, texts_as_data,
 )  # fmt: skip
-from .settings import InputError, UnsupportedError, brief, load_settings, refuse_unknown
-from .torch_backend import TorchClassifier, default_encoder, load_torch
+from .settings import InputError, load_settings, refuse_unknown
+from .subject import at_most, open_subject
+from .torch_backend import default_encoder, load_torch
 from .tracking import provenance, set_threads, track
-from .training import TrainingConfig, read_training, tiny_detector, train
+from .training import TrainingConfig, train
 from secml_workbench.tuning import (
     PARAMETERS, HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges,
     show_params, trial_table, tune,
@@ -43,60 +43,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'SHOWN', 'open_model', 'base_encoder', 'seen_in_training', 'at_most', 'run_study', 'trained_as', 'compare',
-           'advantage', 'rate', 'on_source', 'hold_out', 'source_folds', 'leave_source_out', 'counted', 'short',
-           'points', 'judge', 'verdict_of', 'advice', 'reach', 'reminder', 'first_cards', 'recipe_table', 'test_table',
-           'gain_section', 'history_figure', 'search_sentence', 'curves_figure', 'slices_figure',
-           'hyperparameter_sentence', 'model_sentence', 'source_rows', 'source_table', 'source_sentence', 'use_section']
+__all__ = ['logger', 'SHOWN', 'base_encoder', 'run_study', 'trained_as', 'compare', 'advantage', 'rate', 'on_source', 'hold_out',
+           'source_folds', 'leave_source_out', 'counted', 'short', 'points', 'judge', 'verdict_of', 'advice', 'reach',
+           'reminder', 'first_cards', 'recipe_table', 'test_table', 'gain_section', 'history_figure', 'search_sentence',
+           'curves_figure', 'slices_figure', 'hyperparameter_sentence', 'model_sentence', 'source_rows', 'source_table',
+           'source_sentence', 'use_section']
 
 # %% ../nbs/50_tuning_report.ipynb #15c09849
-def open_model(
-    model: str,  # see the parameters
-    positive_label: str = "",
-) -> TorchClassifier:
-    "The classifier that a report is about. Raises UnsupportedError when it cannot be fine-tuned."
-    classifier = load_classifier(tiny_detector() if model == "tiny" else model, positive_label=positive_label)
-    if not isinstance(classifier, TorchClassifier):
-        kind = type(classifier).__name__.removesuffix("Classifier")
-        raise UnsupportedError(
-            f"{brief(model)} is a model of kind {kind}; tuning needs a Hugging Face folder with weights"
-        )
-    return classifier
-
-# %% ../nbs/50_tuning_report.ipynb #238dab2c
 def base_encoder(
     folder: Path,  # of the model
     trained: Mapping[str, Any],  # from `read_training`
 ) -> tuple[Path, str]:  # the folder to fine-tune, and which one that is in words
     "The encoder whose fine-tuning is tuned."
-    recorded = str(trained.get("encoder", "") or "")
-    if recorded and Path(recorded).is_dir():
-        return Path(recorded), f"the encoder that this model was made of ({Path(recorded).name})"
-    if recorded and Path(recorded).name == default_encoder().name:
-        return default_encoder(), f"the packaged encoder that this model was made of ({default_encoder().name})"
+    recorded, packaged = Path(str(trained.get("encoder") or "/nowhere")), default_encoder()
+    if recorded.is_dir() and recorded.resolve() != packaged.resolve():
+        return recorded, f"the encoder that this model was made of ({recorded.name})"
+    if recorded.parts[-2:] == packaged.parts[-2:]:  # also when it was trained in another environment
+        return packaged, "the packaged encoder all-MiniLM-L6-v2, of which this model was made"
     return folder, "the model's own body with a new head"
 
-
-def seen_in_training(
-    trained: Mapping[str, Any],  # from `read_training`
-    corpus: Corpus,
-    seed: int,  # of the split
-) -> str:  # empty: the model has not seen the test part
-    "Why the model may have seen test texts in its training."
-    if not trained:
-        return "this model was not trained here, so it may have seen the test texts in its training"
-    if trained.get("data_sha256") != corpus.sha256:
-        return "this model was trained on other data, so it may have seen the test texts in its training"
-    if trained.get("split_seed", seed) != seed:
-        return f"this model was trained on the split of seed {trained['split_seed']}, so it has seen many test texts"
-    return ""
-
 # %% ../nbs/50_tuning_report.ipynb #3b4e4f37
-def at_most(corpus: Corpus, rows: int, seed: int) -> Corpus:  # rows 0: all
-    "A stratified sample when there are more rows."
-    return corpus.sample(rows, seed=seed) if 0 < rows < len(corpus) else corpus
-
-
 def run_study(
     corpus: Corpus,
     encoder: Path,
@@ -263,7 +229,8 @@ def short(estimate: Estimate) -> str:
 
 def points(estimate: Estimate) -> str:  # "+0.8 pt [+0.2, +1.4]"
     "A difference in percentage points with its interval."
-    text = interval_text(estimate, scale=100, digits=1, signed=True)
+    fine = estimate.low is not None and estimate.high is not None and estimate.high - estimate.low < 0.01
+    text = interval_text(estimate, scale=100, digits=2 if fine else 1, signed=True)
     return text if estimate.estimate is None else text.replace(" [", " pt [") if "[" in text else f"{text} pt"
 
 
@@ -328,7 +295,7 @@ def reach(
     for key, title in (("roc_auc", "ROC AUC"), ("recall", "recall at 1 % FPR")):
         found = [entry[who][key].estimate for entry in unseen if entry[who][key].estimate is not None]
         if found:
-            ends = sorted({f"{min(found):.2f}", f"{max(found):.2f}"})
+            ends = sorted({f"{min(found):.3f}", f"{max(found):.3f}"})
             return " to ".join(ends), title
     return "–", "ROC AUC"
 
@@ -343,6 +310,9 @@ def reminder(
     if unseen:
         value, title = reach(unseen, "model")
         said.append(f"the test part flatters: on sources never seen a fine-tune reaches {title} {value}")
+    alarms = [entry["model"]["fpr"].estimate for entry in unseen if entry["model"]["fpr"].estimate is not None]
+    if alarms and max(alarms) > 0.05:
+        said.append(f"and flags up to {max(alarms):.0%} of a source's harmless texts at the threshold meant for 1 %")
     said += [seen] if seen else []
     return "; ".join(said) or f"the {len(test):,} test texts come from the same sources as the training texts"
 
@@ -551,10 +521,10 @@ def slices_figure(
 def hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) -> str:
     "The finding of the section on hyperparameters."
     done = counted(result.counts["complete"], "complete trial")
-    name, share = max(result.importances.items(), key=lambda item: item[1], default=("", 0.0))
+    (name, share), (_, second), *_ = sorted([*result.importances.items(), ("", 0.0), ("", 0.0)], key=lambda i: -i[1])
     if not result.importances:
         said = f"{done.capitalize()} cannot tell which hyperparameter matters."
-    elif share < 1.5 / len(result.importances):
+    elif share < 1.5 * max(second, 1 / len(result.importances)):
         said = f"No hyperparameter stands out in {done}."
     else:
         said = (

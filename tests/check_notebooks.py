@@ -1,4 +1,4 @@
-"""Fails when `nbdev-clean` or `nbdev-export` would change the tree: the notebooks are saved clean, the package is what they export.
+"""Fails when `nbdev-clean` or `nbdev-export` would change the tree: notebooks saved clean, the package its export.
 
 It works on a copy, so that a failing check leaves the checkout as it is.
 """
@@ -22,7 +22,11 @@ def changed(before: Path, after: Path) -> list[str]:
         for name in names
         if "__pycache__" not in name.parts
         and ".ipynb_checkpoints" not in name.parts
-        and not ((before / name).is_file() and (after / name).is_file() and filecmp.cmp(before / name, after / name, shallow=False))
+        and not (
+            (before / name).is_file()
+            and (after / name).is_file()
+            and filecmp.cmp(before / name, after / name, shallow=False)
+        )
     )
 
 
@@ -39,7 +43,10 @@ def main() -> int:
         for command in ("nbdev-clean", "nbdev-export"):
             subprocess.run([str(Path(sys.executable).parent / command)], cwd=copy, check=True)
         rows = [f"nbs/{n}: nbdev-clean changes it" for n in changed(ROOT / "nbs", copy / "nbs")]
-        rows += [f"secml_workbench/{n}: not what nbdev-export writes" for n in changed(ROOT / "secml_workbench", copy / "secml_workbench")]
+        rows += [
+            f"secml_workbench/{n}: not what nbdev-export writes"
+            for n in changed(ROOT / "secml_workbench", copy / "secml_workbench")
+        ]
     print("\n".join(rows) if rows else "notebooks are clean and exported")
     return 1 if rows else 0
 

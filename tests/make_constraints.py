@@ -1,4 +1,4 @@
-"""Prints constraints.txt: the exact installed version of everything that the project and its dev extra need, directly or not."""
+"""Prints constraints.txt: the installed version of all that the project and its dev extra need, directly or not."""
 
 from importlib.metadata import PackageNotFoundError, distribution
 

@@ -1,4 +1,4 @@
-"""The command as people meet it: good runs, wrong turns, JSON, and installed from the wheel in a folder that is no checkout."""
+"""The command as people meet it: good runs, wrong turns, JSON, and from the wheel in a folder that is no checkout."""
 
 import json
 import os
@@ -54,7 +54,9 @@ def test_missing_data_and_unknown_suffix(capsys, tmp_path):
 
 
 def test_bad_columns_of_a_report_are_refused_and_write_nothing(capsys, tmp_path, tiny_model, strange_corpus):
-    line = refused(capsys, "report", "quantization", "--model", tiny_model, "--data", strange_corpus, "--out", tmp_path / "out")
+    line = refused(
+        capsys, "report", "quantization", "--model", tiny_model, "--data", strange_corpus, "--out", tmp_path / "out"
+    )
     assert "prompt" in line and "verdict" in line
     assert not list((tmp_path / "out").rglob("*.html")) and not list((tmp_path / "out").rglob("*.json"))
 
@@ -78,7 +80,9 @@ def test_bad_models_are_refused_in_one_line(capsys, tmp_path, tiny_model, damage
 def test_names_that_are_wrong(capsys, tmp_path, tiny_model):
     assert "did you mean tuning" in refused(capsys, "report", "tunning")
     assert "n_trials" in refused(capsys, "report", "tuning", "--model", tiny_model, "--data", "tiny", "-p", "n_trial=3")
-    assert "expected int" in refused(capsys, "report", "tuning", "--model", tiny_model, "--data", "tiny", "-p", "n_trials=three")
+    assert "expected int" in refused(
+        capsys, "report", "tuning", "--model", tiny_model, "--data", "tiny", "-p", "n_trials=three"
+    )
     assert "no-such-model" in refused(capsys, "report", "all", "--model", "no-such-model")
     assert "lime" in refused(capsys, "explain", "text", "--model", tiny_model, "--method", "magic")
     assert "learning_rate" in refused(capsys, "train", "-p", "learning_rte=1e-5")
@@ -91,10 +95,15 @@ def test_a_hub_name_offline_is_one_line(capsys):
 
 def test_an_output_folder_that_cannot_be_written(capsys, tmp_path, tiny_model):
     file = write(tmp_path / "file", "")
-    assert "cannot write" in refused(capsys, "report", "explanation", "--model", tiny_model, "--data", "tiny", "--out", file / "below")
+    assert "cannot write" in refused(
+        capsys, "report", "explanation", "--model", tiny_model, "--data", "tiny", "--out", file / "below"
+    )
 
 
-@pytest.mark.parametrize("text", ["", "   ", "a" * 100_000, "nul\x00", "lone \ud800", "😀🏴‍☠️", "[SEP] </s> [MASK]", "<script>alert(1)</script>"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "   ", "a" * 100_000, "nul\x00", "lone \ud800", "😀🏴‍☠️", "[SEP] </s> [MASK]", "<script>alert(1)</script>"],
+)
 def test_hostile_texts_are_classified_not_refused(capsys, tiny_model, text):
     status = run(["explain", text, "--model", str(tiny_model), "--method", "lime", "-p", "n_samples=50", "--json"])
     out, _ = capsys.readouterr()
@@ -111,7 +120,17 @@ def installed(tmp_path_factory) -> Path:
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, ROOT]
     subprocess.run(build, check=True, capture_output=True)
     target = place / "site"
-    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", target, next(place.glob("*.whl"))]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--no-deps",
+        "--quiet",
+        "--target",
+        target,
+        next(place.glob("*.whl")),
+    ]
     subprocess.run(pip, check=True, capture_output=True)
     return target
 
@@ -119,7 +138,18 @@ def installed(tmp_path_factory) -> Path:
 def test_a_report_from_the_wheel_in_a_folder_that_is_no_checkout(installed, tmp_path, tiny_model, strange_corpus):
     model = shutil.copytree(tiny_model, tmp_path / "<img src=x onerror=alert(1)>")
     command = [sys.executable, "-c", "import sys; from secml_workbench.cli import main; main()"]
-    command += ["report", "quantization", "--model", model, "--data", strange_corpus, *COLUMNS, "--positive-label", "attack", "--json"]
+    command += [
+        "report",
+        "quantization",
+        "--model",
+        model,
+        "--data",
+        strange_corpus,
+        *COLUMNS,
+        "--positive-label",
+        "attack",
+        "--json",
+    ]
     env = {**os.environ, "PYTHONPATH": str(installed)}
     done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -178,6 +178,7 @@ def test_saved_and_returned_are_the_same_detector(tmp_path: Path, encoder: Path,
     assert (result.rows, result.path, loaded.labels) == (60, tmp_path / "m", ("benign", "malicious"))
     assert loaded.max_length == 64
     assert not list((tmp_path / "m").glob("*.bin"))
+    assert len({path.stat().st_mode for path in (tmp_path / "m").iterdir()}) == 1
 
 
 def test_lower_is_better_metrics(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
