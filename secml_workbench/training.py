@@ -30,7 +30,7 @@ from secml_workbench.records import (
     atomic_folder, atomic_write, code_hash, dumps, sha256_file, sha256_folder, sha256_of, slug, to_jsonable,
 )
 from .rendering import paragraph, table, visible
-from .settings import InputError, Settings, WorkbenchError, brief, load_settings, refuse_unknown
+from .settings import InputError, Settings, WorkbenchError, brief, load_settings
 from .torch_backend import TorchClassifier, _quiet, default_encoder, load_torch, model_folder, one_line
 from .tracking import cpu_facts, provenance, resolve_device, set_threads, track
 
