@@ -83,14 +83,11 @@ def _columns(text_column: str, label_column: str, positive_label: str) -> dict[s
 def make_reports(
     kinds: Sequence[str], model: str, data: str, out: str, parameters: dict[str, str], force: bool
 ) -> list[ReportResult]:
-    "Make the reports. Raises InputError when bad input kept every one of them from being made."
+    "Make the reports; InputError when the model, the data or a parameter is bad."
     from secml_workbench.reporting import run_reports
 
-    where = local(out) or None
-    done = run_reports(kinds, local(model or DEFAULT_MODEL), local(data) or None, out=where, parameters=parameters, force=force)
-    if all(result.status == "refused" for result in done):
-        raise InputError(done[0].error or done[0].verdict)
-    return done
+    place = {"model": local(model or DEFAULT_MODEL), "data": local(data) or None, "out": local(out) or None}
+    return run_reports(kinds, **place, parameters=parameters, force=force)
 
 
 def shorter(
@@ -272,7 +269,7 @@ def train(
     settings = load_settings()
     known = {f.name: Declared(str(f.type), f.default) for f in fields(TrainingConfig)}
     values = {"seed": settings.seed} | check_parameters(split_parameters(parameter), known)
-    columns = {"text_column": text_column, "label_column": label_column, "positive_label": positive_label}
+    columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column, "positive_label": positive_label}
     folder = Path(out) if out else settings.models_dir / DEFAULT_MODEL
     done = train_detector(folder, local(data), TrainingConfig(**values), encoder=local(model) or None, force=force, **columns)
     typer.echo(dumps(done.facts) if as_json else f"{shorter(done.path)}{' (unchanged)' if done.fresh else ''}\n  {done.verdict}", nl=not as_json)
