@@ -86,8 +86,8 @@ def make_reports(
     "Make the reports; InputError when the model, the data or a parameter is bad."
     from secml_workbench.reporting import run_reports
 
-    place = {"model": local(model or DEFAULT_MODEL), "data": local(data) or None, "out": local(out) or None}
-    return run_reports(kinds, **place, parameters=parameters, force=force)
+    name, corpus, place = local(model or DEFAULT_MODEL), local(data) or None, local(out) or None
+    return run_reports(kinds, name, corpus, out=place, parameters=parameters, force=force)
 
 
 def shorter(

@@ -136,7 +136,7 @@ def _git(root: Path, *arguments: str) -> str | None:
     if not git:
         return None
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603 - fixed arguments, no shell
             [git, "-C", str(root), *arguments], capture_output=True, text=True, timeout=10, check=True,
             env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )
