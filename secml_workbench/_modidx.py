@@ -806,6 +806,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                   'secml_workbench/torch_backend.py'),
                                                'secml_workbench.torch_backend.default_encoder': ( 'torch_backend.html#default_encoder',
                                                                                                   'secml_workbench/torch_backend.py'),
+                                               'secml_workbench.torch_backend.encoder_name': ( 'torch_backend.html#encoder_name',
+                                                                                               'secml_workbench/torch_backend.py'),
                                                'secml_workbench.torch_backend.first_line': ( 'torch_backend.html#first_line',
                                                                                              'secml_workbench/torch_backend.py'),
                                                'secml_workbench.torch_backend.load_torch': ( 'torch_backend.html#load_torch',
