@@ -35,7 +35,7 @@ report: setup
 endif
 
 test: setup clean-check lint types  ## all checks: notebooks clean and exported, lint, types, notebook tests, pytest
-	$(BIN)/nbdev-test --n_workers 2
+	SECML_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/nbdev-test --n-workers 2 --timing
 	$(BIN)/pytest
 
 clean-check: setup  # the notebooks are clean, and the package is what they export
