@@ -327,6 +327,7 @@ def distribution(
     "One row of dots a name, with the median and the 95th percentile; the axis is logarithmic."
     with figure_style():
         fig, axes = new_figure(title, width=width, height=1.25 + 0.42 * len(samples), xlabel=xlabel)
+        fig.set_dpi(200)  # of what is rasterized: hundreds of dots would make a heavy page
         for row, (name, values) in enumerate(samples.items()):
             jitter = np.random.default_rng(0).uniform(-0.26, 0.26, len(values))
             axes.plot(
@@ -337,7 +338,7 @@ def distribution(
                 ms=2.6,
                 alpha=0.35,
                 mew=0,
-                rasterized=len(values) > 2000,
+                rasterized=len(values) > 200,
             )
             middle, tail = np.percentile(values, [50, 95])
             axes.plot([middle], [row], "|", color=_BLACK, ms=17, mew=2)
