@@ -194,7 +194,7 @@ def verdict_of(
         one = gates[chosen]
         smaller, title = sizes[TORCH] / sizes[chosen], get_metric(one.metric).title
         size = f"{smaller:.1f}× smaller and " if smaller > 1.05 else ""
-        said = f"{chosen} is {size}{quickness(timing.batch1[chosen], timing.busy)} on this CPU; {title} {points(one.delta)} points"
+        said = f"{chosen} is {size}{quickness(timing.batch1[chosen], timing.busy)} on this CPU; {title} changes by {points(one.delta)} points"
         return f"{said}: it may replace the original."
     reasons = list(dict.fromkeys(one.reasons[0] for one in gates.values()))
     if len(reasons) == 1:
