@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -330,7 +330,7 @@ def distribution(
         fig.set_dpi(200)  # of what is rasterized: hundreds of dots would make a heavy page
         for row, (name, values) in enumerate(samples.items()):
             jitter = np.random.default_rng(0).uniform(-0.26, 0.26, len(values))
-            dots = {"ms": 2.6, "alpha": 0.35, "mew": 0, "rasterized": len(values) > 200}
+            dots: dict[str, Any] = {"ms": 2.6, "alpha": 0.35, "mew": 0, "rasterized": len(values) > 200}
             axes.plot(values, row + jitter, "o", color=colour(name), **dots)
             middle, tail = np.percentile(values, [50, 95])
             axes.plot([middle], [row], "|", color=_BLACK, ms=17, mew=2)
