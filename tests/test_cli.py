@@ -35,8 +35,8 @@ def write(path: Path, data: str | bytes) -> Path:
     [
         ("prompt,label\na,1\nb,0\n", ["text", "prompt"]),  # lists the columns that are there
         ("", ["empty"]),
-        ("text,label\n", ["empty"]),
-        ("text,label\na,1\nb,1\n", ["one class"]),
+        ("text,label\n", ["no rows"]),
+        ("text,label\na,1\nb,1\n", ["all malicious"]),
         ("text,label\na,red\nb,green\nc,blue\n", ["blue", "positive"]),
         (b"text,label\n\xff\xfe\xfa,1\nb,0\n", ["UTF-8"]),
     ],
