@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,9 +27,13 @@ def tiny():
 
 
 @pytest.fixture(scope="module")
-def artifact(tiny, tmp_path_factory) -> Artifact:
-    folder = tmp_path_factory.mktemp("artifacts") / 'it\'s "8" bits'
-    return quantize(tiny, out=folder)
+def exported(tiny, tmp_path_factory) -> Path:
+    return quantize(tiny, QuantizationConfig("onnx_fp32"), out=tmp_path_factory.mktemp("exported") / "fp32").path
+
+
+@pytest.fixture(scope="module")
+def artifact(tiny, exported, tmp_path_factory) -> Artifact:
+    return quantize(tiny, out=tmp_path_factory.mktemp("artifacts") / "it's \"8\" bits", export=exported)
 
 
 def test_agrees_on_hostile_texts(tiny, artifact):
@@ -46,34 +51,34 @@ def test_pasted_code_answers_the_same(artifact):
         assert np.allclose(held["probabilities"], expected, atol=1e-5)
 
 
-def test_old_artifact_survives_a_failure(tiny, tmp_path, monkeypatch):
+def test_old_artifact_survives_a_failure(tiny, exported, tmp_path, monkeypatch):
     import onnxruntime.quantization
 
-    made = quantize(tiny, out=tmp_path / "here")
+    made = quantize(tiny, out=tmp_path / "here", export=exported)
 
     def broken(*_, **__):
         raise RuntimeError("disk full")
 
     monkeypatch.setattr(onnxruntime.quantization, "quantize_dynamic", broken)
     with pytest.raises(RuntimeError, match="disk full"):
-        quantize(tiny, out=tmp_path / "here")
+        quantize(tiny, out=tmp_path / "here", export=exported)
     assert read_artifact(tmp_path / "here") == made
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
-def test_nothing_quantized_is_an_error(tiny, tmp_path, monkeypatch):
+def test_nothing_quantized_is_an_error(tiny, exported, tmp_path, monkeypatch):
     import onnx
     import onnxruntime.quantization
 
     monkeypatch.setattr(onnxruntime.quantization, "quantize_dynamic", lambda model, out, **_: onnx.save(model, out))
     with pytest.raises(UnsupportedError, match="quantized no layer"):
-        quantize(tiny, out=tmp_path / "here")
+        quantize(tiny, out=tmp_path / "here", export=exported)
     assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "no manifest", "not JSON", "wrong keys"])
-def test_damaged_artifact_is_refused(tiny, tmp_path, damage):
-    folder = quantize(tiny, QuantizationConfig(per_channel=False), out=tmp_path / "a").path
+def test_damaged_artifact_is_refused(artifact, tmp_path, damage):
+    folder = Path(shutil.copytree(artifact.path, tmp_path / "a"))
     model, manifest = folder / "onnx" / "model.onnx", folder / "quantization.json"
     if damage == "truncated":
         model.write_bytes(model.read_bytes()[:1000])
