@@ -512,7 +512,7 @@ def run_reports(
     settings: Settings | None = None,
     progress: bool = True,
 ) -> list[ReportResult]:
-    "Make several reports about one model; what goes wrong with one is in its result, and the others go on."
+    "Make several reports about one model. Bad input is an InputError; what goes wrong with one kind alone is in its result."
     kinds, given, settings = list(kinds), dict(parameters or {}), settings or load_settings()
     known = {kind: template_parameters(kind) for kind in kinds}
     refuse_unknown(given, list(dict.fromkeys(name for names in known.values() for name in names)), "parameter")
@@ -526,6 +526,8 @@ def run_reports(
                 kind, model, data, out=out, parameters=own[kind], force=force, settings=settings, progress=progress
             )
         except WorkbenchError as error:
+            if not results:  # what is wrong with the first is wrong with the model or the data
+                raise
             said = one_line(str(error))
             place = _place(kind, _find_model(model, settings)[1], out, settings)
             result = replace(place, status="refused", verdict=said, error=said)
