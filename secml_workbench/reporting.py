@@ -519,7 +519,7 @@ def run_reports(
     own = {kind: {key: value for key, value in given.items() if key in known[kind]} for kind in kinds}
     for kind in kinds:  # bad input is found before the first long run
         _all_values(model, data, own[kind], known[kind], settings)
-    results = []
+    results: list[ReportResult] = []
     for kind in kinds:
         try:
             result = run_report(
