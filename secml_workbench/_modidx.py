@@ -902,6 +902,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                    'secml_workbench/training.py'),
                                           'secml_workbench.training._arguments': ( 'training.html#_arguments',
                                                                                    'secml_workbench/training.py'),
+                                          'secml_workbench.training._batches_by_length': ( 'training.html#_batches_by_length',
+                                                                                           'secml_workbench/training.py'),
                                           'secml_workbench.training._card_table': ( 'training.html#_card_table',
                                                                                     'secml_workbench/training.py'),
                                           'secml_workbench.training._check_number': ( 'training.html#_check_number',

@@ -96,12 +96,12 @@ def open_subject(
     settings: Settings | None = None,
 ) -> Subject:
     "Open the classifier and the corpus of a report. Raises InputError for what is not there or does not fit."
+    columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column, "settings": settings}
+    corpus, fits_data = _with_label(lambda label: load_corpus(data, positive_label=label, **columns), positive_label)
     path: str | Path = tiny_detector(settings) if model == "tiny" else model
     classifier, fits_model = _with_label(
         lambda label: load_classifier(path, positive_label=label, device=device, settings=settings), positive_label
     )
-    columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column, "settings": settings}
-    corpus, fits_data = _with_label(lambda label: load_corpus(data, positive_label=label, **columns), positive_label)
     if positive_label and not (fits_model or fits_data):
         labels = ", ".join(brief(label, 30) for label in classifier.labels[:8])
         raise InputError(f"positive_label {brief(positive_label, 40)} is no label of the model ({labels}) nor of the data")

@@ -168,14 +168,38 @@ def _class_weights(labels: np.ndarray, how: str) -> list[float]:
     return [1.0] * len(LABELS) if how == "none" else [float(len(labels) / (len(LABELS) * n)) for n in counts]
 
 
-def _trainer_class(job: _Job) -> type:
-    "A Trainer with our loss, autocast and evaluation (a class made here, so that importing this module stays cheap)."
+def _batches_by_length(lengths: Sequence[int], size: int) -> list[int]:
+    "Rows in the order of one epoch: batches of texts equally long, equal lengths shuffled, batches shuffled, the rest last."
     import torch
+
+    rows = sorted(torch.randperm(len(lengths)).tolist(), key=lengths.__getitem__)
+    whole = len(rows) // size
+    rest = rows[whole * size :]
+    return [row for batch in torch.randperm(whole).tolist() for row in rows[batch * size : (batch + 1) * size]] + rest
+
+
+def _trainer_class(job: _Job) -> type:
+    "A Trainer with our batches, loss, autocast and evaluation (a class made here, so that importing this module stays cheap)."
+    import torch
+    from torch.utils.data import Sampler
     from transformers import Trainer
 
     weights = torch.tensor(_class_weights(job.train.labels, job.config.class_weight), device=job.classifier.device)
 
+    class ByLength(Sampler):
+        def __init__(self, lengths: Sequence[int]) -> None:
+            self.lengths = lengths
+
+        def __len__(self) -> int:
+            return len(self.lengths)
+
+        def __iter__(self) -> Iterator[int]:
+            return iter(_batches_by_length(self.lengths, job.config.batch_size))
+
     class DetectorTrainer(Trainer):
+        def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
+            return ByLength([len(item["input_ids"]) for item in train_dataset or self.train_dataset])
+
         def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
             labels = inputs.pop("labels")
             with torch.autocast(job.classifier.device, torch.bfloat16, enabled=job.bf16):
@@ -240,7 +264,7 @@ def _arguments(job: _Job, folder: Path, resumable: bool) -> Any:
     arguments = TrainingArguments(
         output_dir=str(folder), num_train_epochs=config.epochs, learning_rate=config.learning_rate,
         per_device_train_batch_size=config.batch_size, warmup_steps=min(config.warmup_steps, steps // 2),
-        weight_decay=config.weight_decay, seed=config.seed, train_sampling_strategy="group_by_length",
+        weight_decay=config.weight_decay, seed=config.seed,
         eval_strategy="epoch", save_strategy="epoch", logging_strategy="epoch", save_total_limit=2,
         save_only_model=not resumable, load_best_model_at_end=True, metric_for_best_model=job.metric,
         greater_is_better=get_metric(job.metric).higher_is_better, use_cpu=device == "cpu",
