@@ -23,6 +23,7 @@ from .metrics import METRICS
 from .records import code_hash, sha256_folder, sha256_of, slug
 from .rendering import paragraph, table
 from .settings import InputError, Settings, brief, load_settings, refuse_unknown
+from .torch_backend import encoder_name
 from .tracking import Run, track
 from .training import TrainingConfig, train
 
@@ -792,7 +793,7 @@ def tune(
     study_name = study_name or _study_name(encoder, config, _conditions(space, config, conditions))
     folder = settings.state_dir / "tuning" / slug(study_name)
     objective = _FineTuning(encoder, _folds(splits, config), base, config.metric_name, folder, settings)
-    facts = {"study": study_name, "encoder": encoder.name, **asdict(config)}
+    facts = {"study": study_name, "encoder": encoder_name(encoder), **asdict(config)}
     facts |= {f"space.{name}": given for name, given in asdict(space).items()}
     with nullcontext(run) if run else track(study_name, "tuning", facts, settings=settings) as parent:
         result = search(
@@ -828,7 +829,7 @@ def _data_conditions(encoder: Path, splits: Splits, base: TrainingConfig) -> dic
 def _study_name(encoder: Path, config: OptimizationConfig, conditions: Mapping[str, Any]) -> str:
     "A name that equal conditions and equal code give again."
     mark = sha256_of([conditions, config.pruning, config.seed, code_hash("tuning")])
-    return f"{slug(encoder.name)}-{config.metric_name}-{mark[:8]}"
+    return f"{slug(encoder_name(encoder))}-{config.metric_name}-{mark[:8]}"
 
 # %% ../nbs/30_tuning.ipynb #3050869d
 def load_study(
