@@ -40,7 +40,8 @@ def main_job(work: Path) -> tuple[float, dict]:
         "SECML_STATE_DIR": str(work / "state"),
     }
     started = time.monotonic()
-    subprocess.run([SECML, "train", "-p", "epochs=1", "-p", "learning_rate=1.5e-4"], env=env, check=True, cwd=ROOT)  # as make report
+    train = [SECML, "train", "-p", "epochs=1", "-p", "learning_rate=1.5e-4"]  # as `make report` does
+    subprocess.run(train, env=env, check=True, cwd=ROOT)
     model = str(work / "models" / "minilm-detector")
     command = [SECML, "report", "all", "--model", model, "--data", "packaged", "-p", f"out={work / 'models'}", "--json"]
     done = subprocess.run(command, env=env, check=True, cwd=ROOT, stdout=subprocess.PIPE, text=True)

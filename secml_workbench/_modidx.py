@@ -1072,6 +1072,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'secml_workbench/tuning_report.py'),
                                                'secml_workbench.tuning_report.points': ( 'tuning_report.html#points',
                                                                                          'secml_workbench/tuning_report.py'),
+                                               'secml_workbench.tuning_report.ranked_with': ( 'tuning_report.html#ranked_with',
+                                                                                              'secml_workbench/tuning_report.py'),
                                                'secml_workbench.tuning_report.rate': ( 'tuning_report.html#rate',
                                                                                        'secml_workbench/tuning_report.py'),
                                                'secml_workbench.tuning_report.reach': ( 'tuning_report.html#reach',
