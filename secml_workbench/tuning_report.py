@@ -294,6 +294,7 @@ def advice(
     result: TuningResult,
     gain: Estimate,
     touched: Mapping[str, str],  # from `edges`
+    sampled: int,  # texts that a trial was trained on, when that is a sample; 0: all
 ) -> str:  # one line
     "What to do."
     wider = [
@@ -304,7 +305,8 @@ def advice(
         return "read the reasons in section 2, mend them and run again: the study goes on"
     if judge(gain) == "pass":
         shown = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in show_params(result.best_params).items())
-        return f"train with {shown}{more}"
+        found = f" (found on {sampled:,} texts a trial: check it on all)" if sampled else ""
+        return f"train with {shown}{found}{more}"
     return f"keep the defaults; decide with more trials and more texts for each (n_trials, max_train_rows){more}"
 
 # %% ../nbs/50_tuning_report.ipynb #1d1128e0

@@ -124,3 +124,10 @@ def test_the_wheel_holds_templates_assets_and_types(wheel):
     assert "secml_workbench/py.typed" in names
     assert any(n.startswith("secml_workbench/assets/") for n in names)
     assert not any(n.startswith(("tests/", "nbs/", "benchmarks/")) for n in names)
+
+
+def test_readme_is_finished():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "@@" not in text and len(text.splitlines()) <= 150
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    assert links and all((ROOT / link).is_file() for link in links), links
