@@ -595,6 +595,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                     'secml_workbench/records.py'),
                                          'secml_workbench.records.atomic_write': ( 'records.html#atomic_write',
                                                                                    'secml_workbench/records.py'),
+                                         'secml_workbench.records.check_writable': ( 'records.html#check_writable',
+                                                                                     'secml_workbench/records.py'),
                                          'secml_workbench.records.code_hash': ('records.html#code_hash', 'secml_workbench/records.py'),
                                          'secml_workbench.records.dumps': ('records.html#dumps', 'secml_workbench/records.py'),
                                          'secml_workbench.records.sha256_file': ('records.html#sha256_file', 'secml_workbench/records.py'),
@@ -920,6 +922,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'secml_workbench.training._fit': ('training.html#_fit', 'secml_workbench/training.py'),
                                           'secml_workbench.training._fresh': ('training.html#_fresh', 'secml_workbench/training.py'),
                                           'secml_workbench.training._history': ('training.html#_history', 'secml_workbench/training.py'),
+                                          'secml_workbench.training._interruptions': ( 'training.html#_interruptions',
+                                                                                       'secml_workbench/training.py'),
                                           'secml_workbench.training._judge': ('training.html#_judge', 'secml_workbench/training.py'),
                                           'secml_workbench.training._measures': ('training.html#_measures', 'secml_workbench/training.py'),
                                           'secml_workbench.training._one_at_a_time': ( 'training.html#_one_at_a_time',
@@ -1105,4 +1109,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                'secml_workbench.tuning_report.use_section': ( 'tuning_report.html#use_section',
                                                                                               'secml_workbench/tuning_report.py'),
                                                'secml_workbench.tuning_report.verdict_of': ( 'tuning_report.html#verdict_of',
-                                                                                             'secml_workbench/tuning_report.py')}}}
+                                                                                             'secml_workbench/tuning_report.py'),
+                                               'secml_workbench.tuning_report.worst': ( 'tuning_report.html#worst',
+                                                                                        'secml_workbench/tuning_report.py')}}}

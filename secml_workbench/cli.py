@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import secml_workbench
-from .records import Record, atomic_write, dumps
+from .records import Record, atomic_write, check_writable, dumps
 from .rendering import visible
 from .settings import InputError, UnsupportedError, WorkbenchError, brief, load_settings
 
@@ -227,6 +227,8 @@ def explain(
         if record:
             typer.echo(visible(record.verdict))
         return
+    if out:
+        check_writable(out)
     found = explain_texts(texts, model or DEFAULT_MODEL, method, positive_label, given)
     document = dumps({"explanations": found})
     if out:
@@ -244,7 +246,7 @@ def explain_texts(
     from secml_workbench.training import tiny_detector
 
     known = {name: known for name, known in template_parameters("explanation").items() if name in ("n_samples", "seed")}
-    values = check_parameters(given, known)
+    values = {"seed": load_settings().seed} | check_parameters(given, known)
     classifier = load_classifier(tiny_detector() if model == "tiny" else local(model), positive_label=positive_label)
     return [explain_text(classifier, text, method, **values) for text in texts]
 

@@ -95,13 +95,13 @@ def speedup(
     n_boot: int = 1000,
     seed: int = 0,
 ) -> Estimate:  # how many times as fast
-    "Median of the paired ratios, with a 95 % bootstrap interval."
-    ratios = np.asarray(reference) / np.asarray(candidate)
-    if not len(ratios):
+    "Ratio of the medians, with a 95 % interval from a bootstrap that draws the calls of both together."
+    one, other = np.asarray(reference, float), np.asarray(candidate, float)
+    if not len(one):
         return undefined("too few texts to time", 0)
-    drawn = np.random.default_rng(seed).integers(0, len(ratios), (n_boot, len(ratios)))
-    low, high = np.quantile(np.median(ratios[drawn], axis=1), (0.025, 0.975))
-    return Estimate(float(np.median(ratios)), float(low), float(high), len(ratios))
+    drawn = np.random.default_rng(seed).integers(0, len(one), (n_boot, len(one)))
+    low, high = np.quantile(np.median(one[drawn], axis=1) / np.median(other[drawn], axis=1), (0.025, 0.975))
+    return Estimate(float(np.median(one) / np.median(other)), float(low), float(high), len(one))
 
 # %% ../nbs/36_comparison.ipynb #37fff66c
 def _calls(texts: Sequence[str], batch: int, seed: int) -> tuple[list[list[list[str]]], list[list[list[str]]]]:
@@ -307,7 +307,12 @@ def choose(
     gates: Mapping[str, Gate],  # name -> verdict
     speeds: Mapping[str, float | None],  # how many times as fast as the reference
     sizes: Mapping[str, int],  # bytes
+    original: int,  # bytes of the reference
 ) -> str | None:  # None: nothing passes
-    "The fastest variant that passes; of equally fast ones the smallest."
+    "The fastest variant that passes and is smaller than the original; without one, the fastest that passes."
     passing = [name for name, verdict in gates.items() if verdict.passed]
-    return max(passing, key=lambda name: (round(speeds.get(name) or 0, 1), -sizes[name]), default=None)
+
+    def worth(name: str) -> tuple[bool, float, int]:
+        return sizes[name] < 0.95 * original, round(speeds.get(name) or 0, 1), -sizes[name]
+
+    return max(passing, key=worth, default=None)

@@ -264,9 +264,9 @@ def verdict_of(
         f"on average, {k} random words by {random:.2f}"
     )
     ends = {
-        "pass": "its explanations point at what this model reads.",
-        "fail": "its explanations do not point at what this model reads.",
-        "undecided": f"too close to tell on {faithful['n_texts']} texts.",
+        "pass": "its words matter more to this model than random ones.",
+        "fail": "its words matter less to this model than random ones.",
+        "undecided": f"not enough to tell on {faithful['n_texts']} texts.",
     }
     return f"{said}: {ends[judge(faithful)]}"
 
@@ -330,8 +330,8 @@ def first_cards(
     cards = []
     if best:
         gap, name = faithful["methods"][best]["difference"], f"{best.upper()} against random"
-        value = f"{gap.estimate:+.2f}".replace("-", "−")
-        detail = f"[{gap.low:.2f}, {gap.high:.2f}] more drop, {faithful['n_texts']} texts"
+        value = f"{gap.estimate:+.3f}".replace("-", "−")
+        detail = f"[{gap.low:.3f}, {gap.high:.3f}] more drop, {faithful['n_texts']} texts"
         cards.append(Card(name, value, detail, judge(faithful)))
     for row in agreements[:1]:
         overlap, rho = row["top_overlap"].estimate, row["rank_correlation"].estimate
@@ -365,6 +365,8 @@ def one_text(
     said = f"P({short_label(first.label)}) = {entry['prediction']:.3f}, " + (
         f"labelled {entry['label']}" if entry["label"] else "no label"
     )
+    empty = next((one.base_value for one in found.values() if one.method == "shap"), None)
+    said += "" if empty is None else f"; without any word {empty:.3f}, from where SHAP's scores add up"
     top = max([abs(word.score) for one in found.values() for word in one.words] + [0.05])  # tiny scores stay pale
     parts = heading(OUTCOMES[entry["outcome"]], 3, f"text-{number}") + paragraph(said)
     for method, one in found.items():

@@ -27,8 +27,8 @@ import numpy as np
 from .settings import InputError, brief
 
 # %% auto #0
-__all__ = ['SCHEMA', 'RECORD_MIME', 'to_jsonable', 'dumps', 'atomic_write', 'atomic_folder', 'slug', 'sha256_of', 'sha256_file',
-           'sha256_folder', 'code_hash', 'Record']
+__all__ = ['SCHEMA', 'RECORD_MIME', 'to_jsonable', 'dumps', 'atomic_write', 'check_writable', 'atomic_folder', 'slug',
+           'sha256_of', 'sha256_file', 'sha256_folder', 'code_hash', 'Record']
 
 # %% ../nbs/01_records.ipynb #df0155ad
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -97,6 +97,19 @@ def atomic_write(
 
 def _cannot_write(path: Path, error: OSError) -> InputError:
     return InputError(f"cannot write {brief(str(path), 120)}: {error.strerror or error}; name a folder that you may write to")
+
+
+def check_writable(
+    path: str | Path,  # of a file or folder that is to be
+) -> None:
+    "InputError when it could not be written: now, and not after minutes of work."
+    path = Path(path).absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".tmp-"):
+            pass
+    except OSError as error:
+        raise _cannot_write(path, error) from None
 
 
 def _umask() -> int:

@@ -10,7 +10,9 @@ import logging
 import math
 import re
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -27,7 +29,7 @@ from .batching import check_texts, encode_windows, scores
 from .corpus import Corpus, Splits, load_corpus
 from .metrics import Estimate, evaluate, get_metric, metrics_table, paired_difference, threshold_at_fpr
 from secml_workbench.records import (
-    atomic_folder, atomic_write, code_hash, dumps, sha256_file, sha256_folder, sha256_of, slug, to_jsonable,
+    atomic_folder, atomic_write, check_writable, code_hash, dumps, sha256_file, sha256_folder, sha256_of, slug, to_jsonable,
 )
 from .rendering import paragraph, table, visible
 from .settings import InputError, Settings, WorkbenchError, brief, load_settings
@@ -232,8 +234,28 @@ def _history(log: Sequence[Mapping[str, float]]) -> tuple[dict[str, float], ...]
     return tuple({"epoch": n, **row} for n, row in sorted(epochs.items()) if "validation_loss" in row)
 
 
-def _progress_class(job: _Job) -> type:
-    "A callback with one progress bar, which also calls `on_epoch`."
+@contextmanager
+def _interruptions() -> Iterator[list[int]]:
+    "Notes every Ctrl-C: Python drops one that strikes within a destructor or a callback from C."
+    seen: list[int] = []
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield seen
+        return
+
+    def note(number: int, frame: Any) -> None:
+        seen.append(number)
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _progress_class(job: _Job, interruptions: Sequence[int]) -> type:
+    "A callback with one progress bar, which also calls `on_epoch` and sees to it that no Ctrl-C is lost."
     from transformers import TrainerCallback
 
     class Progress(TrainerCallback):
@@ -245,6 +267,8 @@ def _progress_class(job: _Job) -> type:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             self.bar.update(state.global_step - self.bar.n)
+            if interruptions:
+                raise KeyboardInterrupt
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             row = _history(state.log_history)[-1]
@@ -275,7 +299,7 @@ def _arguments(job: _Job, folder: Path, resumable: bool) -> Any:
     return arguments
 
 
-def _trainer(job: _Job, folder: Path, resumable: bool) -> Any:
+def _trainer(job: _Job, folder: Path, resumable: bool, interruptions: Sequence[int] = ()) -> Any:
     "A Trainer, ready to train."
     from transformers import EarlyStoppingCallback, PrinterCallback
 
@@ -285,7 +309,7 @@ def _trainer(job: _Job, folder: Path, resumable: bool) -> Any:
         model=classifier.model, args=_arguments(job, folder, resumable),
         train_dataset=items, eval_dataset=items[:1],  # the latter is never looked at
         data_collator=_collator(classifier.pad_id, classifier.tokenizer.padding_side),
-        callbacks=[_progress_class(job)()],
+        callbacks=[_progress_class(job, interruptions)()],
     )
     trainer.remove_callback(PrinterCallback)
     if job.config.early_stopping_patience:
@@ -333,8 +357,8 @@ def _run(job: _Job, folder: Path, resumable: bool) -> tuple[dict[str, float], ..
     if checkpoint:
         logger.warning("taking up an interrupted training at %s", checkpoint.name)
     progress: Any = None
-    with _quiet():
-        trainer = _trainer(job, folder, resumable)
+    with _quiet(), _interruptions() as interruptions:
+        trainer = _trainer(job, folder, resumable, interruptions)
         progress = next(c for c in trainer.callback_handler.callbacks if type(c).__name__ == "Progress")
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -393,7 +417,7 @@ def train(
     parts, config = (train, validation), config or TrainingConfig()
     name, settings = name or Path(out or encoder).name, settings or load_settings()
     if out is not None:
-        check_out(out)
+        check_out(out, "config.json")
 
     def finish(classifier: TorchClassifier, result: TrainingResult) -> None:
         if out is not None:
@@ -449,17 +473,14 @@ def _fresh(folder: Path, config: TrainingConfig, device: str, name: str) -> Torc
 
 def check_out(
     folder: str | Path,  # where a model is to be written
+    marker: str,  # file that a folder of this kind has: only such a one is replaced
 ) -> None:
-    "`InputError` when the folder cannot be written: now, and not after minutes of training."
-    parent = Path(folder).absolute().parent
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=parent, prefix=".tmp-"):
-            pass
-    except OSError as error:
-        why = error.strerror or type(error).__name__
+    "`InputError` when the folder cannot be written or holds something else: now, and not after minutes of training."
+    folder = Path(folder).absolute()
+    if folder.exists() and not (folder / marker).is_file() and not (folder.is_dir() and not any(folder.iterdir())):
         where = brief(str(folder), 100)
-        raise InputError(f"cannot write {where}: {why}; name a folder that you may write to") from None
+        raise InputError(f"{where} holds something else than a trained detector (no {marker}); name a new folder")
+    check_writable(folder)
 
 
 def _write_model(classifier: TorchClassifier, folder: Path) -> None:
@@ -734,7 +755,7 @@ def train_detector(
     "Train and test a detector, and write its folder: weights, tokenizer, model card, training.json."
     settings, config, out = settings or load_settings(), config or TrainingConfig(), Path(out).absolute()
     started = time.monotonic()
-    check_out(out)
+    check_out(out, "training.json")
     corpus = data if isinstance(data, Corpus) else load_corpus(data, settings=settings, **columns)
     source = model_folder(encoder or default_encoder())
     with _one_at_a_time(out, settings):

@@ -46,8 +46,8 @@ logger = logging.getLogger(__name__)
 # %% auto #0
 __all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'SHORT', 'TRAINED', 'base_encoder', 'run_study', 'trained_as', 'compare', 'advantage',
            'rate', 'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted', 'short',
-           'points', 'judge', 'verdict_of', 'advice', 'reach', 'reminder', 'first_cards', 'recipe_table', 'test_table',
-           'gain_section', 'history_figure', 'search_sentence', 'curves_figure', 'slices_figure',
+           'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards', 'recipe_table',
+           'test_table', 'gain_section', 'history_figure', 'search_sentence', 'curves_figure', 'slices_figure',
            'hyperparameter_sentence', 'model_sentence', 'source_rows', 'source_table', 'source_sentence', 'use_section']
 
 # %% ../nbs/50_tuning_report.ipynb #15c09849
@@ -305,8 +305,9 @@ def advice(
         return "read the reasons in section 2, mend them and run again: the study goes on"
     if judge(gain) == "pass":
         shown = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in show_params(result.best_params).items())
-        found = f" (found on {sampled:,} texts a trial: check it on all)" if sampled else ""
-        return f"train with {shown}{found}{more}"
+        if sampled:
+            return f"try on all texts, against the shipped recipe, what was best on {sampled:,} texts a trial: {shown}{more}"
+        return f"train with {shown}{more}"
     return f"keep the defaults; decide with more trials and more texts for each (n_trials, max_train_rows){more}"
 
 # %% ../nbs/50_tuning_report.ipynb #1d1128e0
@@ -314,13 +315,21 @@ def reach(
     unseen: Sequence[Mapping[str, Any]],  # results.leave_one_source_out
     who: str,  # model or baseline
 ) -> tuple[str, str]:  # "0.61 to 0.93", and of which measure
-    "The range of what a classifier reaches on sources never seen: ROC AUC, or recall where no source has both classes."
-    for key, title in (("roc_auc", "ROC AUC"), ("recall", "recall at 1 % FPR")):
-        found = [entry[who][key].estimate for entry in unseen if entry[who][key].estimate is not None]
-        if found:
-            ends = sorted({f"{min(found):.3f}", f"{max(found):.3f}"})
-            return " to ".join(ends), title
-    return "–", "ROC AUC"
+    "The range of the ROC AUC of a classifier on sources never seen: those of both classes, if there are any."
+    whole = [entry for entry in unseen if not entry["ranked_against"]] or unseen
+    found = [entry[who]["roc_auc"].estimate for entry in whole if entry[who]["roc_auc"].estimate is not None]
+    ends = sorted({f"{min(found):.3f}", f"{max(found):.3f}"}) if found else ["–"]
+    return " to ".join(ends), "ROC AUC"
+
+
+def worst(
+    unseen: Sequence[Mapping[str, Any]],
+    key: str,  # recall or fpr
+) -> Mapping[str, Any] | None:  # the entry of the source; None: no source has such texts
+    "The source on which the fine-tune misses most attacks, or flags most harmless texts."
+    there = [entry for entry in unseen if entry["model"][key].estimate is not None]
+    sign = 1 if key == "recall" else -1
+    return min(there, key=lambda entry: sign * entry["model"][key].estimate, default=None)
 
 
 def reminder(
@@ -333,9 +342,14 @@ def reminder(
     if unseen:
         value, title = reach(unseen, "model")
         said.append(f"the test part flatters: on sources never seen a fine-tune reaches {title} {value}")
-    alarms = [entry["model"]["fpr"].estimate for entry in unseen if entry["model"]["fpr"].estimate is not None]
-    if alarms and max(alarms) > 0.05:
-        said.append(f"and flags up to {max(alarms):.0%} of a source's harmless texts at the threshold meant for 1 %")
+    missed, flagged = worst(unseen, "recall"), worst(unseen, "fpr")
+    at = []
+    if missed and missed["model"]["recall"].estimate < 0.9:
+        at.append(f"misses {1 - missed['model']['recall'].estimate:.0%} of the attacks of {plain_label(missed['source'], 30)}")
+    if flagged and flagged["model"]["fpr"].estimate > 0.05:
+        at.append(f"flags {flagged['model']['fpr'].estimate:.0%} of the harmless texts of {plain_label(flagged['source'], 30)}")
+    if at:
+        said.append(f"at the threshold meant for 1 % false alarms it {' and '.join(at)}")
     said += [seen] if seen else []
     return "; ".join(said) or f"the {len(test):,} test texts come from the same sources as the training texts"
 
@@ -360,9 +374,11 @@ def first_cards(
     cards.append(Card("ROC AUC, test", value, f"[{interval}; {detail}" if interval else detail, judge(ahead)))
     if unseen:
         value, title = reach(unseen, "model")
-        cards.append(Card("sources never seen", value, f"{title}; TF-IDF {reach(unseen, 'baseline')[0]}"))
+        missed = worst(unseen, "recall")
+        lowest = f"; lowest recall at 1 % FPR {missed['model']['recall'].estimate:.2f}" if missed else ""
+        cards.append(Card("sources never seen", value, f"{title}; TF-IDF {reach(unseen, 'baseline')[0]}{lowest}"))
     seconds = [t.seconds for t in result.trials if t.seconds is not None and t.state == "complete"]
-    each = f"; {np.median(seconds):.0f} s each" if seconds else ""
+    each = f"; median {np.median(seconds):.0f} s" if seconds else ""
     ended = ", ".join(f"{number} {state}" for state, number in counts.items())
     return [*cards, Card("trials", str(sum(counts.values())), f"{ended}{each}")]
 
@@ -395,7 +411,7 @@ def test_table(
     "Metrics with their intervals, one row a metric, one column a classifier."
     keys = list(next(iter(measured.values())))
     cells = [{"": METRICS[key].title, **{who: short(one[key]) for who, one in measured.items()}} for key in keys]
-    caption = f"Test part, {rows:,} texts, with 95 % intervals; F1 and FPR at a threshold of 0.5"
+    caption = f"Test part, {rows:,} texts, with 95 % intervals; F1 and FPR on hard benign texts at a threshold of 0.5"
     return table(cells, columns={"": "Metric", **{who: who for who in measured}}, caption=caption)
 
 # %% ../nbs/50_tuning_report.ipynb #8ed3c145
@@ -628,7 +644,7 @@ def source_sentence(unseen: Sequence[Mapping[str, Any]], measured: Mapping[str, 
     worse = [e["source"] for e in unseen if e["advantage"].high is not None and e["advantage"].high < 0]
     said = f"On {counted(len(unseen), 'source')} left out a short fine-tune reaches {title} {value}, TF-IDF {rival}"
     said += (
-        f"; on the sources that it knows the shipped model has ROC AUC {own.estimate:.2f}"
+        f"; on the sources that it knows the shipped model has ROC AUC {own.estimate:.3f}"
         if own.estimate is not None
         else ""
     )

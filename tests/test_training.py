@@ -181,6 +181,30 @@ def test_saved_and_returned_are_the_same_detector(tmp_path: Path, encoder: Path,
     assert len({path.stat().st_mode for path in (tmp_path / "m").iterdir()}) == 1
 
 
+@pytest.mark.parametrize("there", ["notes.txt", "config.json", "README.md"])
+def test_a_folder_of_something_else_is_not_replaced(there: str, tmp_path: Path, encoder: Path) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    (out / there).write_text("mine")
+    with pytest.raises(InputError, match="something else"):
+        train_detector(out, "tiny", QUICK, encoder=encoder, tracked=False, settings=isolated(tmp_path))
+    assert (out / there).read_text() == "mine" and len(list(out.iterdir())) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_in_a_destructor_is_not_lost(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
+    class Victim:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)  # Python prints the KeyboardInterrupt and goes on
+
+    def unlucky(epoch: int, metrics: dict[str, float]) -> None:
+        Victim()
+
+    splits = corpus.split()
+    with pytest.raises(KeyboardInterrupt):
+        train(encoder, splits.train, splits.validation, QUICK, on_epoch=unlucky, settings=isolated(tmp_path))
+
+
 def test_lower_is_better_metrics(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
     splits = corpus.split(seed=42)
     result = train(encoder, splits.train, splits.validation, QUICK, metric="brier", settings=isolated(tmp_path))[1]
