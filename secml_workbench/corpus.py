@@ -229,10 +229,10 @@ def map_labels(
     if nulls:
         raise InputError(f"{nulls} of {sum(counts.values())} rows have no label; fill the column or drop these rows")
     keys = set(names.values())
-    if len(keys) == 1:
-        raise InputError(f"all {sum(counts.values())} rows have the label {_listed(names)}; expected benign and malicious texts")
     positive, reason = _positive_keys(keys, positive_label)
     unclear = keys - positive - KNOWN_BENIGN if len(keys) > 2 else set()
+    if not positive and len(keys) == 1:
+        raise InputError(f"all {sum(counts.values())} rows have the label {_listed(names)}; expected benign and malicious texts")
     if not positive or unclear:
         raise InputError(f"labels that do not map: {_listed(names)}; name the malicious one with positive_label")
     mapping = {label: int(key in positive) for label, key in names.items()}

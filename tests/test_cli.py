@@ -37,6 +37,7 @@ def write(path: Path, data: str | bytes) -> Path:
         ("", ["empty"]),
         ("text,label\n", ["no rows"]),
         ("text,label\na,1\nb,1\n", ["all malicious"]),
+        ("text,label\na,benign\nb,benign\n", ["all 2 rows", "benign"]),
         ("text,label\na,red\nb,green\nc,blue\n", ["blue", "positive"]),
         (b"text,label\n\xff\xfe\xfa,1\nb,0\n", ["UTF-8"]),
     ],

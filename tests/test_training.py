@@ -110,6 +110,7 @@ def test_interrupted_then_taken_up(how: signal.Signals, tmp_path: Path, encoder:
     old = folder / "detector" / "kept.txt"
     old.parent.mkdir()
     old.write_text("the old detector")
+    (old.parent / "training.json").write_text("{}")  # what makes it a detector's folder, which may be replaced
     process = call(folder, wait=60)
     assert process.stdout is not None
     assert [process.stdout.readline() for _ in range(2)] == ["epoch 1\n", "epoch 2\n"]
@@ -118,7 +119,7 @@ def test_interrupted_then_taken_up(how: signal.Signals, tmp_path: Path, encoder:
     process.communicate(timeout=60)
     assert process.returncode != 0
     assert old.read_text() == "the old detector"
-    assert [path.name for path in old.parent.iterdir()] == ["kept.txt"]
+    assert sorted(path.name for path in old.parent.iterdir()) == ["kept.txt", "training.json"]
     work = [path for path in (folder / "state" / "training").iterdir() if path.is_dir()]
     assert len(work) == 1
     assert last_checkpoint(work[0]) is not None
