@@ -18,7 +18,7 @@ import typer
 import secml_workbench
 from .records import Record, atomic_write, check_writable, dumps
 from .rendering import visible
-from .settings import InputError, UnsupportedError, WorkbenchError, brief, load_settings
+from .settings import InputError, UnsupportedError, WorkbenchError, brief, load_settings, refuse_unknown
 
 if TYPE_CHECKING:
     from secml_workbench.explanation import Explanation
@@ -131,6 +131,7 @@ def report(
     "Write reports (HTML, JSON, notebook) about a model on a corpus."
     from secml_workbench.reporting import KINDS
 
+    refuse_unknown([kind], [*KINDS, "all"], "report")
     kinds = KINDS if kind == "all" else (kind,)
     given = _columns(text_column, label_column, positive_label) | split_parameters(parameter)
     done = make_reports(kinds, model, data, out, given, force)

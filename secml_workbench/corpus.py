@@ -15,7 +15,7 @@ import sys
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -448,6 +448,13 @@ class Corpus(_Table):
     def take(self, rows: Any, name: str = "") -> Corpus:
         "The rows of an index array or a boolean mask, as a corpus; group numbers stay."
         return _part(self, rows, name)
+
+    def joined(self, other: Corpus) -> Corpus:
+        "The rows of another part of the same corpus behind these."
+        import pandas as pd
+
+        frame = pd.concat([self.frame, other.frame], ignore_index=True)
+        return _part(replace(self, frame=frame), np.arange(len(frame)), "")
 
     def sample(self, n: int, seed: int = 0) -> Corpus:
         "At most `n` rows, stratified by label and source, in the corpus's order."

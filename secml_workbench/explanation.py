@@ -334,4 +334,5 @@ def word_table(
         given = {one.method: f"{one.words[i].score:+.3f}".replace("-", "−") for one in explanations}
         rows.append({"word": escape(words[i].text, 40), "at": words[i].start, **given})
     columns = {"word": "word", "at": "character"} | {one.method: one.method.upper() for one in explanations}
-    return table(rows, columns=columns)
+    caption = f"The {len(rows)} strongest of {len(words)} words, by their share of all that a method gives"
+    return table(rows, columns=columns, caption=caption if len(rows) < len(words) else "All words, the strongest first")

@@ -429,7 +429,7 @@ def flips_section(
     text = f"{variant} decides {len(changed)} of {n:,} texts differently"
     if not changed:
         return paragraph(f"{text}: none at threshold {THRESHOLD}.")
-    body = paragraph(f"{text}: {worse} become wrong, {len(changed) - worse} become right.")
+    body = paragraph(f"{text}: {worse} newly wrong, {len(changed) - worse} newly right.")
     for number, flip in enumerate(changed[:limit], 1):
         label, right = ("benign", "malicious")[flip.label], (flip.variant >= THRESHOLD) == (flip.label == 1)
         moved = f"P(attack) {flip.reference:.3f} → {flip.variant:.3f}, now {'right' if right else 'wrong'} (labelled {label})"

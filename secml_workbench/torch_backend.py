@@ -224,10 +224,13 @@ def _check_weights(folder: Path, model: Any, info: Any, new_head: bool) -> None:
         raise InputError(f"{where} is an encoder without a classification head; {fix}")
 
 
-def _head(labels: Sequence[str]) -> dict[str, Any]:
-    "The configuration of a fresh head."
-    by_label = {label: i for i, label in enumerate(labels)}
-    return {"id2label": dict(enumerate(labels)), "label2id": by_label, "problem_type": None}
+def _give_head(config: Any, labels: Sequence[str]) -> None:
+    "Set the configuration for a fresh head; without dropout of attention weights, for which torch has no fused kernel on CPUs."
+    config.id2label, config.label2id = dict(enumerate(labels)), {label: i for i, label in enumerate(labels)}
+    config.problem_type = None
+    for name in ("attention_probs_dropout_prob", "attention_dropout"):
+        if hasattr(config, name):
+            setattr(config, name, 0.0)
 
 
 def _check_vocabulary(folder: Path, tokenizer: Any, model: Any) -> None:
@@ -257,7 +260,9 @@ def load_torch(
     asked = {} if attention == "auto" else {"attn_implementation": attention}
     named = name or (folder.resolve().name if Path(path).expanduser().is_dir() else str(path))
     with one_line("load", folder):
-        config = AutoConfig.from_pretrained(folder, **local, **(_head(new_head) if new_head else {}))
+        config = AutoConfig.from_pretrained(folder, **local)
+        if new_head:
+            _give_head(config, new_head)
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         model, info = AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, dtype=torch.float32, use_safetensors=True, output_loading_info=True,

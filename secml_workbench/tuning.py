@@ -193,7 +193,7 @@ class TuningResult:
     best_value: float | None
     default_value: float | None  # of the default hyperparameters; None: that trial did not complete
     trials: tuple[TrialRecord, ...]
-    importances: Mapping[str, float] = field(default_factory=dict)  # shares of 1; empty below 4 complete
+    importances: Mapping[str, float] = field(default_factory=dict)  # shares of 1; empty below 8 complete
     best_model: Path | None = None  # the best trial's weights, a Hugging Face folder
     default_model: Path | None = None
 
@@ -683,11 +683,11 @@ def _record(trial: FrozenTrial, retried: set[int]) -> TrialRecord:
 
 
 def _importances(study: Study) -> dict[str, float]:
-    "PED-ANOVA shares (Watanabe et al., 2023); empty below 4 complete trials or when nothing differs."
+    "PED-ANOVA shares (Watanabe et al., 2023); empty below 8 complete trials, too few to tell, or when nothing differs."
     import optuna
 
     done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    if len(done) < 4 or len({trial.value for trial in done}) == 1:
+    if len(done) < 8 or len({trial.value for trial in done}) == 1:
         return {}
     try:
         with _quiet(), warnings.catch_warnings():

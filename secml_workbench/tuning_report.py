@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from tqdm.auto import tqdm
 
 from .baseline import fit_baseline
@@ -47,8 +46,9 @@ logger = logging.getLogger(__name__)
 __all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'SHORT', 'TRAINED', 'base_encoder', 'run_study', 'trained_as', 'compare', 'advantage',
            'rate', 'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted', 'short',
            'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards', 'recipe_table',
-           'test_table', 'gain_section', 'history_figure', 'search_sentence', 'curves_figure', 'slices_figure',
-           'hyperparameter_sentence', 'model_sentence', 'source_rows', 'source_table', 'source_sentence', 'use_section']
+           'test_table', 'gain_section', 'history_figure', 'search_sentence', 'curves_figure', 'varied',
+           'slices_figure', 'hyperparameter_sentence', 'model_sentence', 'source_rows', 'source_table',
+           'source_sentence', 'use_section']
 
 # %% ../nbs/50_tuning_report.ipynb #15c09849
 def base_encoder(
@@ -198,7 +198,7 @@ def ranked_with(
     classes = set(test.labels.tolist())
     if len(classes) > 1:
         return test
-    return replace(test, frame=pd.concat([test.frame, held.take(held.labels != classes.pop()).frame], ignore_index=True))
+    return test.joined(held.take(held.labels != classes.pop()))
 
 
 def leave_source_out(
@@ -367,11 +367,11 @@ def first_cards(
     value, _, interval = ("none" if own else points(gain) if gain.estimate is not None else "unknown").partition(" [")
     detail = f"{title}, best recipe against defaults, test"
     detail = "the defaults were best on validation" if own else f"[{interval} {detail}" if interval else detail
-    cards = [Card("gain by tuning", value, detail, None if own else judge(gain))]
+    cards = [Card("gain by tuning above 0", value, detail, None if own else judge(gain))]
     auc, rival = measured["model"]["roc_auc"], measured["baseline"]["roc_auc"]
     value, _, interval = short(auc).partition(" [")
     detail = f"TF-IDF {short(rival).partition(' ')[0]}; difference {points(ahead)}"
-    cards.append(Card("ROC AUC, test", value, f"[{interval}; {detail}" if interval else detail, judge(ahead)))
+    cards.append(Card("better than TF-IDF", value, f"[{interval} ROC AUC, test; {detail}" if interval else detail, judge(ahead)))
     if unseen:
         value, title = reach(unseen, "model")
         missed = worst(unseen, "recall")
@@ -528,6 +528,12 @@ def curves_figure(
         return fig
 
 # %% ../nbs/50_tuning_report.ipynb #e61942ce
+def varied(result: TuningResult) -> list[str]:
+    "The hyperparameters that differ among the complete trials."
+    done = [t for t in result.trials if t.state == "complete"]
+    return [name for name in PARAMETERS if len({t.params.get(name) for t in done}) > 1]
+
+
 def slices_figure(
     result: TuningResult,
     title: str,  # the finding
@@ -536,12 +542,12 @@ def slices_figure(
     from matplotlib.figure import Figure as NewFigure
 
     done = [t for t in result.trials if t.state == "complete" and t.value is not None]
-    varied = [name for name in PARAMETERS if len({t.params.get(name) for t in done}) > 1]
+    names = varied(result)
     with figure_style():
-        fig = NewFigure(figsize=(7.2, 2.2 * math.ceil(len(varied) / 3) + 0.5), layout="constrained")
+        fig = NewFigure(figsize=(7.2, 2.2 * math.ceil(len(names) / 3) + 0.5), layout="constrained")
         fig.suptitle(plain_label(title, 120), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-        grid = fig.subplots(math.ceil(len(varied) / 3), min(3, len(varied)), sharey=True, squeeze=False).ravel()
-        for axes, name in zip(grid, varied, strict=False):
+        grid = fig.subplots(math.ceil(len(names) / 3), min(3, len(names)), sharey=True, squeeze=False).ravel()
+        for axes, name in zip(grid, names, strict=False):
             for t in done:
                 ink = colour("best" if t is result.best else "default" if t.is_default else "complete")
                 shape = "s" if t.is_default else "o"
@@ -551,7 +557,7 @@ def slices_figure(
                 axes.set_xscale("log")
             elif name in ("batch_size", "epochs", "max_length"):
                 axes.set_xticks(sorted({t.params[name] for t in done}))
-        for axes in grid[len(varied) :]:
+        for axes in grid[len(names) :]:
             axes.set_visible(False)
         grid[0].set_ylabel(f"validation {METRICS[result.metric].title}")
         return fig
@@ -562,7 +568,7 @@ def hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) ->
     done = counted(result.counts["complete"], "complete trial")
     (name, share), (_, second), *_ = sorted([*result.importances.items(), ("", 0.0), ("", 0.0)], key=lambda i: -i[1])
     if not result.importances:
-        said = f"{done.capitalize()} cannot tell which hyperparameter matters."
+        said = f"{done.capitalize()} are too few to tell which hyperparameter matters."
     elif share < 1.5 * max(second, 1 / len(result.importances)):
         said = f"No hyperparameter stands out in {done}."
     else:

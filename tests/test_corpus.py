@@ -164,3 +164,10 @@ def test_importing_is_light():
     code += f"print([m for m in {heavy} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"
+
+
+def test_parts_joined_have_their_own_hash():
+    whole = load_corpus("packaged")
+    first, second = whole.take(np.arange(10)), whole.take(np.arange(10, 14))
+    both = first.joined(second)
+    assert both.texts == first.texts + second.texts and both.sha256 == whole.take(np.arange(14)).sha256 != first.sha256
