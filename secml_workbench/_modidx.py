@@ -317,6 +317,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                         'secml_workbench/explanation_report.py'),
                                                     'secml_workbench.explanation_report.try_explanations': ( 'explanation_report.html#try_explanations',
                                                                                                              'secml_workbench/explanation_report.py'),
+                                                    'secml_workbench.explanation_report.unmoved': ( 'explanation_report.html#unmoved',
+                                                                                                    'secml_workbench/explanation_report.py'),
                                                     'secml_workbench.explanation_report.verdict_of': ( 'explanation_report.html#verdict_of',
                                                                                                        'secml_workbench/explanation_report.py'),
                                                     'secml_workbench.explanation_report.warnings_of': ( 'explanation_report.html#warnings_of',

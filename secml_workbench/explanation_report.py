@@ -28,11 +28,11 @@ from .tracking import provenance, set_threads, track
 from tqdm.auto import tqdm
 
 # %% auto #0
-__all__ = ['THRESHOLD', 'READABLE', 'OUTCOMES', 'GLOSSARY', 'check_parameters', 'choose_texts', 'effort', 'explain_by_all',
-           'explain_chosen', 'mean_estimate', 'deletion_drop', 'sample_flagged', 'try_explanations', 'summarize_drops',
-           'summarize_agreement', 'short_label', 'judge', 'verdict_of', 'strongest', 'advice', 'warnings_of',
-           'text_record', 'first_cards', 'one_text', 'same_first_word', 'agreement_section', 'faithfulness_finding',
-           'faithfulness_section', 'method_section']
+__all__ = ['THRESHOLD', 'READABLE', 'NOTICEABLE', 'OUTCOMES', 'GLOSSARY', 'check_parameters', 'choose_texts', 'effort',
+           'explain_by_all', 'explain_chosen', 'mean_estimate', 'deletion_drop', 'sample_flagged', 'try_explanations',
+           'summarize_drops', 'summarize_agreement', 'short_label', 'judge', 'unmoved', 'verdict_of', 'strongest',
+           'advice', 'warnings_of', 'text_record', 'first_cards', 'one_text', 'same_first_word', 'agreement_section',
+           'faithfulness_finding', 'faithfulness_section', 'method_section']
 
 # %% ../nbs/52_explanation_report.ipynb #cc9107af
 THRESHOLD = 0.5
@@ -236,15 +236,26 @@ def short_label(
     return shown if len(shown) <= 24 else shown[:23] + "…"
 
 
+NOTICEABLE = 0.01  # a difference of probability that a reader would care for
+
+
 def judge(
     faithful: Mapping[str, Any],  # from `summarize_drops`
 ) -> str:  # pass, fail or undecided
-    "Whether the best method beats random words: by the paired interval."
+    "Whether the best method beats random words noticeably: by the paired interval."
     best = faithful["best"]
     difference = faithful["methods"][best]["difference"] if best else None
     if difference is None or difference.low is None or difference.n < 5:
         return "undecided"
-    return "pass" if difference.low > 0 else "fail" if difference.high <= 0 else "undecided"
+    return "pass" if difference.low > NOTICEABLE else "fail" if difference.high <= 0 else "undecided"
+
+
+def unmoved(
+    faithful: Mapping[str, Any],  # from `summarize_drops`
+) -> bool:
+    "Whether the model hardly answers to missing words, so that no explanation by deletion can be judged on it."
+    drops = [faithful["random"], *(row["drop"] for row in faithful["methods"].values())]
+    return all(drop.high is not None and drop.high < 5 * NOTICEABLE for drop in drops)
 
 
 def verdict_of(
@@ -263,6 +274,8 @@ def verdict_of(
         f"Deleting the {k} words that {best.upper()} ranks first drops P({short_label(label)}) by {drop:.2f} "
         f"on average, {k} random words by {random:.2f}"
     )
+    if unmoved(faithful):
+        return f"{said}: this model hardly answers to missing words, so explanations of its alarms say little."
     ends = {
         "pass": "its words matter more to this model than random ones.",
         "fail": "its words matter less to this model than random ones.",
@@ -284,26 +297,30 @@ def strongest(
 
 def advice(
     entries: Sequence[Mapping[str, Any]],
-    method: str,  # the one to believe
+    method: str,  # the one that points best
+    proven: bool,  # whether it beats random words
 ) -> str:
     "What to do, in one line."
+    first = f"believe {method.upper()} first" if proven else "take no score for a reason (section 3)"
     wrong = {entry["outcome"]: entry for entry in entries}
     if "false positive" in wrong and (words := strongest(wrong["false positive"], method)):
         return f"check the words behind the worst false alarm: {words} ({method.upper()})"
     if "false negative" in wrong:
-        return f"read the worst miss in section 1; believe {method.upper()} first"
-    return f"believe {method.upper()} first; no mistake was found among these texts"
+        return f"read the worst miss in section 1; {first}"
+    return f"{first}; no mistake was found among these texts"
 
 
 def warnings_of(
     entries: Sequence[Mapping[str, Any]],
     missing: Sequence[str],  # kinds of text that do not exist
+    empty: float,  # probability of malicious for a text without words
     seen: str,  # of Subject.seen_in_training
 ) -> str:
     "What to mind, in one line."
     fits = [one.local_r2 for entry in entries for one in entry["methods"].values() if one.local_r2 is not None]
     weak = sum(r2 < 0.5 for r2 in fits)
     said = ["a score says how this model answers when the word is missing, not why a text is an attack"]
+    said += [f"a text without any word has P {empty:.2f} already"] if empty >= THRESHOLD else []
     said += [f"the test texts hold no {' and no '.join(missing)}"] if missing else []
     said += [f"{weak} of {len(fits)} LIME fits are weak (R² below 0.5)"] if weak else []
     return "; ".join([*said, seen] if seen else said)
@@ -422,7 +439,7 @@ def faithfulness_section(
         return paragraph(verdict_of(faithful, label))
     k = faithful["k"]
     rows = [(method, row["drop"]) for method, row in faithful["methods"].items()] + [("random", faithful["random"])]
-    says = {"pass": "matter more than", "fail": "matter no more than", "undecided": "cannot be told from"}
+    says = {"pass": "matter more than", "fail": "matter no more than", "undecided": "are not shown to matter noticeably more than"}
     matter = says[judge(faithful)]
     title = f"The {k} words that {faithful['best'].upper()} ranks first {matter} {k} random ones"
     fig = forest(

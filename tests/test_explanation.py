@@ -10,6 +10,7 @@ from math import comb
 import numpy as np
 import pytest
 
+from secml_workbench import explanation_report as report
 from secml_workbench.explanation import METHODS, ask, explain, lime_samples
 from secml_workbench.perturbation import AdditiveClassifier, PerturbationEngine, split_words
 from secml_workbench.records import dumps
@@ -174,3 +175,11 @@ def test_the_template_shows_hostile_texts_of_a_hostile_model_as_data(tmp_path, m
     for text in texts:
         for found in text["methods"].values():
             assert all(text["text"][w["start"] : w["end"]] == w["text"] for w in found["words"])
+
+
+def test_a_model_that_hardly_answers_proves_no_explanation():
+    saturated, random_words = np.linspace(0.002, 0.02, 20), np.zeros(20)
+    weak = report.summarize_drops({"lime": np.stack([saturated, random_words], axis=1)}, 3, seed=0)
+    assert report.judge(weak) == "undecided" and "hardly answers" in report.verdict_of(weak, "malicious")
+    strong = report.summarize_drops({"lime": np.stack([40 * saturated, random_words], axis=1)}, 3, seed=0)
+    assert report.judge(strong) == "pass" and "matter more" in report.verdict_of(strong, "malicious")
