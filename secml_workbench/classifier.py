@@ -5,10 +5,13 @@
 # %% ../nbs/24_classifier.ipynb #43e21858
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from .batching import TextClassifier as TextClassifier
 from .batching import scores as scores
+from .records import read_manifest
 from .settings import InputError, Settings, brief, load_settings
 from .torch_backend import load_torch, model_folder
 
@@ -57,6 +60,7 @@ def load_classifier(
     *,
     positive_label: str = "",  # the attack label (several with commas); empty: the settings', else inferred and said
     device: str = "auto",  # auto (the settings'), cpu, cuda or mps: for torch
+    runtime: str = "",  # of an ONNX folder: onnxruntime or openvino; empty: the one that was chosen when it was judged
     settings: Settings | None = None,  # None: the project's
 ) -> TextClassifier:
     "The classifier at a path or of a name; `InputError` says in one line why there is none."
@@ -64,7 +68,7 @@ def load_classifier(
     name, path, positive_label = _resolve(str(path_or_id), positive_label, settings)
     folder = model_folder(path)
     name = name or (folder.resolve().name if Path(path).is_dir() else path)
-    kind = kind_of_folder(folder)
+    kind, said = kind_of_folder(folder), read_manifest(folder)
     if kind == "baseline":
         from secml_workbench.baseline import load_baseline
 
@@ -72,6 +76,15 @@ def load_classifier(
     if kind == "onnx":
         from secml_workbench.onnx_backend import load_onnx
 
-        return load_onnx(folder, positive_label=positive_label, threads=settings.threads, name=name)
+        runtime = runtime or _chosen_runtime(said)
+        return load_onnx(folder, positive_label=positive_label, threads=settings.threads, name=name, runtime=runtime)
     device = settings.device if device == "auto" else device
-    return load_torch(folder, positive_label=positive_label, device=device, name=name)
+    dtype = "bfloat16" if said.get("config", {}).get("variant") == "bf16" else "float32"
+    return load_torch(folder, positive_label=positive_label, device=device, name=name, dtype=dtype)
+
+
+def _chosen_runtime(said: Mapping[str, Any]) -> str:
+    "What a variant's manifest chose, where it is installed."
+    from secml_workbench.onnx_backend import has_openvino
+
+    return "openvino" if said.get("runtime") == "openvino" and has_openvino() else "onnxruntime"

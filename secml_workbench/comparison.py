@@ -19,7 +19,8 @@ from .rendering import facts
 from .settings import InputError, brief
 
 # %% auto #0
-__all__ = ['Latency', 'Timing', 'speedup', 'measure_latency', 'metric_delta', 'Gate', 'gate', 'Flip', 'flips', 'choose']
+__all__ = ['Latency', 'Timing', 'speedup', 'measure_latency', 'metric_delta', 'Gate', 'gate', 'Flip', 'flips', 'loss_of',
+           'pareto', 'Recommendation', 'recommend', 'choose']
 
 # %% ../nbs/36_comparison.ipynb #7707f1e8
 @dataclass(frozen=True)
@@ -199,6 +200,7 @@ class Gate:
     metric: str
     limit: float  # the largest loss that is allowed
     texts_needed: int | None = None  # about how many would decide; None: decided, or cannot be said
+    too_few: bool = False  # so few texts of a class that no variant could pass
 
     def _repr_html_(self) -> str:
         shown = {"Decision": self.decision, "Why": "; ".join(self.reasons), "Change": str(self.delta)}
@@ -258,7 +260,7 @@ def gate(
         decision, reason, needed = _decide(delta, chosen.title, chosen.higher_is_better, limit)
     elif few and delta.low is not None:
         needed = max(2 * _MIN_TEXTS, _decide(delta, chosen.title, chosen.higher_is_better, limit)[2] or 0)
-    return Gate(decision == "pass", decision, (reason,), delta, chosen.name, limit, needed)
+    return Gate(decision == "pass", decision, (reason,), delta, chosen.name, limit, needed, few)
 
 # %% ../nbs/36_comparison.ipynb #3b164d6b
 def _decide(delta: Estimate, title: str, higher_is_better: bool, limit: float) -> tuple[str, str, int | None]:
@@ -302,7 +304,57 @@ def flips(
     rows = rows[np.argsort(-np.abs(variant[rows] - reference[rows]), kind="stable")]
     return [Flip(int(i), texts[int(i)], int(y[i]), float(reference[i]), float(variant[i])) for i in rows]
 
+# %% ../nbs/36_comparison.ipynb #4454e49b
+def loss_of(
+    verdict: Gate,
+) -> float:  # as a fraction; infinite when it is not known
+    "How much worse the metric could be: the upper end of the interval of the loss."
+    end = verdict.delta.low if get_metric(verdict.metric).higher_is_better else verdict.delta.high
+    return math.inf if end is None else -end if get_metric(verdict.metric).higher_is_better else end
 
+
+def pareto(
+    costs: Mapping[str, Sequence[float]],  # name -> what it costs in each respect; less is better
+) -> list[str]:  # in the given order
+    "The candidates that no other beats in one respect without being worse in another."
+
+    def beaten(name: str) -> bool:
+        mine = costs[name]
+        others = (other for who, other in costs.items() if who != name)
+        return any(all(o <= m for o, m in zip(other, mine, strict=True)) and tuple(other) != tuple(mine) for other in others)
+
+    return [name for name in costs if not beaten(name)]
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    "The best candidate for one goal."
+
+    goal: str  # smallest, fastest or safest
+    name: str
+    reason: str
+
+
+def recommend(
+    gates: Mapping[str, Gate],  # name -> verdict; those that do not pass are not recommended
+    latencies: Mapping[str, float],  # milliseconds for one text
+    sizes: Mapping[str, int],  # bytes
+) -> list[Recommendation]:  # empty: nothing passes
+    "The smallest, the fastest and the safest variant that passes, each with its reason."
+    passing = [name for name, verdict in gates.items() if verdict.passed]
+    if not passing:
+        return []
+    small = min(passing, key=lambda name: (sizes[name], latencies[name]))
+    fast = min(passing, key=lambda name: (latencies[name], sizes[name]))
+    safe = min(passing, key=lambda name: (round(loss_of(gates[name]), 4), sizes[name], latencies[name]))
+    title = get_metric(gates[safe].metric).title
+    return [
+        Recommendation("smallest", small, f"{sizes[small] / 1e6:.1f} MB"),
+        Recommendation("fastest", fast, f"{latencies[fast]:.1f} ms for one text"),
+        Recommendation("safest", safe, f"loses at most {max(0.0, 100 * loss_of(gates[safe])):.1f} points of {title}"),
+    ]
+
+# %% ../nbs/36_comparison.ipynb #8a4ea1be
 def choose(
     gates: Mapping[str, Gate],  # name -> verdict
     speeds: Mapping[str, float | None],  # how many times as fast as the reference

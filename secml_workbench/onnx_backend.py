@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import json
 import logging
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,47 +22,88 @@ import numpy as np
 from .batching import WindowedClassifier, softmax
 from .records import atomic_folder, dumps
 from .rendering import facts
-from .settings import InputError, UnsupportedError, brief
+from .settings import InputError, UnsupportedError, WorkbenchError, brief, refuse_unknown
 from .torch_backend import TorchClassifier, check_tokenizer, first_line, one_line
 from .tracking import usable_cores
 
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'MODEL_FILE', 'PARITY_LIMIT', 'make_session', 'OnnxClassifier', 'load_onnx', 'ParityReport', 'check_parity',
-           'export_onnx', 'read_export']
+__all__ = ['logger', 'MODEL_FILE', 'RUNTIMES', 'PARITY_LIMIT', 'make_session', 'has_openvino', 'OnnxClassifier', 'load_onnx',
+           'ParityReport', 'check_parity', 'export_onnx', 'read_export']
 
 # %% ../nbs/22_onnx_backend.ipynb #a1039bb7
 MODEL_FILE = "onnx/model.onnx"
+RUNTIMES = ("onnxruntime", "openvino")
 
 
 def make_session(
     file: Path,  # an ONNX file
     threads: int = 0,  # 0: all cores that this process may use
-) -> Any:  # an onnxruntime.InferenceSession on the CPU
+    runtime: str = "onnxruntime",  # or openvino
+) -> Any:  # on the CPU, with the methods get_inputs and run of an onnxruntime.InferenceSession
     "A session with the workbench's fixed options."
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads or usable_cores(), 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.log_severity_level = 3
+    refuse_unknown([runtime], RUNTIMES, "runtime")
     if not file.is_file():
         raise InputError(f"no ONNX file at {brief(str(file))}; expected {MODEL_FILE} in the model's folder")
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        return (_openvino if runtime == "openvino" else _onnxruntime)(file, threads or usable_cores())
+    except WorkbenchError:
+        raise
     except Exception as error:
         why = first_line(error, 120)
-        raise InputError(f"cannot read {brief(str(file))}: {why}; export it again") from None
+        raise InputError(f"cannot read {brief(str(file))} with {runtime}: {why}; export it again") from None
+
+
+def _onnxruntime(file: Path, threads: int) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+# %% ../nbs/22_onnx_backend.ipynb #5f710dde
+def has_openvino() -> bool:
+    "Whether the optional package is installed."
+    return importlib.util.find_spec("openvino") is not None
+
+
+class _OpenVinoSession:
+    "OpenVINO behind the two methods of a session that we use; one answer at a time."
+
+    def __init__(self, compiled: Any) -> None:
+        self.compiled, self.request, self.lock = compiled, compiled.create_infer_request(), threading.Lock()
+
+    def get_inputs(self) -> list[Any]:
+        @dataclass(frozen=True)
+        class Input:
+            name: str
+
+        return [Input(node.any_name) for node in self.compiled.inputs]
+
+    def run(self, _: Any, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        with self.lock:
+            return [np.array(self.request.infer(feed, share_inputs=True)[0], dtype=np.float32)]
+
+
+def _openvino(file: Path, threads: int) -> _OpenVinoSession:
+    if not has_openvino():
+        raise UnsupportedError('openvino is not installed; pip install "secml_workbench[openvino]", or use runtime onnxruntime')
+    import openvino
+
+    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
+    return _OpenVinoSession(openvino.Core().compile_model(str(file), "CPU", options))
 
 # %% ../nbs/22_onnx_backend.ipynb #c3992dc6
 class OnnxClassifier(WindowedClassifier):
-    "A sequence classifier computed by ONNX Runtime on the CPU."
+    "A sequence classifier computed by ONNX Runtime (or OpenVINO) on the CPU."
 
     def __init__(
         self,
-        session: Any,  # an onnxruntime.InferenceSession
+        session: Any,  # from `make_session`
         tokenizer: Any,  # a Hugging Face tokenizer
         config: Any,  # the model's configuration
         name: str,
@@ -91,6 +134,7 @@ def load_onnx(
     threads: int = 0,  # 0: all cores that this process may use
     name: str = "",  # empty: the folder's name
     file: str = MODEL_FILE,  # another file of the same folder
+    runtime: str = "onnxruntime",  # or openvino
     max_length: int = 0,  # tokens of a window; 0: all that the model can read
 ) -> OnnxClassifier:
     "A classifier from a folder that `export_onnx` (or another exporter with the same layout) wrote."
@@ -100,7 +144,7 @@ def load_onnx(
     if not folder.is_dir():
         raise InputError(f"no model folder at {brief(str(folder))}; give a folder that exists")
     check_tokenizer(folder)
-    session = make_session(folder / file, threads)
+    session = make_session(folder / file, threads, runtime)
     with one_line("load", folder):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

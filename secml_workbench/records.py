@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
@@ -27,8 +27,8 @@ import numpy as np
 from .settings import InputError, brief
 
 # %% auto #0
-__all__ = ['SCHEMA', 'RECORD_MIME', 'to_jsonable', 'dumps', 'atomic_write', 'check_writable', 'atomic_folder', 'slug',
-           'sha256_of', 'sha256_file', 'sha256_folder', 'code_hash', 'Record']
+__all__ = ['MANIFEST', 'SCHEMA', 'RECORD_MIME', 'to_jsonable', 'dumps', 'atomic_write', 'check_writable', 'atomic_folder', 'slug',
+           'sha256_of', 'sha256_file', 'sha256_folder', 'code_hash', 'hash_files', 'read_manifest', 'Record']
 
 # %% ../nbs/01_records.ipynb #df0155ad
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -200,6 +200,37 @@ def code_hash(
     if module not in seen:
         raise InputError(f"no module {brief(module)} in the package; expected one such as 'training'")
     return sha256_of(seen)
+
+# %% ../nbs/01_records.ipynb #8191fd73
+MANIFEST = "quantization.json"
+
+
+def hash_files(
+    folder: Path,
+    but: Iterable[str] = (),  # names of files at the top that may change
+) -> dict[str, str]:  # relative path -> SHA-256
+    "The hash of every file below a folder."
+    files = (file for file in sorted(folder.rglob("*")) if file.is_file() and file.relative_to(folder).as_posix() not in set(but))
+    return {file.relative_to(folder).as_posix(): sha256_file(file) for file in files}
+
+
+def read_manifest(
+    folder: str | Path,
+) -> dict[str, Any]:  # empty: the folder has none
+    "What a folder's manifest says, its files checked. Raises InputError when one is missing or was changed."
+    folder = Path(folder)
+    if not (folder / MANIFEST).is_file():
+        return {}
+    try:
+        held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        files = {str(name): str(known) for name, known in held["files"].items()}
+    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        raise InputError(f"{MANIFEST} of {brief(str(folder))} cannot be read: {brief(str(error), 60)}; quantize again") from None
+    for name, known in files.items():
+        inside = (folder / name).resolve().is_relative_to(folder.resolve())
+        if not inside or not (folder / name).is_file() or sha256_file(folder / name) != known:
+            raise InputError(f"{brief(name)} of {brief(str(folder))} is missing or was changed; quantize again")
+    return dict(held)
 
 # %% ../nbs/01_records.ipynb #240b7582
 SCHEMA = "secml.report/1"
