@@ -339,6 +339,7 @@ def recommend(
     gates: Mapping[str, Gate],  # name -> verdict; those that do not pass are not recommended
     latencies: Mapping[str, float],  # milliseconds for one text
     sizes: Mapping[str, int],  # bytes
+    flips: Mapping[str, int],  # decisions that differ from the original's
 ) -> list[Recommendation]:  # empty: nothing passes
     "The smallest, the fastest and the safest variant that passes, each with its reason."
     passing = [name for name, verdict in gates.items() if verdict.passed]
@@ -346,12 +347,12 @@ def recommend(
         return []
     small = min(passing, key=lambda name: (sizes[name], latencies[name]))
     fast = min(passing, key=lambda name: (latencies[name], sizes[name]))
-    safe = min(passing, key=lambda name: (round(loss_of(gates[name]), 4), sizes[name], latencies[name]))
+    safe = min(passing, key=lambda name: (round(loss_of(gates[name]), 4), flips[name], sizes[name]))
     title = get_metric(gates[safe].metric).title
     return [
         Recommendation("smallest", small, f"{sizes[small] / 1e6:.1f} MB"),
         Recommendation("fastest", fast, f"{latencies[fast]:.1f} ms for one text"),
-        Recommendation("safest", safe, f"loses at most {max(0.0, 100 * loss_of(gates[safe])):.1f} points of {title}"),
+        Recommendation("safest", safe, f"loses at most {max(0.0, 100 * loss_of(gates[safe])):.1f} points of {title}; {flips[safe]} decisions differ"),
     ]
 
 # %% ../nbs/36_comparison.ipynb #8a4ea1be

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .batching import check_texts
 from .graphs import cpu_class, head_node, overflows, quiet_onnx, weights_of
 from .metrics import METRICS
 from .settings import InputError, brief, refuse_unknown
@@ -139,7 +140,7 @@ def calibration_batches(
     if not texts:
         raise InputError("no texts to calibrate with; give some of the training part")
     by_length: dict[int, list[Sequence[int]]] = {}
-    for window in classifier.encode(list(texts)):
+    for window in classifier.encode(check_texts(texts)):
         by_length.setdefault(len(window.input_ids), []).append(window.input_ids)
     batches = []
     for _, rows in sorted(by_length.items()):

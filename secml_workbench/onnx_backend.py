@@ -23,7 +23,7 @@ from .batching import WindowedClassifier, softmax
 from .records import atomic_folder, dumps
 from .rendering import facts
 from .settings import InputError, UnsupportedError, WorkbenchError, brief, refuse_unknown
-from .torch_backend import TorchClassifier, check_tokenizer, first_line, one_line
+from .torch_backend import TorchClassifier, check_tokenizer, first_line, one_line, save_tokenizer
 from .tracking import usable_cores
 
 logger = logging.getLogger(__name__)
@@ -284,7 +284,7 @@ def export_onnx(
     with atomic_folder(folder) as place:
         (place / "onnx").mkdir()
         classifier.model.config.save_pretrained(place)
-        classifier.tokenizer.save_pretrained(place)
+        save_tokenizer(classifier, place)
         way, fused, parity = _first_that_agrees(classifier, place, fuse)
         record = {"exporter": way, "fused": fused, "parity": parity}
         (place / "onnx" / "export.json").write_text(dumps(record), encoding="utf-8")

@@ -297,22 +297,37 @@ def tradeoff(
         return fig
 
 # %% ../nbs/40_plots.ipynb #10d6d7ae
+_PLACES = [(0, 1, "center"), (0, -1, "center"), (1, 0, "left"), (-1, 0, "right"), (0, 2, "center"), (0, -2, "center"),
+           (1, 1, "left"), (-1, 1, "right"), (1, -1, "left"), (-1, -1, "right"), (0, 3, "center"), (0, -3, "center")]  # fmt: skip
+
+
+def _box(x: float, y: float, wide: float, high: float, align: str) -> tuple[float, float, float, float]:
+    "Left, bottom, right, top of a label whose middle is at that height."
+    left = {"left": x, "right": x - wide, "center": x - wide / 2}[align]
+    return left, y - high / 2, left + wide, y + high / 2
+
+
 def _label_points(axes: Axes, points: Sequence[TradeoffPoint], chosen: str) -> None:
-    "Name and note above each mark; labels of marks at nearly the same height go below and above by turns."
-    middle = np.sqrt(min(p.size_mb for p in points) * max(p.size_mb for p in points))
-    span = np.log(max(p.latency_ms for p in points) / min(p.latency_ms for p in points)) + 1.8
-    placed: list[float] = []
-    for p in sorted(points, key=lambda p: -p.size_mb):
-        y = float(np.log(p.latency_ms))
-        crowd = sum(abs(y - other) < 0.16 * span for other in placed)
-        placed.append(y)
-        above, rank = crowd % 2 == 0, crowd // 2
+    "Name and note beside each mark, at the first place where nothing is yet; the chosen one first."
+    x, y = np.log([p.size_mb for p in points]), np.log([p.latency_ms for p in points])
+    across, up = 400 / (np.ptp(x) + 2 * np.log(1.6)), 190 / (np.ptp(y) + 2 * np.log(2.5))  # points of the page
+    spots = {p.name: (float(a * across), float(b * up)) for p, a, b in zip(points, x, y, strict=True)}
+    taken = [_box(*spot, 10, 10, "center") for spot in spots.values()]
+    ends = min(a for a, _ in spots.values()) - 40, max(a for a, _ in spots.values()) + 40
+    for p in sorted(points, key=lambda p: p.name != chosen):
+        lines = [plain_label(p.name), *([plain_label(p.note, 60)] if p.note else [])]
+        wide, high = 4.9 * max(map(len, lines)), 11 * len(lines)
+
+        def cost(place: tuple[int, int, str]) -> tuple[int, int]:
+            box = _box(spots[p.name][0] + 9 * place[0], spots[p.name][1] + (7 + high / 2) * place[1], wide, high, place[2])  # noqa: B023
+            hits = sum(box[0] < r and left < box[2] and box[1] < top and low < box[3] for left, low, r, top in taken)
+            return hits + (box[0] < ends[0]) + (box[2] > ends[1]), _PLACES.index(place)
+
+        dx, dy, align = min(_PLACES, key=cost)
+        taken.append(_box(spots[p.name][0] + 9 * dx, spots[p.name][1] + (7 + high / 2) * dy, wide, high, align))
         axes.annotate(
-            plain_label(p.name) + (f"\n{plain_label(p.note, 60)}" if p.note else ""),
-            (p.size_mb, p.latency_ms),
-            xytext=(0, (12 + 26 * rank) * (1 if above else -1)), textcoords="offset points",
-            ha="right" if p.size_mb > middle else "left", va="bottom" if above else "top", fontsize=8.5,
-            color="#222222", parse_math=False, fontweight="bold" if p.name == chosen else "normal",
+            "\n".join(lines), (p.size_mb, p.latency_ms), xytext=(9 * dx, (7 + high / 2) * dy), textcoords="offset points",
+            ha=align, va="center", fontsize=8.5, color="#222222", parse_math=False, fontweight="bold" if p.name == chosen else "normal",
         )  # fmt: skip
 
 # %% ../nbs/40_plots.ipynb #7550ca7e

@@ -26,7 +26,7 @@ from .onnx_backend import MODEL_FILE, export_onnx, load_onnx, read_export
 from .records import MANIFEST, atomic_folder, atomic_write, dumps, hash_files, read_manifest, sha256_of, slug
 from .rendering import facts
 from .settings import InputError, UnsupportedError, WorkbenchError, brief
-from .torch_backend import TorchClassifier, load_torch
+from .torch_backend import TorchClassifier, load_torch, save_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -276,7 +276,7 @@ def _bfloat16(work: Path, source: TorchClassifier) -> WeightCounts:
 
     model = copy.deepcopy(source.model).to(device="cpu", dtype=torch.bfloat16)
     model.save_pretrained(work)
-    source.tokenizer.save_pretrained(work)
+    save_tokenizer(source, work)
     linear = sum(isinstance(layer, torch.nn.Linear) for layer in model.modules())
     tables = sum(isinstance(layer, torch.nn.Embedding) for layer in model.modules())
     return WeightCounts({"bfloat16": linear}, {"bfloat16": tables}, {"bfloat16": 2 * sum(p.numel() for p in model.parameters())})

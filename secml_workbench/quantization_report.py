@@ -87,6 +87,7 @@ class Candidate:
     runtime: str
     outcome: Outcome  # of making the artifact
     gate: Gate  # on validation
+    flips: int  # validation decisions that differ from the original's
 
     @property
     def artifact(self) -> Artifact:
@@ -130,10 +131,10 @@ def candidates_of(
     found = {}
     for name, outcome in made.items():
         if "onnxruntime" in runtimes or name not in _OPENVINO:
-            found[name] = Candidate(name, "onnxruntime", outcome, outcome.gate)
+            found[name] = Candidate(name, "onnxruntime", outcome, outcome.gate, outcome.flips)
         if "openvino" in runtimes and name in _OPENVINO and has_openvino():
-            judged = judge_artifact(classifier, outcome.artifact, validation, reference, runtime="openvino", settings=settings)
-            found[f"{name} on OpenVINO"] = Candidate(f"{name} on OpenVINO", "openvino", outcome, judged)
+            judged, changed = judge_artifact(classifier, outcome.artifact, validation, reference, runtime="openvino", settings=settings)
+            found[f"{name} on OpenVINO"] = Candidate(f"{name} on OpenVINO", "openvino", outcome, judged, changed)
     return found
 
 # %% ../nbs/51_quantization_report.ipynb #682eee28
@@ -463,6 +464,7 @@ def tradeoff_points(
         gate = gates.get(who)
         title, value = get_metric(metric).title, metrics[who][metric]
         said = f"{title} {points(gate.delta)}" if gate else f"{title} {interval_text(value)}"
+        said = said if len(sizes) <= 4 else ""  # more would not be readable; the table has them
         found.append(
             TradeoffPoint(who, size / 1e6, timing.latencies[who].batch1_p50, said, gate.decision if gate else "")
         )
@@ -478,11 +480,7 @@ def gate_figure(
     metric = get_metric(first.metric)
     limit = -first.limit if metric.higher_is_better else first.limit
     clear = [name for name, one in gates.items() if one.passed]
-    finding = (
-        f"The whole interval of {' and '.join(clear)} is on the safe side"
-        if clear
-        else "No interval is clear of the limit"
-    )
+    finding = f"{len(clear)} of {len(gates)} intervals are on the safe side of the limit"
     fig = forest(
         [(name, one.delta) for name, one in gates.items()], title=finding, scale=100, digits=1, signed=True,
         xlabel=f"change of {metric.title} against torch fp32 (points)", reference=0, limit=limit, emphasis=emphasis,

@@ -130,6 +130,7 @@ class Outcome:
     artifact: Artifact
     gate: Gate  # on validation, of the last step
     steps: tuple[Step, ...]  # in the order tried; the last one is the artifact
+    flips: int  # validation decisions that differ from the original's
 
 
 def quantize_within(
@@ -150,7 +151,7 @@ def quantize_within(
     left: list[QuantizationConfig] | None = None
     while True:
         artifact = quantize(classifier, config, out=out, calibration=calibration, exports=exports)
-        found = judge_artifact(classifier, artifact, validation, reference, settings=settings)
+        found, changed = judge_artifact(classifier, artifact, validation, reference, settings=settings)
         steps.append(Step(config, found, artifact.size_bytes))
         if found.passed or not preserve_accuracy or found.too_few:
             break
@@ -159,7 +160,7 @@ def quantize_within(
             break
         config = left.pop(0)
         logger.info("%s: %s; trying again: %s", config.variant, found.reasons[0], config)
-    return Outcome(artifact, found, tuple(steps))
+    return Outcome(artifact, found, tuple(steps), changed)
 
 
 def judge_artifact(
@@ -170,12 +171,14 @@ def judge_artifact(
     *,
     runtime: str = "",
     settings: Settings | None = None,
-) -> Gate:
+) -> tuple[Gate, int]:  # the verdict, and how many decisions differ
     "The gate on an artifact, loaded as any user would load it."
     attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
     small = load_classifier(artifact.path, positive_label=attack, runtime=runtime, settings=settings)
-    return gate(
-        reference, scores(small, validation.texts), validation.labels, metric=artifact.config.metric,
+    p, threshold = scores(small, validation.texts), 0.5
+    verdict = gate(
+        reference, p, validation.labels, threshold=threshold, metric=artifact.config.metric,
         max_accuracy_loss=artifact.config.max_accuracy_loss, hard_benign=validation.hard_benign, groups=validation.groups,
         seed=artifact.config.seed,
     )  # fmt: skip
+    return verdict, int(((p >= threshold) != (reference >= threshold)).sum())

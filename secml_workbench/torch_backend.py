@@ -21,7 +21,7 @@ from .tracking import resolve_device
 
 # %% auto #0
 __all__ = ['TOKENIZER_FILES', 'model_folder', 'default_encoder', 'encoder_name', 'first_line', 'check_tokenizer', 'check_folder',
-           'one_line', 'TorchClassifier', 'load_torch']
+           'one_line', 'TorchClassifier', 'save_tokenizer', 'load_torch']
 
 # %% ../nbs/21_torch_backend.ipynb #ad761364
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -208,6 +208,17 @@ class TorchClassifier(WindowedClassifier):
             output = self.model(**{name: tensor.to(self.device) for name, tensor in batch.items()})
             logits: np.ndarray = output.logits.float().cpu().numpy()
         return logits
+
+
+def save_tokenizer(
+    classifier: TorchClassifier,
+    folder: Path,
+) -> None:
+    "Save the tokenizer so that a classifier loaded from `folder` reads windows of the same length."
+    classifier.tokenizer.save_pretrained(folder)
+    file = folder / "tokenizer_config.json"
+    held = {**_json(file), "model_max_length": classifier.max_length}
+    file.write_text(json.dumps(held, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
 
 # %% ../nbs/21_torch_backend.ipynb #14fff89f
 def _check_weights(folder: Path, model: Any, info: Any, new_head: bool) -> None:

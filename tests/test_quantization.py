@@ -5,14 +5,21 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from secml_workbench import quantization, quantization_report
+from secml_workbench.batching import scores
 from secml_workbench.classifier import load_classifier
-from secml_workbench.quantization import Artifact, QuantizationConfig, quantize, read_artifact
-from secml_workbench.quantization_report import use_code
+from secml_workbench.comparison import gate, recommend
+from secml_workbench.conversion import CALIBRATIONS, QuantizationConfig, calibration_batches
+from secml_workbench.corpus import load_corpus
+from secml_workbench.quantization import Artifact, Exports, quantize, read_artifact, record_judgement
+from secml_workbench.quantization_report import use_code, verdict_of
+from secml_workbench.rescue import quantize_within, sensitivity
 from secml_workbench.settings import InputError, UnsupportedError
 from secml_workbench.subject import open_subject
 from secml_workbench.training import tiny_detector
@@ -27,13 +34,14 @@ def tiny():
 
 
 @pytest.fixture(scope="module")
-def exported(tiny, tmp_path_factory) -> Path:
-    return quantize(tiny, QuantizationConfig("onnx_fp32"), out=tmp_path_factory.mktemp("exported") / "fp32").path
+def exports(tiny):
+    with Exports(tiny) as held:
+        yield held
 
 
 @pytest.fixture(scope="module")
-def artifact(tiny, exported, tmp_path_factory) -> Artifact:
-    return quantize(tiny, out=tmp_path_factory.mktemp("artifacts") / "it's \"8\" bits", export=exported)
+def artifact(tiny, exports, tmp_path_factory) -> Artifact:
+    return quantize(tiny, out=tmp_path_factory.mktemp("artifacts") / 'it\'s "8" bits', exports=exports)
 
 
 def test_agrees_on_hostile_texts(tiny, artifact):
@@ -51,32 +59,32 @@ def test_pasted_code_answers_the_same(artifact):
         assert np.allclose(held["probabilities"], expected, atol=1e-5)
 
 
-def test_old_artifact_survives_a_failure(tiny, exported, tmp_path, monkeypatch):
+def test_old_artifact_survives_a_failure(tiny, exports, tmp_path, monkeypatch):
     import onnxruntime.quantization
 
-    made = quantize(tiny, out=tmp_path / "here", export=exported)
+    made = quantize(tiny, out=tmp_path / "here", exports=exports)
 
     def broken(*_, **__):
         raise RuntimeError("disk full")
 
     monkeypatch.setattr(onnxruntime.quantization, "quantize_dynamic", broken)
     with pytest.raises(RuntimeError, match="disk full"):
-        quantize(tiny, out=tmp_path / "here", export=exported)
+        quantize(tiny, out=tmp_path / "here", exports=exports)
     assert read_artifact(tmp_path / "here") == made
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
-def test_nothing_quantized_is_an_error(tiny, exported, tmp_path, monkeypatch):
+def test_nothing_quantized_is_an_error(tiny, exports, tmp_path, monkeypatch):
     import onnx
     import onnxruntime.quantization
 
     monkeypatch.setattr(onnxruntime.quantization, "quantize_dynamic", lambda model, out, **_: onnx.save(model, out))
     with pytest.raises(UnsupportedError, match="quantized no layer"):
-        quantize(tiny, out=tmp_path / "here", export=exported)
+        quantize(tiny, out=tmp_path / "here", exports=exports)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("damage", ["truncated", "missing", "no manifest", "not JSON", "wrong keys"])
+@pytest.mark.parametrize("damage", ["truncated", "missing", "no manifest", "not JSON", "wrong keys", "a path outside"])
 def test_damaged_artifact_is_refused(artifact, tmp_path, damage):
     folder = Path(shutil.copytree(artifact.path, tmp_path / "a"))
     model, manifest = folder / "onnx" / "model.onnx", folder / "quantization.json"
@@ -87,10 +95,14 @@ def test_damaged_artifact_is_refused(artifact, tmp_path, damage):
     elif damage == "no manifest":
         manifest.unlink()
     else:
-        manifest.write_text("{" if damage == "not JSON" else '{"config": {"x": 1}}')
+        outside = '{"files": {"../../etc/passwd": "0"}}'
+        manifest.write_text({"not JSON": "{", "wrong keys": '{"config": {"x": 1}}'}.get(damage, outside))
     with pytest.raises(InputError) as caught:
         read_artifact(folder)
     assert "\n" not in str(caught.value)
+    if damage != "no manifest":  # without one it is any ONNX folder
+        with pytest.raises(InputError):
+            load_classifier(folder)
 
 
 def test_report_refuses_what_is_not_torch(artifact):
@@ -104,4 +116,118 @@ def test_papermill_alone_works_from_the_notebooks_folder(tmp_path):
     options = ["-k", "python3", "-p", "latency_seconds", "0.5", "-p", "out", str(tmp_path), "--no-progress-bar"]
     done = subprocess.run([*command, *options], cwd=ROOT / "nbs", capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert read_artifact(tmp_path / "tiny-int8_dynamic").counts.linear_int8 == 13
+    assert read_artifact(tmp_path / "tiny-int8_dynamic").counts.linear["int8"] == 13
+
+
+@pytest.mark.parametrize("method", CALIBRATIONS)
+def test_every_calibration_gives_an_artifact_that_agrees(tiny, exports, tmp_path, method):
+    texts = load_corpus("tiny").texts
+    made = quantize(
+        tiny,
+        QuantizationConfig("int8_static", calibration=method),
+        out=tmp_path / method,
+        calibration=texts,
+        exports=exports,
+    )
+    assert (
+        made.counts.linear["int8"] == 13
+        and made.counts.tables == {"int8": 3}
+        and made.calibration["texts"] == min(200, len(texts))
+    )
+    changed = (scores(load_classifier(made.path), texts) >= 0.5) != (scores(tiny, texts) >= 0.5)
+    assert changed.mean() < 0.1
+
+
+def test_calibration_takes_what_there_is_and_says_so(tiny, exports, tmp_path, caplog):
+    made = quantize(tiny, QuantizationConfig("int8_static"), out=tmp_path / "a", calibration=TEXTS, exports=exports)
+    assert made.calibration["texts"] == len(TEXTS) and "all 5 texts; 200 were asked for" in caplog.text
+    batches = calibration_batches(tiny, TEXTS)
+    assert sum(len(batch["input_ids"]) for batch in batches) == tiny.window_counts(TEXTS).sum()
+
+
+def test_both_runtimes_agree_and_the_chosen_one_is_remembered(tiny, exports, tmp_path):
+    texts = load_corpus("tiny").texts
+    made = quantize(tiny, QuantizationConfig("int8_static"), out=tmp_path / "a", calibration=texts, exports=exports)
+    one, other = (load_classifier(made.path, runtime=name) for name in ("onnxruntime", "openvino"))
+    assert np.abs(scores(one, texts) - scores(other, texts)).max() < 0.1
+    judged = record_judgement(made, {"decision": "pass", "reasons": ["<script>alert(1)</script>"]}, "openvino")
+    assert judged.runtime == "openvino" and "OpenVino" in type(load_classifier(made.path).session).__name__
+    with pytest.raises(InputError, match="unknown runtime"):
+        load_classifier(made.path, runtime="tensorrt")
+
+
+def test_bfloat16_where_there_is_and_refused_where_not(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(quantization, "has_bf16", lambda: False)
+    with pytest.raises(UnsupportedError, match="no bfloat16"):
+        quantize(tiny, QuantizationConfig("bf16"), out=tmp_path / "bf16")
+    monkeypatch.setattr(quantization, "has_bf16", lambda: True)
+    made = quantize(tiny, QuantizationConfig("bf16"), out=tmp_path / "bf16")
+    small = load_classifier(made.path, device="cpu")
+    assert (
+        str(small.model.dtype) == "torch.bfloat16" and made.size_bytes < 32e6 and made.counts.linear == {"bfloat16": 14}
+    )
+    assert np.abs(scores(small, TEXTS) - scores(tiny, TEXTS)).max() < 0.1 and str(tiny.model.dtype) == "torch.float32"
+
+
+def test_a_model_too_big_for_memory_is_refused_with_the_estimate(tiny, tmp_path, monkeypatch):
+    import psutil
+
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 10**8})())
+    with pytest.raises(InputError, match=r"needs about 0\.3 GB.*0\.1 GB are free"):
+        quantize(tiny, out=tmp_path / "a")
+
+
+def test_what_fails_is_made_again_until_the_ladder_ends(tiny, exports, tmp_path):
+    corpus = load_corpus("packaged").sample(300, seed=1)
+    upside_down = 1 - scores(tiny, corpus.texts)  # an original that is always right, and that no variant agrees with
+    corpus = replace(corpus, frame=corpus.frame.assign(label=(upside_down >= 0.5).astype(int)))
+    order = list(sensitivity(tiny, corpus.texts[:8], 4))
+    how = {"validation": corpus, "reference": upside_down, "exports": exports, "ranking": lambda bits: order}
+    found = quantize_within(tiny, QuantizationConfig("int4", metric="accuracy"), out=tmp_path / "a", **how)
+    last = found.steps[-1].config
+    assert not found.gate.passed and len(found.steps) == 8 and last.group_size == 16 and len(last.exclude) == 16
+    assert found.artifact.counts.linear.get("int4", 0) + found.artifact.counts.tables.get("int4", 0) <= 1
+    once = quantize_within(tiny, QuantizationConfig("int4"), out=tmp_path / "b", preserve_accuracy=False, **how)
+    assert len(once.steps) == 1 and not once.gate.passed
+
+
+def test_too_few_texts_do_not_send_anybody_up_the_ladder(tiny, exports, tmp_path):
+    corpus = load_corpus("tiny").sample(20)
+    found = quantize_within(
+        tiny,
+        QuantizationConfig(),
+        out=tmp_path / "a",
+        validation=corpus,
+        reference=scores(tiny, corpus.texts),
+        exports=exports,
+    )
+    assert len(found.steps) == 1 and found.gate.too_few and not found.gate.passed
+
+
+def test_what_passed_on_validation_only_is_not_recommended_for_use():
+    y = np.tile([0, 1], 500)
+    good, bad = gate(y * 0.9, y * 0.9, y), gate(y * 0.9, np.where(np.arange(1000) < 100, 1 - y, y) * 0.9, y)
+    said = verdict_of(None, "int8_dynamic", {"int8_dynamic": bad}, {}, None)
+    assert (
+        good.passed
+        and not bad.passed
+        and said.startswith("No variant may replace")
+        and "passed on validation, but on test it fails" in said
+    )
+    best = {
+        one.goal: one.name
+        for one in recommend({"a": good, "b": good}, {"a": 1, "b": 2}, {"a": 2, "b": 1}, {"a": 3, "b": 0})
+    }
+    assert best == {"smallest": "b", "fastest": "a", "safest": "b"}
+
+
+def test_report_parameters_are_checked_first():
+    for variants, runtimes, match in (
+        (["int8"], ["onnxruntime"], "unknown variant"),
+        (["fp16"], ["tvm"], "unknown runtime"),
+        ([], ["openvino"], "variants is"),
+    ):
+        with pytest.raises(InputError, match=match):
+            quantization_report.check_parameters(variants, runtimes, {})
+    with pytest.raises(InputError, match="max_test_rows is -1"):
+        quantization_report.check_parameters(["fp16"], ["openvino"], {}, max_test_rows=-1)
