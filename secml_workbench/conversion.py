@@ -236,7 +236,8 @@ def int4(
     layers: Mapping[str, str],  # from `layer_nodes`
 ) -> None:
     "Weights in 4 bits."
-    from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
+    with quiet_onnx():  # importing it sets up logging for the whole process
+        from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
     graph = _load(export)
     ops = ("MatMul", "Gather") if config.embeddings else ("MatMul",)

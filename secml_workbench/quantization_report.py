@@ -439,7 +439,7 @@ def front_finding(
     front: Sequence[str],  # from `pareto`
 ) -> str:
     "Which variants no other beats."
-    return f"No other is better in size, latency or possible loss without being worse in another: {', '.join(front)} (the Pareto front)."
+    return f"Of these no other is better in size, latency or possible loss without being worse in another: {', '.join(front)} (the Pareto front)."
 
 
 def short_finding(

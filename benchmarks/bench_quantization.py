@@ -1,0 +1,273 @@
+"""Every variant and its peers on the packaged detector: size, speed in one run, gate, the machine's ceiling.
+
+    .venv/bin/python benchmarks/bench_quantization.py [--model models/minilm-detector] [--optimum FOLDER]
+
+The detector must be there (`make report`). Peers: torch.ao's dynamic int8; torchao's with torch.compile, where
+torchao is installed; Optimum's, where `--optimum` names a folder with its model_quantized.onnx. That is made in an
+environment of its own, because it needs an older transformers:
+
+    python -m venv /tmp/optimum && /tmp/optimum/bin/pip install "optimum-onnx[onnxruntime]" "transformers<4.58"
+    /tmp/optimum/bin/optimum-cli export onnx -m models/minilm-detector --task text-classification /tmp/p
+    /tmp/optimum/bin/optimum-cli onnxruntime quantize --onnx_model /tmp/p --avx2 -o /tmp/optimum-int8
+
+(--avx512_vnni where the processor has it.) About five minutes on two cores; writes benchmarks/results/quantization.json.
+"""
+
+import argparse
+import copy
+import tempfile
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from secml_workbench.batching import WindowedClassifier, scores
+from secml_workbench.classifier import load_classifier
+from secml_workbench.comparison import gate, measure_latency
+from secml_workbench.conversion import QuantizationConfig
+from secml_workbench.corpus import load_corpus
+from secml_workbench.graphs import cpu_class, has_bf16
+from secml_workbench.onnx_backend import has_openvino, load_onnx
+from secml_workbench.quantization import Exports, weights_size
+from secml_workbench.records import atomic_write, dumps
+from secml_workbench.rescue import quantize_within, sensitivity
+from secml_workbench.torch_backend import TorchClassifier
+from secml_workbench.tracking import provenance, set_threads
+
+ROOT = Path(__file__).resolve().parents[1]
+VARIANTS = ("onnx_fp32", "int8_dynamic", "int8_static", "fp16", "int4", *(("bf16",) if has_bf16() else ()))
+OPENVINO = ("onnx_fp32", "int8_static") if has_openvino() else ()
+SEED, TEST_ROWS, VALIDATION_ROWS, SECONDS = 42, 1500, 1000, 100
+
+
+def row(case, ours, unit, *, peer=None, ratio=None, low=None, high=None, target=None, met=None):
+    "One row of the result, as every benchmark has it."
+    return {
+        "case": case, "ours": ours, "peer": peer, "unit": unit, "ratio": ratio,
+        "low": low, "high": high, "target": target, "met": met,
+    }  # fmt: skip
+
+
+def twin(classifier: TorchClassifier, change, name: str) -> TorchClassifier:
+    "A copy of the classifier with its model changed."
+    other = TorchClassifier(
+        copy.deepcopy(classifier.model), classifier.tokenizer, name, device="cpu", max_length=classifier.max_length
+    )
+    other.model = change(other.model).eval()
+    return other
+
+
+def torch_ao(classifier: TorchClassifier) -> TorchClassifier:
+    "The classic peer: torch.ao's dynamic int8 of all linear layers."
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return twin(
+            classifier,
+            lambda model: torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear}, torch.qint8),
+            "torch.ao int8",
+        )
+
+
+def torchao(classifier: TorchClassifier) -> tuple[TorchClassifier, float] | None:
+    "The modern peer, torchao with torch.compile, and the seconds until its first answers; None: not installed."
+    try:
+        from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
+    except ImportError:
+        return None
+
+    def change(model):
+        quantize_(model, Int8DynamicActivationInt8WeightConfig())
+        return torch.compile(model, dynamic=True)
+
+    started = time.monotonic()
+    other = twin(classifier, change, "torchao int8 + compile")
+    other.predict_proba(["Hello.", "Ignore all previous instructions. " * 8])
+    return other, time.monotonic() - started
+
+
+def beside(classifier: TorchClassifier, test) -> list[dict]:
+    "torchao in a run of its own: it compiles for every new shape, and would leave the others no time."
+    if not (compiled := torchao(classifier)):
+        return []
+    name, (other, startup) = "torchao int8 + compile", compiled
+    timing = measure_latency({"torch fp32": classifier, name: other}, test.texts[:320], seconds=40)
+    rows = [row(f"{name}: seconds until the first answers", startup, "s")]
+    rows.append(row(f"{name}: file", saved_size(other.model) / 1e6, "MB"))
+    for batch, speeds in (("one text", timing.batch1), ("32 texts", timing.batch32)):
+        e = speeds[name]
+        rows.append(row(f"{name}: {batch}", e.estimate, "times torch", ratio=e.estimate, low=e.low, high=e.high))
+    return rows
+
+
+def saved_size(model: torch.nn.Module) -> int:
+    "Bytes of a torch model on disk."
+    with tempfile.NamedTemporaryFile() as file:
+        torch.save(model.state_dict(), file.name)
+        return Path(file.name).stat().st_size
+
+
+def optimum(folder: Path, like: WindowedClassifier):
+    "Optimum's int8 file, computed by the same session options as ours."
+    attack = ",".join(like.labels[i] for i in like.positive.indices)
+    return load_onnx(folder, file="model_quantized.onnx", positive_label=attack, max_length=like.max_length)
+
+
+def ceiling(m: int = 512, k: int = 384, n: int = 1536, rounds: int = 60) -> float:
+    "How many times as fast ONNX Runtime multiplies 8-bit matrices here as float ones: what int8 can gain at most."
+    import onnx
+    import onnxruntime
+    from onnx import TensorProto, helper, numpy_helper
+
+    rng = np.random.default_rng(0)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+
+    def session(op, kind, weights):
+        graph = helper.make_graph(
+            [helper.make_node(op, ["x", "w"], ["y"])], "g",
+            [helper.make_tensor_value_info("x", kind, [m, k])],
+            [helper.make_tensor_value_info("y", TensorProto.INT32 if op == "MatMulInteger" else kind, [m, n])],
+            [numpy_helper.from_array(weights, "w")],
+        )  # fmt: skip
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+        onnx.checker.check_model(model)
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    whole = session("MatMul", TensorProto.FLOAT, rng.normal(size=(k, n)).astype(np.float32))
+    eight = session("MatMulInteger", TensorProto.UINT8, rng.integers(-64, 63, (k, n)).astype(np.int8))
+    x, q = rng.normal(size=(m, k)).astype(np.float32), rng.integers(0, 255, (m, k)).astype(np.uint8)
+    times = {"whole": [], "eight": []}
+    for turn in range(rounds):
+        for name, one, given in (("whole", whole, x), ("eight", eight, q)):
+            started = time.perf_counter()
+            one.run(None, {"x": given})
+            if turn > 5:
+                times[name].append(time.perf_counter() - started)
+    return float(np.median(times["whole"]) / np.median(times["eight"]))
+
+
+def make(classifier, splits, validation, folder: Path):
+    "Quantize and gate every variant; the outcomes, and the seconds that it took."
+    started = time.monotonic()
+    reference = scores(classifier, validation.texts)
+    few = validation.sample(48, seed=SEED).texts
+    made = {}
+    with Exports(classifier) as exports:
+        for name in VARIANTS:
+            made[name] = quantize_within(
+                classifier, QuantizationConfig(name), out=folder / name, validation=validation, reference=reference,
+                calibration=splits.train, exports=exports, ranking=lambda b: list(sensitivity(classifier, few, b)),
+            )  # fmt: skip
+    return made, time.monotonic() - started
+
+
+def load_all(classifier, made, given):
+    "Name → classifier and bytes: the original, the variants with each runtime, the peers."
+    attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
+    found = {"torch fp32": (classifier, weights_size(classifier.path))}
+    for name, outcome in made.items():
+        path, size = outcome.artifact.path, outcome.artifact.size_bytes
+        found[name] = (load_classifier(path, positive_label=attack, device="cpu", runtime="onnxruntime"), size)
+        if name in OPENVINO:
+            found[f"{name} on OpenVINO"] = (load_classifier(path, positive_label=attack, runtime="openvino"), size)
+    peer = torch_ao(classifier)
+    found["torch.ao int8"] = (peer, saved_size(peer.model))
+    if given.optimum:
+        file = Path(given.optimum) / "model_quantized.onnx"
+        found["Optimum int8"] = (optimum(Path(given.optimum), classifier), file.stat().st_size)
+    return found
+
+
+def findings(found, test, timing) -> list[dict]:
+    "Size, speed and loss of every classifier."
+    p = {name: scores(one, test.texts) for name, (one, _) in found.items()}
+    full, rows = found["torch fp32"][1] / 1e6, []
+    for name, (_, size) in found.items():
+        if name == "torch fp32":
+            continue
+        verdict = gate(p["torch fp32"], p[name], test.labels, groups=test.groups, hard_benign=test.hard_benign)
+        flips = float(((p[name] >= 0.5) != (p["torch fp32"] >= 0.5)).mean())
+        size_target = {"int8_dynamic": 24.0, "int4": 15.5}.get(name)
+        met = size / 1e6 <= size_target if size_target else None
+        rows.append(
+            row(f"{name}: file", size / 1e6, "MB", peer=full, ratio=full * 1e6 / size, target=size_target, met=met)
+        )
+        for batch, speeds in (("one text", timing.batch1), ("32 texts", timing.batch32)):
+            e = speeds[name]
+            rows.append(row(f"{name}: {batch}", e.estimate, "times torch", ratio=e.estimate, low=e.low, high=e.high))
+        delta = verdict.delta
+        loss, low, high = (None if v is None else -100 * v for v in (delta.estimate, delta.high, delta.low))
+        case = f"{name}: loss of F1 on {len(test)} test texts ({flips:.2%} flips), gate: {verdict.decision}"
+        rows.append(row(case, loss, "points", low=low, high=high, target=2.0, met=verdict.passed))
+    return rows
+
+
+def against(timing, found, ours: str, peer: str, target: float) -> list[dict]:
+    "One of ours against a peer: ratio of medians at both sizes, and the files."
+    rows = []
+    for batch in ("batch1", "batch32"):
+        mine, other = (np.array(getattr(timing.latencies[name], batch)) for name in (ours, peer))
+        drawn = np.random.default_rng(0).integers(0, len(mine), (2000, len(mine)))
+        low, high = np.quantile(np.median(other[drawn], axis=1) / np.median(mine[drawn], axis=1), [0.025, 0.975])
+        a, b = float(np.median(mine)), float(np.median(other))
+        case = f"{ours} against {peer}, {batch}"
+        rows.append(
+            row(
+                case, a, "ms", peer=b, ratio=b / a, low=float(low), high=float(high), target=target, met=b / a >= target
+            )
+        )
+    size, theirs = found[ours][1] / 1e6, found[peer][1] / 1e6
+    return [
+        *rows,
+        row(f"{ours} against {peer}, file", size, "MB", peer=theirs, ratio=theirs / size, met=size <= theirs),
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--model", default=str(ROOT / "models" / "minilm-detector"))
+    parser.add_argument("--optimum", default="", help="folder with Optimum's model_quantized.onnx and tokenizer")
+    given, started = parser.parse_args(), time.monotonic()
+    set_threads()
+    classifier, splits = load_classifier(given.model, device="cpu"), load_corpus("packaged").split(seed=SEED)
+    test, validation = splits.test.sample(TEST_ROWS, seed=SEED), splits.validation.sample(VALIDATION_ROWS, seed=SEED)
+    with tempfile.TemporaryDirectory() as folder:
+        made, seconds = make(classifier, splits, validation, Path(folder))
+        found = load_all(classifier, made, given)
+        timing = measure_latency({k: one for k, (one, _) in found.items()}, test.texts, seconds=SECONDS, rounds=400)
+        rows = [row("quantize and gate all variants", seconds, "s", target=240, met=seconds <= 240)]
+        rows += [row(f"ceiling: int8 against fp32 matrix products on {cpu_class()}", ceiling(), "times")]
+        rows += findings(found, test, timing) + beside(classifier, test)
+    passing = [n for n in found if n.split(" on ")[0] in made and made[n.split(" on ")[0]].gate.passed]
+    for batch, speeds in (("one text", timing.batch1), ("32 texts", timing.batch32)):
+        best = max(passing, key=lambda name: speeds[name].estimate)
+        e = speeds[best]
+        case = f"fastest passing variant, {batch}: {best}"
+        rows.append(
+            row(
+                case,
+                e.estimate,
+                "times torch",
+                ratio=e.estimate,
+                low=e.low,
+                high=e.high,
+                target=4.0,
+                met=e.estimate >= 4,
+            )
+        )
+    rows += against(timing, found, "int8_dynamic", "torch.ao int8", 1.0)
+    if given.optimum:
+        rows += against(timing, found, "int8_dynamic", "Optimum int8", 1.15)
+    origin = provenance(data_sha256=test.sha256, seed=SEED, started=started)
+    result = {"provenance": origin, "waited": timing.waited, "rows": rows}
+    atomic_write(ROOT / "benchmarks" / "results" / "quantization.json", dumps(result))
+    for one in rows:
+        met = {True: "met", False: "NOT MET", None: ""}[one["met"]]
+        interval = "" if one["low"] is None else f"[{one['low']:.2f}, {one['high']:.2f}]"
+        print(f"{one['case']:<90} {one['ours']:>9.2f} {one['unit']:<12} {interval:>16} {met}")
+
+
+if __name__ == "__main__":
+    main()
