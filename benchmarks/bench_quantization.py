@@ -10,7 +10,7 @@ environment of its own, because it needs an older transformers:
     /tmp/optimum/bin/optimum-cli export onnx -m models/minilm-detector --task text-classification /tmp/p
     /tmp/optimum/bin/optimum-cli onnxruntime quantize --onnx_model /tmp/p --avx2 -o /tmp/optimum-int8
 
-(--avx512_vnni where the processor has it.) About five minutes on two cores; writes benchmarks/results/quantization.json.
+(--avx512_vnni where the processor has it.) Five minutes on two cores. Writes benchmarks/results/quantization.json.
 """
 
 import argparse

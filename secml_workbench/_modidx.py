@@ -569,6 +569,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'secml_workbench/quantization.py'),
                                               'secml_workbench.quantization._papers': ( 'quantization.html#_papers',
                                                                                         'secml_workbench/quantization.py'),
+                                              'secml_workbench.quantization._refusing': ( 'quantization.html#_refusing',
+                                                                                          'secml_workbench/quantization.py'),
                                               'secml_workbench.quantization._sample': ( 'quantization.html#_sample',
                                                                                         'secml_workbench/quantization.py'),
                                               'secml_workbench.quantization._torch_only': ( 'quantization.html#_torch_only',

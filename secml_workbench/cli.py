@@ -195,7 +195,7 @@ def quantize(
         typer.echo(visible(record.verdict))
         for variant in record.results["variants"]:
             size, gate = variant["size_bytes"] / 1e6, "passes" if variant["gate"]["passed"] else "does not pass"
-            typer.echo(f"  {variant['name']:<16}{size:8.1f} MB  {variant['speedup']['batch32']:5.2f}x at 32  {gate:<14}{variant['path']}")
+            typer.echo(f"  {variant['name']:<25}{size:8.1f} MB  {variant['speedup']['batch32']:5.2f}x at 32  {gate:<14}{variant['path']}")
 
 # %% ../nbs/91_cli.ipynb #c9e1900f
 def show_explanation(

@@ -51,6 +51,7 @@ class QuantizationConfig:
     variant: str = "int8_dynamic"
     metric: str = "f1"  # that the gate watches, see metrics.METRICS
     max_accuracy_loss: float = 0.02  # the most that the metric may get worse, as a fraction: 0.02 is two points
+    preserve_accuracy: bool = True  # where the gate does not pass: make it again more carefully (rescue.quantize_within)
     embeddings: bool = True  # the embedding tables too: half of a MiniLM
     float_head: bool = True  # the last layer stays float: tiny, and the most sensitive
     exclude: tuple[str, ...] = ()  # more layers that stay float, by their names in torch

@@ -99,7 +99,7 @@ def make_variants(
     configs: Sequence[QuantizationConfig],  # from `check_parameters`
     folder: Path,  # where the artifacts go
     name: str,  # of the model
-    **how: Any,  # validation, reference, calibration, ranking, preserve_accuracy, settings of `quantize_within`
+    **how: Any,  # validation, reference, calibration, ranking, settings of `quantize_within`
 ) -> tuple[dict[str, Outcome], dict[str, str]]:  # variant -> how it was made; variant -> why it was not
     "Every variant as a folder `<name>-<variant>`, made again while it fails on validation. Raises the last refusal if all are refused."
     made: dict[str, Outcome] = {}
@@ -126,16 +126,20 @@ def candidates_of(
     validation: Corpus,
     reference: np.ndarray,  # (n,) probability of malicious, of the original
     settings: Settings,
-) -> dict[str, Candidate]:  # name -> candidate
+) -> tuple[dict[str, Candidate], dict[str, str]]:  # name -> candidate; name -> why it cannot be run
     "Every artifact with each runtime that it is worth running with, judged on validation."
-    found = {}
+    found, refused = {}, {}
     for name, outcome in made.items():
         if "onnxruntime" in runtimes or name not in _OPENVINO:
             found[name] = Candidate(name, "onnxruntime", outcome, outcome.gate, outcome.flips)
         if "openvino" in runtimes and name in _OPENVINO and has_openvino():
-            judged, changed = judge_artifact(classifier, outcome.artifact, validation, reference, runtime="openvino", settings=settings)
-            found[f"{name} on OpenVINO"] = Candidate(f"{name} on OpenVINO", "openvino", outcome, judged, changed)
-    return found
+            other = f"{name} on OpenVINO"
+            try:
+                judged = judge_artifact(classifier, outcome.artifact, validation, reference, runtime="openvino", settings=settings)
+                found[other] = Candidate(other, "openvino", outcome, *judged)
+            except InputError as error:  # an operator that it does not know
+                refused[other] = str(error)
+    return found, refused
 
 # %% ../nbs/51_quantization_report.ipynb #682eee28
 def load_variants(
@@ -395,7 +399,7 @@ def plain_record(
     return {"name": name, "size_bytes": size, "latency_ms": _latency_record(timing, name), "metrics": metrics}
 
 # %% ../nbs/51_quantization_report.ipynb #ecc55561
-NAMES = {TORCH: "torch_fp32 (original)", BASELINE: "TF-IDF baseline"}
+NAMES = {TORCH: "torch_fp32 (original)", "fp16": "fp16 (a GPU format)", BASELINE: "TF-IDF baseline"}
 
 
 def compare_rows(

@@ -143,7 +143,6 @@ def quantize_within(
     calibration: Corpus | Sequence[str] = (),
     exports: Exports | None = None,
     ranking: Callable[[int], Sequence[str]] = lambda bits: (),  # bits -> layers, the most sensitive first; asked for only when needed
-    preserve_accuracy: bool = True,  # False: take what comes, judged all the same
     settings: Settings | None = None,
 ) -> Outcome:
     "Quantize; while the gate does not pass, quantize again one rung higher. The last rung stays if none passes, judged as it is."
@@ -153,7 +152,7 @@ def quantize_within(
         artifact = quantize(classifier, config, out=out, calibration=calibration, exports=exports)
         found, changed = judge_artifact(classifier, artifact, validation, reference, settings=settings)
         steps.append(Step(config, found, artifact.size_bytes))
-        if found.passed or not preserve_accuracy or found.too_few:
+        if found.passed or not config.preserve_accuracy or found.too_few:
             break
         left = ladder(config, ranking(4 if config.variant == Variant.INT4 else 8)) if left is None else left
         if not left:
