@@ -639,6 +639,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                      'secml_workbench/quantization_report.py'),
                                                      'secml_workbench.quantization_report.quickness': ( 'quantization_report.html#quickness',
                                                                                                         'secml_workbench/quantization_report.py'),
+                                                     'secml_workbench.quantization_report.runtimes_here': ( 'quantization_report.html#runtimes_here',
+                                                                                                            'secml_workbench/quantization_report.py'),
                                                      'secml_workbench.quantization_report.short_finding': ( 'quantization_report.html#short_finding',
                                                                                                             'secml_workbench/quantization_report.py'),
                                                      'secml_workbench.quantization_report.short_layer': ( 'quantization_report.html#short_layer',

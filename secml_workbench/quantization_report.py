@@ -50,9 +50,9 @@ from tqdm.auto import tqdm
 
 # %% auto #0
 __all__ = ['THRESHOLD', 'TORCH', 'BASELINE', 'DELTAS', 'SHOWN_DELTAS', 'METRICS_SHOWN', 'NAMES', 'GLOSSARY', 'check_parameters',
-           'Candidate', 'make_variants', 'candidates_of', 'load_variants', 'artifacts_folder', 'fit_rival', 'judge',
-           'points', 'times', 'megabytes', 'quickness', 'verdict_of', 'leading_of', 'first_cards', 'advice',
-           'warnings_of', 'write_papers', 'variant_record', 'plain_record', 'compare_rows', 'compare_finding',
+           'Candidate', 'make_variants', 'runtimes_here', 'candidates_of', 'load_variants', 'artifacts_folder',
+           'fit_rival', 'judge', 'points', 'times', 'megabytes', 'quickness', 'verdict_of', 'leading_of', 'first_cards',
+           'advice', 'warnings_of', 'write_papers', 'variant_record', 'plain_record', 'compare_rows', 'compare_finding',
            'front_finding', 'short_finding', 'tradeoff_points', 'gate_figure', 'delta_rows', 'short_layer',
            'layers_section', 'flips_section', 'slice_rows', 'first_number', 'slices_finding', 'use_code',
            'method_section']
@@ -72,7 +72,7 @@ def check_parameters(
     for name, given in (("variants", variants), ("runtimes", runtimes)):
         if not given or len(set(given)) < len(given):
             raise InputError(f"{name} is {brief(list(given))}; expected one or more names, each once")
-    refuse_unknown(runtimes, RUNTIMES, "runtime")
+    refuse_unknown(runtimes, ["auto", *RUNTIMES], "runtime")
     for name, value in counts.items():
         if value < 0:
             raise InputError(f"{name} is {value}; expected 0 or more")
@@ -117,6 +117,15 @@ def make_variants(
 
 
 _OPENVINO = ("onnx_fp32", "int8_static")  # what it computes well
+
+
+def runtimes_here(
+    asked: Sequence[str],  # the parameter
+) -> list[str]:  # names of RUNTIMES
+    "The runtimes to measure: auto leaves OpenVINO out where it is missing, or where its 8-bit products would be slower than floats."
+    if "auto" not in asked:
+        return list(asked)
+    return ["onnxruntime"] + ["openvino"] * (has_openvino() and not overflows(cpu_class()))
 
 
 def candidates_of(
@@ -260,7 +269,8 @@ def verdict_of(
     reasons = list(dict.fromkeys(one.reasons[0] for one in gates.values()))
     if len(reasons) == 1:
         return f"No variant may replace the original yet: {reasons[0]}."
-    name, one = list(gates.items())[-1]
+    name = leading_of(None, gates)
+    one = gates[name]
     return f"No variant may replace the original yet: {name} {_DECIDED[one.decision]}, {one.reasons[0]}."
 
 # %% ../nbs/51_quantization_report.ipynb #1f00ef11
@@ -268,8 +278,9 @@ def leading_of(
     picked: str | None,
     gates: Mapping[str, Gate],
 ) -> str:  # a variant
-    "The variant that the first screen is about: the one picked on validation, else the last that was judged."
-    return picked or list(gates)[-1]
+    "The variant that the first screen is about: the one picked on validation, else the one with the least possible loss."
+    small = [name for name in gates if not name.startswith("onnx_fp32")] or list(gates)
+    return picked or min(small, key=lambda name: loss_of(gates[name]))
 
 # %% ../nbs/51_quantization_report.ipynb #3de38f90
 def first_cards(

@@ -231,3 +231,11 @@ def test_report_parameters_are_checked_first():
             quantization_report.check_parameters(variants, runtimes, {})
     with pytest.raises(InputError, match="max_test_rows is -1"):
         quantization_report.check_parameters(["fp16"], ["openvino"], {}, max_test_rows=-1)
+
+
+def test_openvino_is_measured_where_it_can_win(monkeypatch):
+    monkeypatch.setattr(quantization_report, "cpu_class", lambda: "AVX-512 VNNI")
+    assert quantization_report.runtimes_here(["auto"]) == ["onnxruntime", "openvino"]
+    monkeypatch.setattr(quantization_report, "cpu_class", lambda: "AVX2")
+    assert quantization_report.runtimes_here(["auto"]) == ["onnxruntime"]
+    assert quantization_report.runtimes_here(["openvino"]) == ["openvino"]
