@@ -9,7 +9,7 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ from secml_workbench.rendering import (
     table,
     texts_as_data,
 )
-from .rescue import Outcome, judge_artifact, quantize_within, sensitivity
+from .rescue import Candidate, Outcome, judge_artifact, quantize_within, sensitivity
 from .settings import InputError, Settings, UnsupportedError, brief, load_settings, refuse_unknown
 from .torch_backend import TorchClassifier
 from .tracking import provenance, set_threads, track
@@ -50,9 +50,9 @@ from tqdm.auto import tqdm
 
 # %% auto #0
 __all__ = ['THRESHOLD', 'TORCH', 'BASELINE', 'DELTAS', 'SHOWN_DELTAS', 'METRICS_SHOWN', 'NAMES', 'GLOSSARY', 'check_parameters',
-           'Candidate', 'make_variants', 'runtimes_here', 'candidates_of', 'load_variants', 'artifacts_folder',
-           'fit_rival', 'judge', 'points', 'times', 'megabytes', 'quickness', 'verdict_of', 'leading_of', 'first_cards',
-           'advice', 'warnings_of', 'write_papers', 'variant_record', 'plain_record', 'compare_rows', 'compare_finding',
+           'make_variants', 'runtimes_here', 'candidates_of', 'load_variants', 'artifacts_folder', 'fit_rival', 'judge',
+           'points', 'times', 'megabytes', 'quickness', 'verdict_of', 'leading_of', 'first_cards', 'advice',
+           'warnings_of', 'write_papers', 'variant_record', 'plain_record', 'compare_rows', 'compare_finding',
            'front_finding', 'short_finding', 'tradeoff_points', 'gate_figure', 'delta_rows', 'short_layer',
            'layers_section', 'flips_section', 'slice_rows', 'first_number', 'slices_finding', 'use_code',
            'method_section']
@@ -79,21 +79,6 @@ def check_parameters(
     return [QuantizationConfig(name, **config) for name in variants]
 
 # %% ../nbs/51_quantization_report.ipynb #f5e0647b
-@dataclass(frozen=True)
-class Candidate:
-    "A variant as it would be deployed: an artifact and what runs it."
-
-    name: str  # "int8_static", "int8_static on OpenVINO"
-    runtime: str
-    outcome: Outcome  # of making the artifact
-    gate: Gate  # on validation
-    flips: int  # validation decisions that differ from the original's
-
-    @property
-    def artifact(self) -> Artifact:
-        return self.outcome.artifact
-
-
 def make_variants(
     classifier: TorchClassifier,
     configs: Sequence[QuantizationConfig],  # from `check_parameters`

@@ -28,7 +28,7 @@ from .torch_backend import TorchClassifier
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'LEFT_OUT', 'sensitivity', 'ladder', 'Step', 'Outcome', 'quantize_within', 'judge_artifact']
+__all__ = ['logger', 'LEFT_OUT', 'sensitivity', 'ladder', 'Step', 'Outcome', 'Candidate', 'quantize_within', 'judge_artifact']
 
 # %% ../nbs/37_rescue.ipynb #29f4627d
 def _rounded(tensor: Any, bits: int, per_row: bool) -> Any:
@@ -131,6 +131,22 @@ class Outcome:
     gate: Gate  # on validation, of the last step
     steps: tuple[Step, ...]  # in the order tried; the last one is the artifact
     flips: int  # validation decisions that differ from the original's
+
+
+@dataclass(frozen=True)
+class Candidate:
+    "A variant as it would be deployed: an artifact and what runs it."
+
+    name: str  # "int8_static", "int8_static on OpenVINO"
+    runtime: str
+    outcome: Outcome  # of making the artifact
+    gate: Gate  # on validation
+    flips: int  # validation decisions that differ from the original's
+
+    @property
+    def artifact(self) -> Artifact:
+        "Of the last step."
+        return self.outcome.artifact
 
 
 def quantize_within(
