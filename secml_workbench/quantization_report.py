@@ -27,7 +27,7 @@ from .metrics import Estimate, evaluate, flip_rate, get_metric, length_slices
 from .onnx_backend import RUNTIMES, has_openvino
 from .plots import TradeoffPoint, bars, distribution, forest, interval_text, tradeoff
 from .graphs import cpu_class, overflows
-from .quantization import Artifact, Exports, read_artifact, record_judgement, weights_size
+from .quantization import Exports, read_artifact, record_judgement, weights_size
 from .records import Record, slug, to_jsonable
 from secml_workbench.rendering import (
     Card,
