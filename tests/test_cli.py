@@ -149,6 +149,8 @@ def test_a_report_from_the_wheel_in_a_folder_that_is_no_checkout(installed, tmp_
         *COLUMNS,
         "--positive-label",
         "attack",
+        "-p",
+        'variants=["int8_dynamic", "int8_static"]',
         "--json",
     ]
     env = {**os.environ, "PYTHONPATH": str(installed)}
