@@ -73,6 +73,8 @@ def check_parameters(
         if not given or len(set(given)) < len(given):
             raise InputError(f"{name} is {brief(list(given))}; expected one or more names, each once")
     refuse_unknown(runtimes, ["auto", *RUNTIMES], "runtime")
+    if "openvino" in runtimes and not has_openvino():
+        raise UnsupportedError('runtimes names openvino, which is not installed; pip install "secml_workbench[openvino]", or leave it out')
     for name, value in counts.items():
         if value < 0:
             raise InputError(f"{name} is {value}; expected 0 or more")

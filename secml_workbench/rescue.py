@@ -28,7 +28,7 @@ from .torch_backend import TorchClassifier
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'LEFT_OUT', 'sensitivity', 'ladder', 'Step', 'Outcome', 'Candidate', 'quantize_within', 'judge_artifact']
+__all__ = ['logger', 'LEFT_OUT', 'sensitivity', 'ladder', 'Step', 'Outcome', 'Candidate', 'judge_artifact', 'quantize_within']
 
 # %% ../nbs/37_rescue.ipynb #29f4627d
 def _rounded(tensor: Any, bits: int, per_row: bool) -> Any:
@@ -148,7 +148,28 @@ class Candidate:
         "Of the last step."
         return self.outcome.artifact
 
+# %% ../nbs/37_rescue.ipynb #22104ca0
+def judge_artifact(
+    classifier: TorchClassifier,  # the original
+    artifact: Artifact,
+    validation: Corpus,
+    reference: np.ndarray,  # (n,) probability of malicious, of the original
+    *,
+    runtime: str = "",
+    settings: Settings | None = None,
+) -> tuple[Gate, int]:  # the verdict, and how many decisions differ
+    "The gate on an artifact, loaded as any user would load it."
+    attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
+    small = load_classifier(artifact.path, positive_label=attack, runtime=runtime, settings=settings)
+    p, threshold = scores(small, validation.texts), 0.5
+    verdict = gate(
+        reference, p, validation.labels, threshold=threshold, metric=artifact.config.metric,
+        max_accuracy_loss=artifact.config.max_accuracy_loss, hard_benign=validation.hard_benign, groups=validation.groups,
+        seed=artifact.config.seed,
+    )  # fmt: skip
+    return verdict, int(((p >= threshold) != (reference >= threshold)).sum())
 
+# %% ../nbs/37_rescue.ipynb #0632d44f
 def quantize_within(
     classifier: TorchClassifier,
     config: QuantizationConfig,  # metric and max_accuracy_loss are the gate's
@@ -176,24 +197,3 @@ def quantize_within(
         config = left.pop(0)
         logger.info("%s: %s; trying again: %s", config.variant, found.reasons[0], config)
     return Outcome(artifact, found, tuple(steps), changed)
-
-
-def judge_artifact(
-    classifier: TorchClassifier,  # the original
-    artifact: Artifact,
-    validation: Corpus,
-    reference: np.ndarray,  # (n,) probability of malicious, of the original
-    *,
-    runtime: str = "",
-    settings: Settings | None = None,
-) -> tuple[Gate, int]:  # the verdict, and how many decisions differ
-    "The gate on an artifact, loaded as any user would load it."
-    attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
-    small = load_classifier(artifact.path, positive_label=attack, runtime=runtime, settings=settings)
-    p, threshold = scores(small, validation.texts), 0.5
-    verdict = gate(
-        reference, p, validation.labels, threshold=threshold, metric=artifact.config.metric,
-        max_accuracy_loss=artifact.config.max_accuracy_loss, hard_benign=validation.hard_benign, groups=validation.groups,
-        seed=artifact.config.seed,
-    )  # fmt: skip
-    return verdict, int(((p >= threshold) != (reference >= threshold)).sum())

@@ -241,3 +241,9 @@ def test_openvino_is_measured_where_it_can_win(monkeypatch):
     monkeypatch.setattr(quantization_report, "cpu_class", lambda: "AVX2")
     assert quantization_report.runtimes_here(["auto"]) == ["onnxruntime"]
     assert quantization_report.runtimes_here(["openvino"]) == ["openvino"]
+
+
+def test_a_runtime_that_is_not_installed_is_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr(quantization_report, "has_openvino", lambda: False)
+    with pytest.raises(UnsupportedError, match="not installed"):
+        quantization_report.check_parameters(["int8_static"], ["openvino"], {})
