@@ -34,9 +34,11 @@ report: setup
 	@$(BIN)/secml report all $(if $(MODEL),--model "$$MODEL") $(if $(DATA),--data "$$DATA")
 endif
 
+test: export SECML_THREADS = 1
+test: export OMP_NUM_THREADS = 1
 test: setup clean-check lint types  ## all checks: notebooks clean and exported, lint, types, notebook tests, pytest
-	SECML_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/nbdev-test --n-workers 2 --timing
-	$(BIN)/pytest
+	$(BIN)/nbdev-test --n-workers 2 --timing
+	$(BIN)/pytest -n 2 --dist worksteal
 
 clean-check: setup  # the notebooks are clean, and the package is what they export
 	$(BIN)/python tests/check_notebooks.py
