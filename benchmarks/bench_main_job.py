@@ -14,21 +14,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from common import ROOT, publish, row
 
-from secml_workbench.records import atomic_write, dumps
 from secml_workbench.tracking import provenance, set_threads
 
-ROOT = Path(__file__).resolve().parents[1]
 SECML = Path(sys.executable).parent / "secml"
 ROUNDS, TEXTS = 7, 320
-
-
-def row(case, ours, unit, *, peer=None, ratio=None, low=None, high=None, target=None, met=None):
-    "One row of the result, as every benchmark has it."
-    return {
-        "case": case, "ours": ours, "peer": peer, "unit": unit, "ratio": ratio,
-        "low": low, "high": high, "target": target, "met": met,
-    }  # fmt: skip
 
 
 def main_job(work: Path) -> tuple[float, dict]:
@@ -125,12 +116,7 @@ def main() -> None:
         ]
     made = reports["tuning"]["provenance"]
     origin = provenance(data_sha256=made["data_sha256"], seed=made["seed"], started=started)
-    result = {"provenance": origin, "rows": rows}
-    atomic_write(ROOT / "benchmarks" / "results" / "main_job.json", dumps(result))
-    for one in rows:
-        met = {True: "met", False: "NOT MET", None: ""}[one["met"]]
-        ratio = "" if one["ratio"] is None else f"{one['ratio']:.2f}x"
-        print(f"{one['case']:<75} {one['ours']:>10.3f} {one['unit']:<10} {ratio:>8} {met}")
+    publish("main_job", rows, origin)
 
 
 if __name__ == "__main__":

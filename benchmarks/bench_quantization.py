@@ -10,7 +10,7 @@ environment of its own, because it needs an older transformers:
     /tmp/optimum/bin/optimum-cli export onnx -m models/minilm-detector --task text-classification /tmp/p
     /tmp/optimum/bin/optimum-cli onnxruntime quantize --onnx_model /tmp/p --avx2 -o /tmp/optimum-int8
 
-(--avx512_vnni where the processor has it.) Five minutes on two cores. Writes benchmarks/results/quantization.json.
+(--avx512_vnni where the processor has it.) Eight minutes on two cores. Writes benchmarks/results/quantization.json.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import ROOT, publish, row, speed_row
 
 from secml_workbench.batching import WindowedClassifier, scores
 from secml_workbench.classifier import load_classifier
@@ -31,23 +32,13 @@ from secml_workbench.corpus import load_corpus
 from secml_workbench.graphs import cpu_class, has_bf16
 from secml_workbench.onnx_backend import has_openvino, load_onnx
 from secml_workbench.quantization import Exports, weights_size
-from secml_workbench.records import atomic_write, dumps
 from secml_workbench.rescue import quantize_within, sensitivity
 from secml_workbench.torch_backend import TorchClassifier
 from secml_workbench.tracking import provenance, set_threads
 
-ROOT = Path(__file__).resolve().parents[1]
 VARIANTS = ("onnx_fp32", "int8_dynamic", "int8_static", "fp16", "int4", *(("bf16",) if has_bf16() else ()))
 OPENVINO = ("onnx_fp32", "int8_static") if has_openvino() else ()
 SEED, TEST_ROWS, VALIDATION_ROWS, SECONDS = 42, 1500, 1000, 100
-
-
-def row(case, ours, unit, *, peer=None, ratio=None, low=None, high=None, target=None, met=None):
-    "One row of the result, as every benchmark has it."
-    return {
-        "case": case, "ours": ours, "peer": peer, "unit": unit, "ratio": ratio,
-        "low": low, "high": high, "target": target, "met": met,
-    }  # fmt: skip
 
 
 def twin(classifier: TorchClassifier, change, name: str) -> TorchClassifier:
@@ -96,8 +87,7 @@ def beside(classifier: TorchClassifier, test) -> list[dict]:
     rows = [row(f"{name}: seconds until the first answers", startup, "s")]
     rows.append(row(f"{name}: file", saved_size(other.model) / 1e6, "MB"))
     for batch, speeds in (("one text", timing.batch1), ("32 texts", timing.batch32)):
-        e = speeds[name]
-        rows.append(row(f"{name}: {batch}", e.estimate, "times torch", ratio=e.estimate, low=e.low, high=e.high))
+        rows.append(speed_row(f"{name}: {batch}", speeds[name]))
     return rows
 
 
@@ -180,14 +170,15 @@ def load_all(classifier, made, given):
     return found
 
 
-def findings(found, test, timing) -> list[dict]:
-    "Size, speed and loss of every classifier."
+def findings(found, test, timing) -> tuple[list[dict], dict]:
+    "Size, speed and loss of every classifier; and the verdicts on them."
     p = {name: scores(one, test.texts) for name, (one, _) in found.items()}
-    full, rows = found["torch fp32"][1] / 1e6, []
+    full, rows, gates = found["torch fp32"][1] / 1e6, [], {}
     for name, (_, size) in found.items():
         if name == "torch fp32":
             continue
-        verdict = gate(p["torch fp32"], p[name], test.labels, groups=test.groups, hard_benign=test.hard_benign)
+        given = {"groups": test.groups, "hard_benign": test.hard_benign}
+        verdict = gates[name] = gate(p["torch fp32"], p[name], test.labels, **given)
         flips = float(((p[name] >= 0.5) != (p["torch fp32"] >= 0.5)).mean())
         size_target = {"int8_dynamic": 24.0, "int4": 15.5}.get(name)
         met = size / 1e6 <= size_target if size_target else None
@@ -195,13 +186,12 @@ def findings(found, test, timing) -> list[dict]:
             row(f"{name}: file", size / 1e6, "MB", peer=full, ratio=full * 1e6 / size, target=size_target, met=met)
         )
         for batch, speeds in (("one text", timing.batch1), ("32 texts", timing.batch32)):
-            e = speeds[name]
-            rows.append(row(f"{name}: {batch}", e.estimate, "times torch", ratio=e.estimate, low=e.low, high=e.high))
+            rows.append(speed_row(f"{name}: {batch}", speeds[name]))
         delta = verdict.delta
         loss, low, high = (None if v is None else -100 * v for v in (delta.estimate, delta.high, delta.low))
         case = f"{name}: loss of F1 on {len(test)} test texts ({flips:.2%} flips), gate: {verdict.decision}"
         rows.append(row(case, loss, "points", low=low, high=high, target=2.0, met=verdict.passed))
-    return rows
+    return rows, gates
 
 
 def against(timing, found, ours: str, peer: str, target: float) -> list[dict]:
@@ -239,34 +229,17 @@ def main() -> None:
         timing = measure_latency({k: one for k, (one, _) in found.items()}, test.texts, seconds=SECONDS, rounds=400)
         rows = [row("quantize and gate all variants", seconds, "s", target=240, met=seconds <= 240)]
         rows += [row(f"ceiling: int8 against fp32 matrix products on {cpu_class()}", ceiling(), "times")]
-        rows += findings(found, test, timing) + beside(classifier, test)
-    passing = [n for n in found if n.split(" on ")[0] in made and made[n.split(" on ")[0]].gate.passed]
+        found_rows, gates = findings(found, test, timing)
+        rows += found_rows + beside(classifier, test)
+    passing = [name for name, verdict in gates.items() if verdict.passed and name.split(" on ")[0] in made]
     for batch, speeds in (("one text", timing.batch1), ("32 texts", timing.batch32)):
         best = max(passing, key=lambda name: speeds[name].estimate)
-        e = speeds[best]
-        case = f"fastest passing variant, {batch}: {best}"
-        rows.append(
-            row(
-                case,
-                e.estimate,
-                "times torch",
-                ratio=e.estimate,
-                low=e.low,
-                high=e.high,
-                target=4.0,
-                met=e.estimate >= 4,
-            )
-        )
+        rows.append(speed_row(f"fastest variant that passes, {batch}: {best}", speeds[best], target=4.0))
     rows += against(timing, found, "int8_dynamic", "torch.ao int8", 1.0)
     if given.optimum:
         rows += against(timing, found, "int8_dynamic", "Optimum int8", 1.15)
     origin = provenance(data_sha256=test.sha256, seed=SEED, started=started)
-    result = {"provenance": origin, "waited": timing.waited, "rows": rows}
-    atomic_write(ROOT / "benchmarks" / "results" / "quantization.json", dumps(result))
-    for one in rows:
-        met = {True: "met", False: "NOT MET", None: ""}[one["met"]]
-        interval = "" if one["low"] is None else f"[{one['low']:.2f}, {one['high']:.2f}]"
-        print(f"{one['case']:<90} {one['ours']:>9.2f} {one['unit']:<12} {interval:>16} {met}")
+    publish("quantization", rows, origin, waited=timing.waited)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -195,6 +196,7 @@ def _raw_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
     return encoded["input_ids"]
 
 
+@lru_cache(maxsize=8)  # a tokenizer does not change once it is loaded
 def _control_ids(tokenizer: Any) -> frozenset[int]:
     "Ids that only the tokenizer itself may place: all special ones but a plain 'unknown'."
     added = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
@@ -238,6 +240,7 @@ class Window:
     input_ids: tuple[int, ...]  # special tokens included
 
 
+@lru_cache(maxsize=8)
 def _frame(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
     "The special tokens that this tokenizer puts before and after a text."
     probe = _raw_ids(tokenizer, ["a"])[0]

@@ -12,8 +12,9 @@ from typing import Any
 from .batching import TextClassifier as TextClassifier
 from .batching import scores as scores
 from .records import read_manifest
-from .settings import InputError, Settings, brief, load_settings
+from .settings import InputError, Settings, UnsupportedError, brief, load_settings
 from .torch_backend import load_torch, model_folder
+from .tracking import resolve_device
 
 # %% auto #0
 __all__ = ['kind_of_folder', 'load_classifier']
@@ -79,8 +80,15 @@ def load_classifier(
         runtime = runtime or _chosen_runtime(said)
         return load_onnx(folder, positive_label=positive_label, threads=settings.threads, name=name, runtime=runtime)
     device = settings.device if device == "auto" else device
-    dtype = "bfloat16" if said.get("config", {}).get("variant") == "bf16" else "float32"
-    return load_torch(folder, positive_label=positive_label, device=device, name=name, dtype=dtype)
+    _check_device(said, device, name)
+    return load_torch(folder, positive_label=positive_label, device=device, name=name, dtype="auto" if said else "float32")
+
+
+def _check_device(said: Mapping[str, Any], device: str, name: str) -> None:
+    "Refuse weights that are packed for a GPU on any other device."
+    config = said.get("config", {})
+    if config.get("device") == "cuda" and config.get("variant") == "int4" and resolve_device(device) != "cuda":
+        raise UnsupportedError(f"the int4 weights of {brief(name)} are packed for CUDA GPUs and there is none here; load another variant")
 
 
 def _chosen_runtime(said: Mapping[str, Any]) -> str:

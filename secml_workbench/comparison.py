@@ -269,15 +269,16 @@ def _decide(delta: Estimate, title: str, higher_is_better: bool, limit: float) -
         return "undecided", f"{title} could not be compared: {delta.reason}", None
     sign = -1 if higher_is_better else 1
     loss, low, high = sign * delta.estimate + 0.0, *sorted((sign * delta.low, sign * delta.high))
-    said = f"loss of {title} {100 * loss:+.2f} points [{100 * low:+.2f}, {100 * high:+.2f}]".replace("-", "−")
+    said = f"{title} changes by {100 * delta.estimate:+.2f} points [{100 * delta.low:+.2f}, {100 * delta.high:+.2f}]".replace("-", "−")
+    worse = f"a loss of {100 * limit:g}" if higher_is_better else f"a rise of {100 * limit:g}"
     if high < limit:
-        return "pass", f"{said}: all of the interval is under the limit of {100 * limit:g}", None
+        return "pass", f"{said}: {worse} is excluded", None
     if low >= limit:
-        return "fail", f"{said}: all of the interval is over the limit of {100 * limit:g}", None
+        return "fail", f"{said}: all of the interval is beyond {worse}", None
     if loss >= limit:
-        return "undecided", f"{said}: more than the limit of {100 * limit:g}, though chance is not excluded", None
+        return "undecided", f"{said}: beyond {worse}, though chance is not excluded", None
     needed = math.ceil(1.1 * delta.n * ((high - loss) / (limit - loss)) ** 2 / 100) * 100
-    return "undecided", f"{said}: the limit of {100 * limit:g} lies inside; about {needed:,} texts would decide", needed
+    return "undecided", f"{said}: {worse} is not excluded; about {needed:,} texts would decide", needed
 
 # %% ../nbs/36_comparison.ipynb #04b30f4e
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from secml_workbench.batching import WindowedClassifier
 
 # %% auto #0
-__all__ = ['VARIANTS', 'CALIBRATIONS', 'GROUP_SIZES', 'Batch', 'Variant', 'QuantizationConfig', 'float_nodes', 'int8_dynamic',
-           'calibration_batches', 'int8_static', 'fp16', 'int4']
+__all__ = ['VARIANTS', 'CALIBRATIONS', 'GROUP_SIZES', 'TARGETS', 'Batch', 'Variant', 'QuantizationConfig', 'float_nodes',
+           'int8_dynamic', 'calibration_batches', 'int8_static', 'fp16', 'int4']
 
 # %% ../nbs/29_conversion.ipynb #47225ebf
 class Variant(StrEnum):
@@ -42,6 +42,7 @@ class Variant(StrEnum):
 VARIANTS = tuple(variant.value for variant in Variant)
 CALIBRATIONS = ("minmax", "moving_average", "percentile", "entropy")
 GROUP_SIZES = (16, 32, 64, 128, 256)
+TARGETS = ("cpu", "cuda")
 
 
 @dataclass(frozen=True)
@@ -49,31 +50,38 @@ class QuantizationConfig:
     "How a variant is made, and what it may lose."
 
     variant: str = "int8_dynamic"
+    device: str = "cpu"  # where it will run: cpu (ONNX) or cuda (torch and torchao, see torch_variants)
     metric: str = "f1"  # that the gate watches, see metrics.METRICS
     max_accuracy_loss: float = 0.02  # the most that the metric may get worse, as a fraction: 0.02 is two points
     preserve_accuracy: bool = True  # where the gate does not pass: make it again more carefully (rescue.quantize_within)
     embeddings: bool = True  # the embedding tables too: half of a MiniLM
     float_head: bool = True  # the last layer stays float: tiny, and the most sensitive
     exclude: tuple[str, ...] = ()  # more layers that stay float, by their names in torch
-    per_channel: bool = True  # int8: one scale for each output of a layer, not one for all
-    reduce_range: bool | None = None  # int8: 7-bit weights; None: where 8 would overflow (x86 without VNNI)
-    symmetric: bool | None = None  # zero in the middle: of activations (int8_static, None: no), of weights (int4, None: yes)
+    per_channel: bool = True  # int8 on cpu: one scale for each output of a layer, not one for all
+    reduce_range: bool | None = None  # int8 on cpu: 7-bit weights; None: where 8 would overflow (x86 without VNNI)
+    symmetric: bool | None = None  # zero in the middle: of activations (int8_static, None: no), of weights (int4 on cpu, None: yes)
     calibration: str = "minmax"  # int8_static: minmax, moving_average, percentile (99.999) or entropy
     calibration_samples: int = 200  # int8_static: training texts
-    group_size: int = 32  # int4: weights that share a scale
+    group_size: int = 32  # int4: weights that share a scale; on cuda 32 or more
     seed: int = 42  # of the calibration sample
 
     def __post_init__(self) -> None:
         refuse_unknown([str(self.variant)], VARIANTS, "variant")
+        refuse_unknown([self.device], TARGETS, "device")
         refuse_unknown([self.metric], METRICS, "metric")
         refuse_unknown([self.calibration], CALIBRATIONS, "calibration")
         if not 0 < self.max_accuracy_loss < 1:
             raise InputError(f"max_accuracy_loss is {brief(self.max_accuracy_loss)}; expected a fraction such as 0.02")
-        if self.group_size not in GROUP_SIZES:
-            raise InputError(f"group_size is {brief(self.group_size)}; expected one of {', '.join(map(str, GROUP_SIZES))}")
+        if self.group_size not in self.group_sizes:
+            raise InputError(f"group_size is {brief(self.group_size)}; expected one of {', '.join(map(str, self.group_sizes))}")
         if self.calibration_samples < 1:
             raise InputError(f"calibration_samples is {brief(self.calibration_samples)}; expected 1 or more")
         object.__setattr__(self, "exclude", tuple(self.exclude))
+
+    @property
+    def group_sizes(self) -> tuple[int, ...]:
+        "The group sizes that there are on the device."
+        return GROUP_SIZES if self.device == "cpu" else GROUP_SIZES[1:]
 
     @property
     def seven_bits(self) -> bool:
@@ -247,6 +255,6 @@ def int4(
         op_types_to_quantize=ops, quant_axes=(("MatMul", 0), ("Gather", 1)),
     )  # fmt: skip
     quantizer = MatMulNBitsQuantizer(graph.model, nodes_to_exclude=float_nodes(graph.model, config, layers), algo_config=how)
-    with quiet_onnx():
+    with quiet_onnx(), np.errstate(invalid="ignore"):  # groups of zeros are divided by their scale of zero, then set to zero
         quantizer.process()
     quantizer.model.save_model_to_file(str(target))

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import onnx
 
 # %% auto #0
-__all__ = ['CPU_CLASSES', 'cpu_class', 'overflows', 'has_bf16', 'quiet_onnx', 'head_node', 'weights_of', 'WeightCounts',
-           'count_weights', 'layer_nodes']
+__all__ = ['CPU_CLASSES', 'STORAGE_BYTES', 'cpu_class', 'overflows', 'has_bf16', 'quiet_onnx', 'head_node', 'weights_of',
+           'WeightCounts', 'count_weights', 'layer_nodes']
 
 # %% ../nbs/28_graphs.ipynb #d3dff4b3
 CPU_CLASSES = {
@@ -120,7 +120,7 @@ def weights_of(
 
 # %% ../nbs/28_graphs.ipynb #bea761a1
 _KINDS = {1: "float32", 10: "float16", 16: "bfloat16", 2: "int8", 3: "int8", 21: "int4", 22: "int4"}  # of onnx.TensorProto
-_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "int8": 1.0, "int4": 0.5}
+STORAGE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "int8": 1.0, "int4": 0.5}
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def count_weights(
         packed = node.op_type == "MatMulNBits"  # two weights a byte
         kind = "int4" if packed else _KINDS.get(tensor.data_type, "other")
         (tables if table else linear)[kind] += _MERGED.get(node.op_type, 1)
-        size[kind] += int(math.prod(tensor.dims) * (1.0 if packed else _BYTES.get(kind, 4.0)))
+        size[kind] += int(math.prod(tensor.dims) * (1.0 if packed else STORAGE_BYTES.get(kind, 4.0)))
     return WeightCounts(dict(linear), dict(tables), dict(size))
 
 # %% ../nbs/28_graphs.ipynb #ca732282

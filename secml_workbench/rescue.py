@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from .batching import scores
 from .classifier import load_classifier
 from .comparison import Gate, gate
-from .conversion import GROUP_SIZES, QuantizationConfig, Variant
+from .conversion import QuantizationConfig, Variant
 from .corpus import Corpus
 from .quantization import Artifact, Exports, quantize
 from .settings import InputError, Settings
@@ -94,13 +94,13 @@ def ladder(
         return []
     rungs, best = [], config
     if config.variant == Variant.INT4:
-        finer = [size for size in reversed(GROUP_SIZES) if size < config.group_size][:2]
+        finer = [size for size in reversed(config.group_sizes) if size < config.group_size][:2]
         rungs += [replace(config, group_size=size) for size in finer]
         best = rungs[-1] if rungs else config
-        if config.symmetric is not False:
+        if config.symmetric is not False and config.device == "cpu":  # torchao's have zero points always
             best = replace(best, symmetric=False)
             rungs.append(best)
-    elif not config.per_channel:
+    elif not config.per_channel and config.device == "cpu":
         best = replace(config, per_channel=True)
         rungs.append(best)
     more = [name for name in ranking if name not in config.exclude]
@@ -160,7 +160,7 @@ def judge_artifact(
 ) -> tuple[Gate, int]:  # the verdict, and how many decisions differ
     "The gate on an artifact, loaded as any user would load it."
     attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
-    small = load_classifier(artifact.path, positive_label=attack, runtime=runtime, settings=settings)
+    small = load_classifier(artifact.path, positive_label=attack, device=artifact.config.device, runtime=runtime, settings=settings)
     p, threshold = scores(small, validation.texts), 0.5
     verdict = gate(
         reference, p, validation.labels, threshold=threshold, metric=artifact.config.metric,

@@ -260,7 +260,7 @@ def load_torch(
     attention: str = "auto",  # auto (sdpa where there is one) or eager (attention weights can be read)
     new_head: Sequence[str] = (),  # labels of a fresh, untrained head (seed torch first); empty: the checkpoint's own
     name: str = "",  # empty: the folder's name
-    dtype: str = "float32",  # to compute in; or bfloat16
+    dtype: str = "float32",  # to compute in; or float16, bfloat16, or auto: as the weights are stored
 ) -> TorchClassifier:
     "A classifier from a Hugging Face folder."
     import torch
@@ -277,7 +277,7 @@ def load_torch(
             _give_head(config, new_head)
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, config=config, dtype=getattr(torch, dtype), use_safetensors=True, output_loading_info=True,
+            folder, config=config, dtype=dtype if dtype == "auto" else getattr(torch, dtype), use_safetensors=True, output_loading_info=True,
             ignore_mismatched_sizes=bool(new_head), **asked, **local,
         )
         _check_weights(folder, model, info, bool(new_head))

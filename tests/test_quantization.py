@@ -6,10 +6,12 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from secml_workbench import quantization, quantization_report, rescue
 from secml_workbench.batching import scores
@@ -22,6 +24,8 @@ from secml_workbench.quantization_report import use_code, verdict_of
 from secml_workbench.rescue import quantize_within, sensitivity
 from secml_workbench.settings import InputError, UnsupportedError
 from secml_workbench.subject import open_subject
+from secml_workbench.torch_backend import load_torch
+from secml_workbench.torch_variants import CUDA_VARIANTS, half, torchao_variant
 from secml_workbench.training import tiny_detector
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +61,14 @@ def test_pasted_code_answers_the_same(artifact):
         held: dict[str, object] = {}
         exec(code, held)
         assert np.allclose(held["probabilities"], expected, atol=1e-5)
+
+
+def test_pasted_code_of_a_torch_variant_answers_the_same(tiny, tmp_path):
+    half(tiny, tmp_path / "half", "bfloat16")
+    expected = load_torch(tmp_path / "half", device="cpu", dtype="auto").predict_proba([TEXTS[0]])
+    held: dict[str, object] = {}
+    exec(use_code(str(tmp_path / "half"), runtime="torch")["With transformers alone"], held)
+    assert np.allclose(held["probabilities"], expected, atol=1e-5)
 
 
 def test_old_artifact_survives_a_failure(tiny, exports, tmp_path, monkeypatch):
@@ -168,6 +180,50 @@ def test_bfloat16_where_there_is_and_refused_where_not(tiny, tmp_path, monkeypat
         str(small.model.dtype) == "torch.bfloat16" and made.size_bytes < 32e6 and made.counts.linear == {"bfloat16": 14}
     )
     assert np.abs(scores(small, TEXTS) - scores(tiny, TEXTS)).max() < 0.1 and str(tiny.model.dtype) == "torch.float32"
+
+
+def test_cuda_is_refused_where_there_is_none(tiny, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UnsupportedError, match="sees no CUDA GPU"):
+        quantize(tiny, QuantizationConfig("int8_dynamic", device="cuda"), out=tmp_path / "a")
+    with pytest.raises(UnsupportedError, match="sees no CUDA GPU"):
+        quantization_report.check_parameters(["fp16"], ["auto"], {"device": "cuda"})
+    with pytest.raises(InputError, match="expected one of 32"):
+        QuantizationConfig("int4", device="cuda", group_size=16)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+@pytest.mark.parametrize("variant", CUDA_VARIANTS)
+def test_cuda_variants_agree_with_the_original(tiny, tmp_path, variant):
+    made = quantize(tiny, QuantizationConfig(variant, device="cuda"), out=tmp_path / "a")
+    small = load_classifier(made.path, device="cuda")
+    assert made.runtime == "torch" and made.counts.reduced >= 13 and made.machine.startswith("GPU")
+    assert np.abs(scores(small, TEXTS) - scores(tiny, TEXTS)).max() < 0.1
+
+
+def test_torchao_folder_is_an_artifact_like_any_other(tiny, tmp_path, monkeypatch):
+    "The whole way of a CUDA variant, with the CPU in the GPU's place: torchao packs 8 bits on both."
+    on_cpu = {"torchao_variant": partial(torchao_variant, device="cpu"), "check_cuda": lambda variant: None}
+    on_cpu |= {"machine_of": lambda device: "GPU"}
+    on_cpu |= {"load_torch": lambda folder, **how: load_torch(folder, **{**how, "device": "cpu"})}
+    for name, stand_in in on_cpu.items():
+        monkeypatch.setattr(quantization, name, stand_in)
+    layer = "bert.encoder.layer.1.output.dense"
+    config = QuantizationConfig("int8_dynamic", device="cuda", exclude=(layer,))
+    made = quantize(tiny, config, out=tmp_path / "a")
+    small = load_classifier(made.path, device="cpu")
+    assert made.counts.linear == {"int8": 12, "bfloat16": 2} and made.counts.tables == {"int8": 3}
+    assert made.runtime == "torch" and made.size_bytes < 17e6 and read_artifact(made.path).config == config
+    assert np.abs(scores(small, TEXTS) - scores(tiny, TEXTS)).max() < 0.1
+    with pytest.raises(InputError, match="unknown layer to exclude"):
+        quantize(tiny, replace(config, exclude=("layer.9",)), out=tmp_path / "b")
+    manifest = made.path / "quantization.json"
+    manifest.write_text(manifest.read_text().replace('"int8_dynamic"', '"int4"'))
+    with pytest.raises(UnsupportedError, match="packed for CUDA"):
+        load_classifier(made.path, device="cpu")
+    (made.path / "model.safetensors").write_bytes(b"")
+    with pytest.raises(InputError):
+        load_classifier(made.path, device="cpu")
 
 
 def test_a_model_too_big_for_memory_is_refused_with_the_estimate(tiny, tmp_path, monkeypatch):
