@@ -35,4 +35,4 @@ def publish(name: str, rows: list[dict[str, Any]], origin: Provenance, **more: A
         met = {True: "met", False: "NOT MET", None: ""}[one["met"]]
         interval = "" if one["low"] is None else f"[{one['low']:.2f}, {one['high']:.2f}]"
         ratio = "" if one["ratio"] is None else f"{one['ratio']:.2f}x"
-        print(f"{one['case']:<92} {one['ours']:>9.3f} {one['unit']:<12} {ratio:>8} {interval:>16} {met}")
+        print(f"{one['case']:<92} {one['ours'] + 0.0:>9.3f} {one['unit']:<12} {ratio:>8} {interval:>16} {met}")
