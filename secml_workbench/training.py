@@ -44,15 +44,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'LABELS', 'TRAINING_SCHEMA', 'TINY', 'TrainingConfig', 'use_bf16', 'training_items', 'last_checkpoint',
-           'TrainingResult', 'train', 'check_out', 'save_detector', 'cut_encoder', 'read_training', 'Detector',
-           'model_card', 'train_detector', 'tiny_detector']
+__all__ = ['logger', 'LABELS', 'RANGES', 'TRAINING_SCHEMA', 'TINY', 'TrainingConfig', 'use_bf16', 'training_items',
+           'last_checkpoint', 'TrainingResult', 'train', 'check_out', 'save_detector', 'cut_encoder', 'read_training',
+           'Detector', 'model_card', 'train_detector', 'tiny_detector']
 
 # %% ../nbs/25_training.ipynb #d335a94e
 LABELS = ("benign", "malicious")  # of every detector that is trained here, in this order
-_RANGES: dict[str, tuple[float, float]] = {  # both ends included
+RANGES: dict[str, tuple[float, float]] = {  # both ends included; whole numbers where they are whole
     "learning_rate": (1e-8, 1.0), "batch_size": (1, 4096), "epochs": (1, 1000), "warmup_steps": (0, 1_000_000),
     "weight_decay": (0.0, 1.0), "max_length": (8, 1_000_000), "early_stopping_patience": (0, 1000),
+    "label_smoothing": (0.0, 0.5), "trainable_layers": (-1, 1000),
     "seed": (0, 2**32 - 1), "max_train_rows": (0, 1_000_000_000),
 }
 _CHOICES = {"class_weight": ("balanced", "none"), "bf16": ("auto", "on", "off")}
@@ -69,14 +70,16 @@ class TrainingConfig:
     weight_decay: float = 0.01
     max_length: int = 128  # tokens; the detector reads longer texts in windows of this length
     class_weight: str = "balanced"  # balanced (weights inverse to frequency) or none
+    label_smoothing: float = 0.0  # share of a label that goes to the other class (Szegedy et al., 2016)
+    trainable_layers: int = -1  # layers of the encoder that learn, from the top; embeddings and the rest stay; -1: all learn
     early_stopping_patience: int = 2  # evaluations (one an epoch) without a better value; 0: never stop early
     bf16: str = "auto"  # autocast: auto (where the processor computes it fast), on, off
     seed: int = 42  # of the new head, the order, the dropout and (train_detector) the split
     max_train_rows: int = 0  # a sample stratified by label and source; 0: all
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
-            _check_number(name, getattr(self, name), low, high, whole=name not in ("learning_rate", "weight_decay"))
+        for name, (low, high) in RANGES.items():
+            _check_number(name, getattr(self, name), low, high, whole=isinstance(low, int))
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} is {brief(getattr(self, name), 40)}; expected one of {', '.join(known)}")
@@ -141,6 +144,7 @@ class _Job:
     config: TrainingConfig
     metric: str
     on_epoch: Callable[[int, dict[str, float]], None] | None
+    on_step: Callable[[], None] | None
     bf16: bool
 
     def judge(self) -> dict[str, float]:
@@ -206,7 +210,8 @@ def _trainer_class(job: _Job) -> type:
             labels = inputs.pop("labels")
             with torch.autocast(job.classifier.device, torch.bfloat16, enabled=job.bf16):
                 outputs = model(**inputs)
-            loss = torch.nn.functional.cross_entropy(outputs.logits.float(), labels, weight=weights)
+            smoothing = job.config.label_smoothing
+            loss = torch.nn.functional.cross_entropy(outputs.logits.float(), labels, weights, label_smoothing=smoothing)
             if not torch.isfinite(loss):
                 raise _diverged(job.config, f"the loss is {loss.item()} at step {self.state.global_step}")
             return (loss, outputs) if return_outputs else loss
@@ -269,6 +274,8 @@ def _progress_class(job: _Job, interruptions: Sequence[int]) -> type:
             self.bar.update(state.global_step - self.bar.n)
             if interruptions:
                 raise KeyboardInterrupt
+            if job.on_step:
+                job.on_step()
 
         def on_evaluate(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             row = _history(state.log_history)[-1]
@@ -410,6 +417,7 @@ def train(
     out: str | Path | None = None,  # folder for the detector, replaced whole; None: not saved
     metric: str = "roc_auc",  # of `metrics.METRICS`
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,  # (epoch from 1, metrics); may raise to end it
+    on_step: Callable[[], None] | None = None,  # after each batch; may raise too
     name: str = "",  # of the classifier; empty: the folder's
     settings: Settings | None = None,
 ) -> tuple[TorchClassifier, TrainingResult]:
@@ -423,24 +431,25 @@ def train(
         if out is not None:
             save_detector(classifier, out)
 
-    classifier, result = _fit(encoder, parts, config, metric, on_epoch, name, settings, finish, out is not None)
+    watch = (on_epoch, on_step)
+    classifier, result = _fit(encoder, parts, config, metric, watch, name, settings, finish, out is not None)
     return classifier, replace(result, path=Path(out) if out else None)
 
 # %% ../nbs/25_training.ipynb #6f771eaa
 def _fit(
     encoder: str | Path, parts: tuple[Corpus, Corpus], config: TrainingConfig, metric: str,
-    on_epoch: Callable[[int, dict[str, float]], None] | None, name: str, settings: Settings,
+    watch: tuple[Callable[[int, dict[str, float]], None] | None, Callable[[], None] | None], name: str, settings: Settings,
     finish: Callable[[TorchClassifier, TrainingResult], None], resumable: bool,
 ) -> tuple[TorchClassifier, TrainingResult]:
     "Train, then `finish`; checkpoints go only after that, so that an interruption of either costs an epoch at most."
     started = time.monotonic()
     rows, validation = _checked(*parts, config, metric), parts[1]
-    folder, device, resumable = model_folder(encoder), resolve_device(settings.device), resumable and on_epoch is None
+    folder, device, resumable = model_folder(encoder), resolve_device(settings.device), resumable and watch == (None, None)
     set_threads(settings)
     what = [sha256_folder(folder), rows.sha256, validation.sha256, asdict(config), metric, device] if resumable else []
     with _workdir(sha256_of(what), resumable, settings) as work:
         classifier = _fresh(folder, config, device, name)
-        job = _Job(classifier, rows, validation, config, metric, on_epoch, use_bf16(config.bf16, device))
+        job = _Job(classifier, rows, validation, config, metric, *watch, use_bf16(config.bf16, device))
         history = _run(job, work, resumable)
         result = _result(job, history, time.monotonic() - started)
         finish(classifier, result)
@@ -468,7 +477,23 @@ def _fresh(folder: Path, config: TrainingConfig, device: str, name: str) -> Torc
     if limit < config.max_length:
         logger.info("max_length %d is more than this encoder reads; %d is used", config.max_length, limit)
     classifier.tokenizer.model_max_length = classifier.max_length = limit  # it will read as it was trained
+    if config.trainable_layers >= 0:
+        _freeze(classifier, config.trainable_layers)
     return classifier
+
+
+def _freeze(classifier: TorchClassifier, layers: int) -> None:
+    "Let only the top layers and the head learn. Raises InputError when the encoder has fewer, or no stack of layers."
+    import torch
+
+    model = classifier.model.base_model
+    depth = model.config.num_hidden_layers
+    stack = next((m for m in model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == depth), None)
+    if stack is None or layers > depth:
+        raise InputError(f"trainable_layers is {layers}; expected -1 (all) to {depth if stack else -1} for {brief(classifier.name)}")
+    embeddings = getattr(model, "embeddings", None) or model.get_input_embeddings()
+    for part in (embeddings, *stack[: depth - layers]):
+        part.requires_grad_(False)
 
 
 def check_out(
@@ -786,7 +811,7 @@ def _train_and_judge(
         found.update(_save_with_papers(classifier, out, told))
 
     parts = (splits.train, splits.validation)
-    _fit(encoder, parts, config, "roc_auc", None, out.name, settings, finish, True)
+    _fit(encoder, parts, config, "roc_auc", (None, None), out.name, settings, finish, True)
     return found
 
 # %% ../nbs/25_training.ipynb #00d469a7

@@ -12,20 +12,21 @@ import shutil
 import socket
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .metrics import METRICS
+from .batching import TextClassifier, scores
+from .metrics import METRICS, evaluate
 from .records import code_hash, sha256_folder, sha256_of, slug
 from .rendering import paragraph, table
 from .settings import InputError, Settings, brief, load_settings, refuse_unknown
 from .torch_backend import encoder_name
 from .tracking import Run, track
-from .training import TrainingConfig, train
+from .training import RANGES, TrainingConfig, train
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -37,15 +38,28 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['log', 'PARAMETERS', 'STATES', 'HEARTBEAT_SECONDS', 'GRACE_SECONDS', 'MAX_RETRIES', 'Objective', 'FAILURES_IN_A_ROW',
-           'HyperparameterSearchSpace', 'holds', 'default_params', 'suggest', 'OptimizationConfig', 'TrialRecord',
-           'TuningResult', 'show_params', 'recipe_words', 'trial_table', 'edges', 'open_storage', 'open_study',
-           'Attempt', 'TimeUp', 'search', 'tune', 'load_study', 'delete_study']
+__all__ = ['log', 'PARAMETERS', 'EXTRA', 'SAMPLERS', 'LATENCY', 'STATES', 'HEARTBEAT_SECONDS', 'GRACE_SECONDS', 'MAX_RETRIES',
+           'Objective', 'FAILURES_IN_A_ROW', 'is_choice', 'HyperparameterSearchSpace', 'holds', 'default_params',
+           'suggest', 'lower_is_better', 'OptimizationConfig', 'TrialRecord', 'TuningResult', 'show_params',
+           'recipe_words', 'trial_table', 'edges', 'open_storage', 'open_study', 'Attempt', 'TimeUp', 'search',
+           'measure', 'tune', 'load_study', 'get_history', 'best_parameters', 'delete_study']
 
 # %% ../nbs/30_tuning.ipynb #a9438003
+PARAMETERS = ("learning_rate", "batch_size", "epochs", "warmup_steps", "weight_decay", "max_length")
+_DEFAULTS = asdict(TrainingConfig())
+EXTRA = tuple(name for name in _DEFAULTS if name not in (*PARAMETERS, "seed", "max_train_rows"))  # a seed is no recipe
+
+
+def is_choice(
+    name: str,  # of a hyperparameter
+) -> bool:
+    "Whether a hyperparameter has a few values to choose from, rather than a range."
+    return name in ("batch_size", "max_length") or isinstance(_DEFAULTS[name], str)
+
+
 @dataclass(frozen=True)
 class HyperparameterSearchSpace:
-    "Ranges (both ends included) and choices for the six hyperparameters of `TrainingConfig`."
+    "Ranges (both ends included) and choices for the six hyperparameters that are always searched, and for more fields of `TrainingConfig`."
 
     learning_rate: tuple[float, float] = (1e-6, 1e-3)  # searched on a logarithmic scale
     batch_size: tuple[int, ...] = (8, 16, 32, 64)  # choices, texts
@@ -53,87 +67,106 @@ class HyperparameterSearchSpace:
     warmup_steps: tuple[int, int] = (50, 500)  # optimiser steps
     weight_decay: tuple[float, float] = (0.0, 0.3)
     max_length: tuple[int, ...] = (128, 256, 512)  # choices, tokens
+    extra: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  # name, one of EXTRA -> a range of numbers, or choices of words
 
     def __post_init__(self) -> None:
-        for name in _RANGES:
-            _check_range(name, getattr(self, name))
-        for name in _CHOICES:
-            _check_choices(name, getattr(self, name))
+        refuse_unknown(self.extra, EXTRA, "hyperparameter")
+        object.__setattr__(self, "extra", {name: tuple(given) for name, given in self.extra.items()})
+        for name in self.names:
+            (_check_choices if is_choice(name) else _check_range)(name, self[name])
+
+    def __getitem__(self, name: str) -> tuple[Any, ...]:  # the range or the choices of a hyperparameter
+        return self.extra[name] if name in self.extra else getattr(self, name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        "All hyperparameters that are searched."
+        return (*PARAMETERS, *self.extra)
 
     @classmethod
-    def small(cls, max_epochs: int = 2) -> HyperparameterSearchSpace:  # most epochs of a trial
+    def small(
+        cls,
+        max_epochs: int = 2,  # most epochs of a trial
+        extra: Mapping[str, tuple[Any, ...]] | None = None,
+    ) -> HyperparameterSearchSpace:
         "A space for two cores, a few thousand short texts and a handful of trials."
-        return cls((1e-5, 3e-4), (16, 32), (1, max_epochs), (0, 100), (0.0, 0.1), (128,))
-
-
-_RANGES = {"learning_rate": 0.0, "epochs": 1, "warmup_steps": 0, "weight_decay": 0.0}  # name -> least value
-_CHOICES = {"batch_size": 1, "max_length": 8}
-PARAMETERS = tuple(f.name for f in fields(HyperparameterSearchSpace))
+        return cls((1e-5, 3e-4), (16, 32), (1, max_epochs), (0, 100), (0.0, 0.1), (128,), extra or {})
 
 # %% ../nbs/30_tuning.ipynb #f0f2b73c
 def _check_range(name: str, given: Any) -> None:
-    "Refuse a range that is no pair of finite numbers in order, or leaves the possible."
-    whole, least = name in ("epochs", "warmup_steps"), _RANGES[name]
+    "Refuse a range that is no pair of finite numbers in order, or leaves what training takes."
+    whole = isinstance(_DEFAULTS[name], int)
     kinds = int if whole else (int, float)
     pair = isinstance(given, tuple) and len(given) == 2
     if not pair or not all(isinstance(v, kinds) and not isinstance(v, bool) and math.isfinite(v) for v in given):
         raise InputError(f"{name} is {brief(given)}; expected (lowest, highest) as {'whole ' if whole else ''}numbers")
     if given[0] > given[1]:
         raise InputError(f"{name} is {brief(given)}, a reversed range; expected (lowest, highest)")
-    if given[0] < least or (name == "learning_rate" and given[0] <= 0):
-        expected = "more than 0" if name == "learning_rate" else f"{least} or more"
-        raise InputError(f"{name} starts at {given[0]}; expected {expected}")
+    for end in given:
+        TrainingConfig(**{name: end})
 
 
 def _check_choices(name: str, given: Any) -> None:
-    "Refuse choices that are none, repeated, or no whole numbers large enough."
+    "Refuse choices that are none, repeated, or nothing that training takes."
     if not isinstance(given, tuple) or not given:
         raise InputError(f"{name} is {brief(given)}; expected a tuple with at least one choice")
-    if not all(isinstance(v, int) and not isinstance(v, bool) and v >= _CHOICES[name] for v in given):
-        raise InputError(f"{name} is {brief(given)}; expected whole numbers of {_CHOICES[name]} or more")
+    for value in given:
+        TrainingConfig(**{name: value})
     if len(set(given)) < len(given):
         raise InputError(f"{name} is {brief(given)}; expected each choice once")
 
 # %% ../nbs/30_tuning.ipynb #dfc5aadf
 def holds(
     space: HyperparameterSearchSpace,
-    name: str,  # one of PARAMETERS
-    value: float,
+    name: str,  # one of its names
+    value: Any,
 ) -> bool:  # both ends of a range belong to it
     "Whether `value` is one that the search could try for `name`."
-    given = getattr(space, name)
-    return value in given if name in _CHOICES else given[0] <= value <= given[1]
+    given = space[name]
+    return value in given if is_choice(name) else bool(given[0] <= value <= given[1])
 
 
 def default_params(
     config: TrainingConfig | None = None,  # None: the class defaults
-) -> dict[str, Any]:  # the six hyperparameters
+    names: Sequence[str] = PARAMETERS,
+) -> dict[str, Any]:  # name -> value
     "The hyperparameters that training uses unless told otherwise."
     known = asdict(config or TrainingConfig())
-    return {name: known[name] for name in PARAMETERS}
+    return {name: known[name] for name in names}
 
 
 def suggest(
     trial: Trial,  # Optuna's
     space: HyperparameterSearchSpace,
     fixed: Mapping[str, Any] | None = None,  # the default trial's values, used where they lie outside
-) -> dict[str, Any]:  # one value for each of PARAMETERS
-    "Ask the sampler for the six hyperparameters."
+) -> dict[str, Any]:  # one value for each name of the space
+    "Ask the sampler for the hyperparameters."
     fixed = fixed or {}
     params: dict[str, Any] = {}
-    for name in PARAMETERS:
-        given = getattr(space, name)
+    for name in space.names:
+        given = space[name]
         if name in fixed and not holds(space, name, fixed[name]):
             params[name] = fixed[name]
-        elif name in _CHOICES:
+        elif is_choice(name):
             params[name] = trial.suggest_categorical(name, given)
-        elif isinstance(_RANGES[name], int):
+        elif isinstance(_DEFAULTS[name], int):
             params[name] = trial.suggest_int(name, *given)
         else:
             params[name] = trial.suggest_float(name, *given, log=name == "learning_rate")
     return params
 
 # %% ../nbs/30_tuning.ipynb #5c52d9e6
+SAMPLERS = ("tpe", "gp", "qmc", "random")
+LATENCY = "latency_ms"  # median milliseconds for one validation text, with torch
+
+
+def lower_is_better(
+    name: str,  # a metric or LATENCY
+) -> bool:
+    "Whether less is better."
+    return name == LATENCY or not METRICS[name].higher_is_better
+
+
 @dataclass(frozen=True)
 class OptimizationConfig:
     "How long, for what and how the search runs."
@@ -144,13 +177,23 @@ class OptimizationConfig:
     direction: str = "auto"  # maximize or minimize; auto: as the metric says
     cv_folds: int = 1  # grouped and stratified; 1: one hold-out
     early_stopping_rounds: int = 0  # trials without a better one; 0: never
-    pruning: bool = True
+    pruning: bool = True  # with two objectives never: who is behind in one may lead in the other
+    sampler: str = "tpe"  # one of SAMPLERS
+    constraints: Mapping[str, float] = field(default_factory=dict)  # a metric or latency_ms -> its bound; a trial that breaks one is not chosen
+    second_objective: str = ""  # latency_ms or another metric; the result is a Pareto front
     seed: int = 42
     max_train_rows: int = 0  # a stratified sample for every trial; 0: all
 
     def __post_init__(self) -> None:
         refuse_unknown([self.metric_name], METRICS, "metric")
         refuse_unknown([self.direction], ["auto", "maximize", "minimize"], "direction")
+        refuse_unknown([self.sampler], SAMPLERS, "sampler")
+        refuse_unknown(self.measured, [LATENCY, *METRICS], "metric")
+        if self.second_objective == self.metric_name:
+            raise InputError(f"second_objective is {self.metric_name}, as metric_name is; expected another, such as {LATENCY}")
+        for name, bound in self.constraints.items():
+            if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
+                raise InputError(f"the bound of {name} is {brief(bound)}; expected a number")
         least = {"n_trials": 1, "cv_folds": 1, "timeout_seconds": 0, "early_stopping_rounds": 0, "max_train_rows": 0}
         for name in least:
             if not getattr(self, name) >= least[name]:
@@ -158,6 +201,19 @@ class OptimizationConfig:
         if self.direction != "auto" and (self.direction == "maximize") != METRICS[self.metric_name].higher_is_better:
             asked = f"direction is {self.direction}, but {self.metric_name} is to be {self.goal}d"
             raise InputError(f"{asked}; leave direction at auto")
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        "What a trial must measure besides the metric."
+        return tuple(dict.fromkeys([*self.constraints, *([self.second_objective] if self.second_objective else [])]))
+
+    def broken(
+        self,
+        found: Mapping[str, float],  # what a trial measured
+    ) -> dict[str, float]:  # name -> by how much its bound was missed, more than 0
+        "The constraints that a trial does not keep."
+        missed = {name: (found[name] - bound) * (1 if lower_is_better(name) else -1) for name, bound in self.constraints.items()}
+        return {name: by for name, by in missed.items() if by > 0}
 
     @property
     def goal(self) -> str:  # "maximize" or "minimize"
@@ -180,6 +236,8 @@ class TrialRecord:
     reason: str = ""  # why it was pruned, failed or interrupted
     history: tuple[float, ...] = ()  # the validation metric after each epoch (of the first fold)
     is_default: bool = False  # the default hyperparameters
+    measured: Mapping[str, float] = field(default_factory=dict)  # for the constraints and the second objective
+    broken: Mapping[str, float] = field(default_factory=dict)  # constraint -> by how much its bound was missed
 
 # %% ../nbs/30_tuning.ipynb #d8ae1529
 @dataclass(frozen=True)
@@ -196,6 +254,7 @@ class TuningResult:
     importances: Mapping[str, float] = field(default_factory=dict)  # shares of 1; empty below 8 complete
     best_model: Path | None = None  # the best trial's weights, a Hugging Face folder
     default_model: Path | None = None
+    second_objective: str = ""
 
     @property
     def counts(self) -> dict[str, int]:  # complete, pruned, failed
@@ -204,10 +263,25 @@ class TuningResult:
 
     @property
     def best(self) -> TrialRecord | None:
-        "The complete trial with the best value, the earliest of equals."
-        done = [t for t in self.trials if t.state == "complete" and t.value is not None]
+        "The complete trial with the best value that keeps all constraints, the earliest of equals."
+        done = [t for t in self.trials if t.state == "complete" and t.value is not None and not t.broken]
         sign = 1.0 if self.direction == "maximize" else -1.0
         return max(done, key=lambda t: (sign * (t.value or 0.0), -t.number)) if done else None
+
+    @property
+    def front(self) -> list[TrialRecord]:
+        "The trials that no other beats in one objective without losing in the other; with one objective the best."
+        if not self.second_objective:
+            return [self.best] if self.best else []
+        done = [t for t in self.trials if t.state == "complete" and t.value is not None and not t.broken]
+        sign = -1.0 if self.direction == "maximize" else 1.0
+        other = 1.0 if lower_is_better(self.second_objective) else -1.0
+        cost = {t.number: (sign * (t.value or 0.0), other * t.measured[self.second_objective]) for t in done}
+
+        def beaten(mine: tuple[float, float]) -> bool:
+            return any(one[0] <= mine[0] and one[1] <= mine[1] and one != mine for one in cost.values())
+
+        return sorted((t for t in done if not beaten(cost[t.number])), key=lambda t: cost[t.number])
 
     @property
     def default(self) -> TrialRecord | None:
@@ -223,7 +297,8 @@ def _sentence(result: TuningResult) -> str:
     "The study in one line."
     counts = ", ".join(f"{number} {state}" for state, number in result.counts.items() if number)
     if result.best_value is None:
-        return f"{result.study_name}: no trial completed ({counts or 'none ran'})."
+        why = "no trial keeps all constraints" if result.counts["complete"] else "no trial completed"
+        return f"{result.study_name}: {why} ({counts or 'none ran'})."
     default = "–" if result.default_value is None else f"{result.default_value:.4f}"
     values = f"best {result.metric} {result.best_value:.4f} on validation, defaults {default}"
     return f"{result.study_name}: {values} ({counts})."
@@ -260,15 +335,17 @@ def trial_table(
     rows = [
         {
             "trial": f"{t.number} (defaults)" if t.is_default else str(t.number),
-            "state": f"{t.state}: {t.reason}" if t.reason else t.state,
+            "state": f"{t.state}: {t.reason}" if t.reason else f"{t.state}: misses {', '.join(t.broken)}" if t.broken else t.state,
             "value": None if t.value is None else f"{t.value:.4f}",
+            **{name: f"{number:.4g}" for name, number in t.measured.items()},
             "seconds": None if t.seconds is None else f"{t.seconds:.0f}",
             "recipe": recipe_words(t.params),
         }
         for t in shown
     ]
     value = f"Validation {METRICS[result.metric].title}"
-    columns = {"trial": "Trial", "state": "State", "value": value, "seconds": "Seconds", "recipe": "Hyperparameters"}
+    measured = {name: name.replace("_", " ") for t in shown for name in t.measured}
+    columns = {"trial": "Trial", "state": "State", "value": value, **measured, "seconds": "Seconds", "recipe": "Hyperparameters"}
     chosen = next((i for i, t in enumerate(shown) if t is best), None)
     more = f"{len(shown)} of {len(result.trials)} trials" if len(shown) < len(result.trials) else ""
     return table(rows, columns=columns, chosen=chosen, caption=more)
@@ -281,13 +358,13 @@ def edges(
 ) -> dict[str, str]:  # name -> "lowest" or "highest"
     "The ranges at whose edge the best trial lies. Choices and the bounds that nothing can pass (0) do not count."
     found: dict[str, str] = {}
-    for name, least in _RANGES.items():
-        low, high = getattr(space, name)
-        if low == high or name not in result.best_params:
+    for name in space.names:
+        if is_choice(name) or name not in result.best_params or space[name][0] == space[name][1]:
             continue
+        (low, high), (least, most) = space[name], RANGES[name]
         scale = math.log if name == "learning_rate" else float
         at = (scale(result.best_params[name]) - scale(low)) / (scale(high) - scale(low))
-        if at >= 1 - share:
+        if at >= 1 - share and high < most:
             found[name] = "highest"
         elif at <= share and low > least:
             found[name] = "lowest"
@@ -409,13 +486,15 @@ def _conditions(
     space: HyperparameterSearchSpace, config: OptimizationConfig, extra: Mapping[str, Any]
 ) -> dict[str, Any]:
     "What must be equal for trials to be comparable, as JSON types."
-    chosen = {name: list(given) for name, given in asdict(space).items()}
+    chosen = {name: list(space[name]) for name in space.names}
     return {
         "search space": chosen,
         "metric": config.metric_name,
         "direction": config.goal,
         "folds": config.cv_folds,
         "training rows": config.max_train_rows,
+        **({"constraints": dict(config.constraints)} if config.constraints else {}),
+        **({"second objective": config.second_objective} if config.second_objective else {}),
         **extra,
     }
 
@@ -454,6 +533,12 @@ def _quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(level)
 
 # %% ../nbs/30_tuning.ipynb #3cdb5f95
+def _directions(config: OptimizationConfig) -> list[str]:
+    "Optuna's, one for each objective."
+    second = [config.second_objective] if config.second_objective else []
+    return [config.goal, *("minimize" if lower_is_better(name) else "maximize" for name in second)]
+
+
 def open_study(
     name: str,  # of the study
     storage: BaseStorage,  # see open_storage
@@ -470,7 +555,7 @@ def open_study(
             study = optuna.create_study(
                 study_name=name,
                 storage=storage,
-                direction=config.goal,
+                directions=_directions(config),
                 pruner=optuna.pruners.NopPruner(),  # see _is_behind
                 load_if_exists=True,
             )
@@ -493,9 +578,10 @@ class Attempt:
     "What an objective is given."
 
     number: int  # of the trial
-    params: Mapping[str, Any]  # one value for each of PARAMETERS
+    params: Mapping[str, Any]  # one value for each name of the space
     report: Callable[[int, float], None]  # after each epoch (1, 2, …) with its metric; may raise to stop the trial
     check_time: Callable[[], None]  # raises when the time is up; to be called now and then
+    measure: Callable[[Mapping[str, float]], None]  # takes what constraints and the second objective are about
 
 
 Objective = Callable[[Attempt], float]  # returns the trial's value; raises when it cannot
@@ -525,18 +611,21 @@ class _Trials:
     run: Run | None
     deadline: float  # of time.monotonic()
 
-    def __call__(self, trial: Trial) -> float:
+    def __call__(self, trial: Trial) -> float | tuple[float, float]:
         trial.set_user_attr("owner", _owner())
         params = suggest(trial, self.space, self.defaults if trial.user_attrs.get("is_default") else None)
         trial.set_user_attr("params", params)
         with self.run.child(f"trial {trial.number}", params) if self.run else nullcontext() as child:
             report = partial(_after_epoch, self, trial, child)
+            measured: dict[str, float] = {}
             try:
-                attempt = Attempt(trial.number, params, report, self.check_time)
+                attempt = Attempt(trial.number, params, report, self.check_time, measured.update)
                 value = _finite(self.objective(attempt), self.config.metric_name)
+                kept = {name: _finite(measured.get(name, math.nan), name) for name in self.config.measured}
+                trial.set_user_attr("measured", kept)
                 if child:
-                    child.log_metrics({f"best_{self.config.metric_name}": value})
-                return value
+                    child.log_metrics({f"best_{self.config.metric_name}": value, **kept})
+                return (value, kept[self.config.second_objective]) if self.config.second_objective else value
             except BaseException as error:
                 trial.set_user_attr("reason", _reason(error))
                 if isinstance(error, TimeUp | KeyboardInterrupt):
@@ -555,13 +644,16 @@ def _after_epoch(trials: _Trials, trial: Trial, child: Run | None, epoch: int, v
     "Take the metric after an epoch; raise when the trial is to stop there."
     import optuna
 
-    trial.report(_finite(value, trials.config.metric_name), epoch)
+    history = [*trial.user_attrs.get("history", []), _finite(value, trials.config.metric_name)]
+    trial.set_user_attr("history", history)
+    if not trials.config.second_objective:  # Optuna takes no intermediate values of two objectives
+        trial.report(value, epoch)
     if child:
         child.log_metrics({trials.config.metric_name: value}, step=epoch)
     if epoch >= trial.user_attrs["params"]["epochs"]:
         return  # at its end a trial completes, whatever the clock and the others say
     trials.check_time()
-    if trials.config.pruning and _is_behind(trial, epoch, trials.config):
+    if trials.config.pruning and not trials.config.second_objective and _is_behind(trial, epoch, trials.config):
         raise optuna.TrialPruned(f"worse than the median after epoch {epoch}")
 
 
@@ -588,12 +680,28 @@ def _finite(value: float, metric: str) -> float:
 
 # %% ../nbs/30_tuning.ipynb #1940b9d7
 def _sampler(config: OptimizationConfig, place: int) -> Any:
-    "TPE (Bergstra et al., 2011) for the trial at this place; the first third of a short study is drawn at random."
+    "The sampler for the trial at this place: TPE (Bergstra et al., 2011) unless told otherwise; the first third of a short study is drawn at random."
     import numpy as np
     import optuna
 
     seed = int(np.random.SeedSequence([config.seed, place]).generate_state(1)[0])
-    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=min(10, max(3, config.n_trials // 3)))
+    startup = min(10, max(3, config.n_trials // 3))
+    bounded = {"constraints_func": partial(_missed, config)} if config.constraints else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # constraints, GP and QMC are called experimental
+        if config.sampler == "tpe":
+            return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, **bounded)
+        if config.sampler == "gp":
+            return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup, **bounded)
+        if config.sampler == "qmc":
+            return optuna.samplers.QMCSampler(seed=config.seed, scramble=True, warn_independent_sampling=False)
+        return optuna.samplers.RandomSampler(seed=seed)
+
+
+def _missed(config: OptimizationConfig, trial: FrozenTrial) -> tuple[float, ...]:
+    "How far a trial is beyond each constraint, as Optuna wants it: 0 or less is kept."
+    broken = config.broken(trial.user_attrs.get("measured", {})) if "measured" in trial.user_attrs else {}
+    return tuple(broken.get(name, 0.0) for name in config.constraints)
 
 
 def _ended(study: Study) -> list[str]:
@@ -616,7 +724,8 @@ def _why_stop(study: Study, config: OptimizationConfig, deadline: float) -> str:
         last = study.trials[-1].user_attrs.get("reason", "no reason")
         return f"{FAILURES_IN_A_ROW} trials in a row failed, the last one with {last}"
     if config.early_stopping_rounds and study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        later = study.get_trials(deepcopy=False)[study.best_trial.number + 1 :]
+        best = _result(study, config).best
+        later = study.get_trials(deepcopy=False)[best.number + 1 if best else 0 :]
         since = sum(t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in later)
         if since >= config.early_stopping_rounds:
             return f"no better one in {since} trials"
@@ -634,15 +743,18 @@ def search(
     | None = None,  # what else must be equal when the study is opened again: data, encoder
     storage: str = "memory",  # see open_storage
     run: Run | None = None,  # MLflow run that gets a child for each trial
+    tags: Mapping[str, str] | None = None,  # to find the study by
     after_trial: Callable[[TuningResult], None] | None = None,  # called after each trial with the result so far
 ) -> TuningResult:
     "Run the trials that a study lacks. InputError: the store cannot be reached, or the study was begun otherwise."
     from tqdm.auto import tqdm
 
     space, config = space or HyperparameterSearchSpace(), config or OptimizationConfig()
-    defaults = dict(defaults or default_params())
+    defaults = dict(defaults or default_params(names=space.names))
     wanted = _conditions(space, config, conditions or {})
     study = open_study(study_name, open_storage(storage), wanted, config, defaults, space)
+    for key, value in (tags or {}).items():
+        study.set_user_attr(key, value)
     deadline = time.monotonic() + config.timeout_seconds if config.timeout_seconds else math.inf
     trials = _Trials(objective, space, config, defaults, run, deadline)
     with _quiet(), tqdm(total=config.n_trials, initial=len(_ended(study)), desc="trials", unit="trial") as bar:
@@ -667,18 +779,20 @@ def _one_trial(study: Study, trials: _Trials, config: OptimizationConfig) -> Non
         _clear_up(study)
 
 # %% ../nbs/30_tuning.ipynb #561726bc
-def _record(trial: FrozenTrial, retried: set[int]) -> TrialRecord:
+def _record(trial: FrozenTrial, retried: set[int], config: OptimizationConfig) -> TrialRecord:
     "An Optuna trial as our own record."
     state = _state(trial, retried)
     return TrialRecord(
         number=trial.number,
         state=state,
         params=trial.user_attrs.get("params", trial.params),
-        value=trial.value if state == "complete" else None,
+        value=trial.values[0] if state == "complete" and trial.values else None,
         seconds=trial.duration.total_seconds() if trial.duration else None,
         reason="" if state == "complete" else trial.user_attrs.get("reason", "its process was ended"),
-        history=tuple(trial.intermediate_values[step] for step in sorted(trial.intermediate_values)),
+        history=tuple(trial.user_attrs.get("history", ())),
         is_default=bool(trial.user_attrs.get("is_default")),
+        measured=dict(trial.user_attrs.get("measured", {})),
+        broken=config.broken(trial.user_attrs["measured"]) if "measured" in trial.user_attrs else {},
     )
 
 
@@ -687,12 +801,12 @@ def _importances(study: Study) -> dict[str, float]:
     import optuna
 
     done = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    if len(done) < 8 or len({trial.value for trial in done}) == 1:
+    if len(done) < 8 or len({trial.values[0] for trial in done}) == 1:
         return {}
     try:
         with _quiet(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            shares = optuna.importance.get_param_importances(study)
+            shares = optuna.importance.get_param_importances(study, target=lambda trial: trial.values[0])
     except (ValueError, RuntimeError, ZeroDivisionError):
         return {}
     finite = all(map(math.isfinite, shares.values()))
@@ -702,8 +816,8 @@ def _importances(study: Study) -> dict[str, float]:
 def _result(study: Study, config: OptimizationConfig) -> TuningResult:
     "What a study holds, as our own frozen result."
     retried = _retried(study)
-    records = [_record(t, retried) for t in study.get_trials() if t.state.name not in ("RUNNING", "WAITING")]
-    empty = TuningResult(study.study_name, config.metric_name, config.goal, {}, None, None, tuple(records))
+    records = [_record(t, retried, config) for t in study.get_trials() if t.state.name not in ("RUNNING", "WAITING")]
+    empty = TuningResult(study.study_name, config.metric_name, config.goal, {}, None, None, tuple(records), second_objective=config.second_objective)
     best, default = empty.best, empty.default
     return replace(
         empty,
@@ -741,21 +855,46 @@ class _FineTuning:
     metric: str
     weights: Path  # folder that gets one model folder a trial
     settings: Settings
+    measured: tuple[str, ...] = ()  # metrics and LATENCY
 
     def __call__(self, attempt: Attempt) -> float:
-        config, values = replace(self.base, **attempt.params), []
+        config, values, measured = replace(self.base, **attempt.params), [], []
         for number, (train_part, validation) in enumerate(self.folds):
 
             def on_epoch(epoch: int, metrics: Mapping[str, float], first: bool = number == 0) -> None:
                 attempt.report(epoch, metrics[self.metric]) if first else attempt.check_time()
 
             out = self.weights / f"trial-{attempt.number}" if len(self.folds) == 1 else None
-            _, result = train(
-                self.encoder, train_part, validation, config,
-                out=out, metric=self.metric, on_epoch=on_epoch, settings=self.settings,
+            classifier, result = train(
+                self.encoder, train_part, validation, config, out=out, metric=self.metric, on_epoch=on_epoch,
+                on_step=attempt.check_time, settings=self.settings,
             )  # fmt: skip
             values.append(result.best_value)
+            measured.append(measure(classifier, validation, self.measured))
+        attempt.measure({name: sum(one[name] for one in measured) / len(measured) for name in self.measured})
         return sum(values) / len(values)
+
+
+def measure(
+    classifier: TextClassifier,
+    corpus: Corpus,
+    names: Sequence[str],  # metrics and LATENCY
+    texts: int = 50,  # that are timed, one by one
+) -> dict[str, float]:  # a metric that is undefined is NaN
+    "Metrics of a classifier, and its median milliseconds for one text."
+    import numpy as np
+
+    metrics = [name for name in names if name != LATENCY]
+    estimates = evaluate(corpus.labels, scores(classifier, corpus.texts), metrics=metrics, n_boot=0, hard_benign=corpus.hard_benign) if metrics else {}
+    found = {name: math.nan if one.estimate is None else one.estimate for name, one in estimates.items()}
+    if LATENCY in names:
+        times = []
+        for text in corpus.texts[: texts + 5]:
+            begin = time.perf_counter()
+            classifier.predict_proba([text])
+            times.append(time.perf_counter() - begin)
+        found[LATENCY] = 1000 * float(np.median(times[5:] or times))  # the first ones warm up
+    return found
 
 
 def _drop_weights(folder: Path, result: TuningResult) -> None:
@@ -789,22 +928,23 @@ def tune(
     settings, encoder = settings or load_settings(), Path(encoder)
     space, config = space or HyperparameterSearchSpace.small(), config or OptimizationConfig()
     base = replace(base or TrainingConfig(), seed=config.seed, max_train_rows=0)
-    conditions = _data_conditions(encoder, splits, base)
+    conditions = _data_conditions(encoder, splits, base, space.names)
     study_name = study_name or _study_name(encoder, config, _conditions(space, config, conditions))
     folder = settings.state_dir / "tuning" / slug(study_name)
-    objective = _FineTuning(encoder, _folds(splits, config), base, config.metric_name, folder, settings)
+    objective = _FineTuning(encoder, _folds(splits, config), base, config.metric_name, folder, settings, config.measured)
     facts = {"study": study_name, "encoder": encoder_name(encoder), **asdict(config)}
-    facts |= {f"space.{name}": given for name, given in asdict(space).items()}
+    facts |= {f"space.{name}": space[name] for name in space.names}
     with nullcontext(run) if run else track(study_name, "tuning", facts, settings=settings) as parent:
         result = search(
             objective,
             space,
             config,
             study_name=study_name,
-            defaults=default_params(base),
+            defaults=default_params(base, space.names),
             conditions=conditions,
             storage=settings.optuna_storage,
             run=parent,
+            tags={"encoder": encoder_name(encoder)},
             after_trial=partial(_drop_weights, folder),
         )
         result = _with_weights(folder, result)
@@ -813,15 +953,15 @@ def tune(
     return result
 
 # %% ../nbs/30_tuning.ipynb #ded1dcf3
-def _data_conditions(encoder: Path, splits: Splits, base: TrainingConfig) -> dict[str, Any]:
+def _data_conditions(encoder: Path, splits: Splits, base: TrainingConfig, names: Sequence[str]) -> dict[str, Any]:
     "Fingerprints of what the trials train on and with."
     if not encoder.is_dir():
         raise InputError(f"no encoder folder at {brief(str(encoder))}; expected a Hugging Face folder with weights")
-    fixed = {key: value for key, value in asdict(base).items() if key not in PARAMETERS}
+    fixed = {key: value for key, value in asdict(base).items() if key not in names}
     return {
         "data": sha256_of([splits.train.sha256, splits.validation.sha256])[:16],
         "encoder": sha256_folder(encoder)[:16],
-        "defaults": default_params(base),
+        "defaults": default_params(base, names),
         "training settings": fixed,
     }
 
@@ -838,9 +978,46 @@ def load_study(
 ) -> TuningResult:
     "What a study in the store holds; raises InputError naming those that are there when it is not."
     settings = settings or load_settings()
-    study, conditions = _kept_study(study_name, settings)
-    config = OptimizationConfig(metric_name=conditions.get("metric", "roc_auc"))
-    return _with_weights(settings.state_dir / "tuning" / slug(study_name), _result(study, config))
+    study, _ = _kept_study(study_name, settings)
+    return _held(study, settings)
+
+
+def _held(study: Study, settings: Settings) -> TuningResult:
+    "What a study holds, with its weights."
+    kept = study.user_attrs.get("conditions", {})
+    config = OptimizationConfig(
+        metric_name=kept.get("metric", "roc_auc"), constraints=kept.get("constraints", {}), second_objective=kept.get("second objective", ""),
+    )  # fmt: skip
+    return _with_weights(settings.state_dir / "tuning" / slug(study.study_name), _result(study, config))
+
+
+def get_history(
+    model: str | Path,  # an encoder's folder or name, or a study's name
+    settings: Settings | None = None,
+) -> list[TuningResult]:  # the oldest first; empty: never tuned
+    "All studies of a model in the store."
+    import optuna
+
+    settings = settings or load_settings()
+    storage = open_storage(settings.optuna_storage)
+    name = encoder_name(Path(model)) if Path(model).is_dir() else str(model)
+    with _quiet():
+        studies = [optuna.load_study(study_name=one.study_name, storage=storage) for one in storage.get_all_studies()]
+        own = [one for one in studies if name in (one.user_attrs.get("encoder"), one.study_name)]
+        return [_held(study, settings) for study in own]
+
+
+def best_parameters(
+    model: str | Path,  # an encoder's folder or name, or a study's name
+    metric_name: str = "",  # empty: of the latest study
+    settings: Settings | None = None,
+) -> dict[str, Any]:
+    "The hyperparameters of the best trial of a model's latest study. Raises InputError when none has completed a trial."
+    found = [one for one in get_history(model, settings) if one.best_params and metric_name in ("", one.metric)]
+    if not found:
+        what = f" for {metric_name}" if metric_name else ""
+        raise InputError(f"no study of {brief(str(model), 60)} has a best trial{what}; run tune (or secml report tuning) first")
+    return dict(found[-1].best_params)
 
 
 def delete_study(
