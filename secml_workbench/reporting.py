@@ -133,7 +133,14 @@ def _as_str(value: Any) -> str:
     return str(value)
 
 
-_CONVERT = {"bool": _as_bool, "int": _as_int, "float": _as_float, "str": _as_str}
+def _as_dict(value: Any) -> dict[str, Any]:
+    value = json.loads(value) if isinstance(value, str) else value
+    if not isinstance(value, dict):
+        raise TypeError
+    return value
+
+
+_CONVERT = {"dict": _as_dict, "bool": _as_bool, "int": _as_int, "float": _as_float, "str": _as_str}
 
 # %% ../nbs/90_reporting.ipynb #29d2c3e9
 def _as_list(value: Any, item: str) -> list[Any]:

@@ -33,8 +33,8 @@ from .torch_backend import default_encoder, load_torch
 from .tracking import provenance, set_threads, track
 from .training import TrainingConfig, train
 from secml_workbench.tuning import (
-    PARAMETERS, HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges,
-    show_params, trial_table, tune,
+    HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges,
+    measure_title, recipe_words, show_params, trial_table, tune,
 )  # fmt: skip
 
 if TYPE_CHECKING:
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'SHORT', 'TRAINED', 'base_encoder', 'run_study', 'trained_as', 'compare', 'advantage',
-           'rate', 'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted', 'short',
-           'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards', 'recipe_table',
-           'test_table', 'gain_section', 'history_figure', 'search_sentence', 'curves_figure', 'varied',
-           'slices_figure', 'hyperparameter_sentence', 'model_sentence', 'source_rows', 'source_table',
-           'source_sentence', 'use_section']
+__all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'SHORT', 'TRAINED', 'base_encoder', 'space_of', 'run_study', 'trained_as', 'compare',
+           'advantage', 'rate', 'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted',
+           'short', 'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards',
+           'recipe_table', 'test_table', 'gain_section', 'history_figure', 'search_sentence', 'front_section',
+           'curves_figure', 'varied', 'slices_figure', 'hyperparameter_sentence', 'parallel_figure', 'model_sentence',
+           'source_rows', 'source_table', 'source_sentence', 'use_section']
 
 # %% ../nbs/50_tuning_report.ipynb #15c09849
 def base_encoder(
@@ -64,16 +64,24 @@ def base_encoder(
     return folder, "the model's own body with a new head"
 
 # %% ../nbs/50_tuning_report.ipynb #3b4e4f37
+def space_of(
+    search_space: str,  # small or full
+    extra: Mapping[str, Sequence[Any]],  # more fields of TrainingConfig -> range or choices
+) -> HyperparameterSearchSpace:
+    "The space that the parameters ask for. Raises InputError when it cannot be searched."
+    refuse_unknown([search_space], ["small", "full"], "search space")
+    more = {name: tuple(given) if isinstance(given, list | tuple) else (given,) for name, given in extra.items()}
+    return HyperparameterSearchSpace.small(extra=more) if search_space == "small" else HyperparameterSearchSpace(extra=more)
+
+
 def run_study(
     corpus: Corpus,
     encoder: Path,
     config: OptimizationConfig,
-    search_space: str,  # small or full
+    space: HyperparameterSearchSpace,
     **rest: Any,  # study_name, settings, run; max_validation_rows
 ) -> TuningResult:
     "Search on the training and validation part of `corpus`."
-    refuse_unknown([search_space], ["small", "full"], "search space")
-    space = HyperparameterSearchSpace.small() if search_space == "small" else HyperparameterSearchSpace()
     rows = rest.pop("max_validation_rows", 0)
     splits = corpus.split(seed=config.seed)
     splits = replace(splits, validation=at_most(splits.validation, rows, config.seed))
@@ -270,6 +278,9 @@ def verdict_of(
     title, best, default = METRICS[result.metric].title, result.best, result.default
     many = counted(sum(result.counts.values()), "trial").capitalize()
     if best is None:
+        broken = sorted({name for t in result.trials for name in t.broken})
+        if broken:
+            return f"{many}, and none keeps to the constraints: {' and '.join(broken)} cannot be had together with this model and space."
         reasons = [t.reason for t in result.trials if t.reason]
         return f"{many} and none completed, so nothing can be said about tuning" + (
             f": {reasons[-1]}." if reasons else "."
@@ -302,6 +313,8 @@ def advice(
     ]
     more = f"; the best trial is at the edge: widen {' and '.join(wider)}" if wider else ""
     if result.best is None:
+        if result.counts["complete"]:
+            return "look at section 2 for how far the trials are from the constraints; loosen one, or give another study_name a wider space"
         return "read the reasons in section 2, mend them and run again: the study goes on"
     if judge(gain) == "pass":
         shown = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in show_params(result.best_params).items())
@@ -389,17 +402,18 @@ def recipe_table(
 ) -> Markup:
     "Default, best and shipped recipe side by side."
     own = result.best is None or result.best.is_default
+    names = list(result.best_params or default_params())
     shipped = trained.get("config", {}) if isinstance(trained.get("config"), dict) else {}
     columns = {"": "Hyperparameter", "default": "Defaults"}
     columns |= ({} if own else {"best": "Best trial"}) | ({"model": "Shipped model"} if shipped else {})
     recipes = {
-        "default": default_params(),
+        "default": result.default.params if result.default else default_params(),
         "best": result.best_params,
-        "model": {k: shipped.get(k) for k in PARAMETERS if k in shipped},
+        "model": {k: shipped.get(k) for k in names if k in shipped},
     }
     shown = {who: show_params(params) for who, params in recipes.items()}
     return table(
-        [{"": key.replace("_", " "), **{who: shown[who].get(key) for who in shown}} for key in PARAMETERS],
+        [{"": key.replace("_", " "), **{who: shown[who].get(key) for who in shown}} for key in names],
         columns=columns,
     )
 
@@ -490,6 +504,17 @@ def search_sentence(result: TuningResult) -> str:
     )
     return f"{said}; trial {result.best.number} reached {result.best_value:.3f}{default}."
 
+# %% ../nbs/50_tuning_report.ipynb #cd78b600
+def front_section(result: TuningResult) -> Markup:
+    "The trials of the Pareto front of two objectives, the best in the first one on top."
+    names = {"trial": "Trial", "value": f"Validation {METRICS[result.metric].title}", "second": measure_title(result.second_objective)}
+    rows: list[dict[str, object]] = [
+        {"trial": t.number, "value": f"{t.value:.4f}", "second": f"{t.measured[result.second_objective]:.4g}", "recipe": recipe_words(t.params)}
+        for t in result.front
+    ]
+    said = f"{counted(len(rows), 'trial').capitalize()} of {result.counts['complete']} on the Pareto front: no other is better in one objective without being worse in the other."
+    return paragraph(said) + table(rows, columns={**names, "recipe": "Hyperparameters"})
+
 # %% ../nbs/50_tuning_report.ipynb #8a89a992
 def curves_figure(
     result: TuningResult,
@@ -531,7 +556,7 @@ def curves_figure(
 def varied(result: TuningResult) -> list[str]:
     "The hyperparameters that differ among the complete trials."
     done = [t for t in result.trials if t.state == "complete"]
-    return [name for name in PARAMETERS if len({t.params.get(name) for t in done}) > 1]
+    return [name for name in (done[0].params if done else ()) if len({t.params.get(name) for t in done}) > 1]
 
 
 def slices_figure(
@@ -582,6 +607,47 @@ def hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) ->
             + "."
         )
     return said
+
+# %% ../nbs/50_tuning_report.ipynb #3980a493
+def parallel_figure(
+    result: TuningResult,
+    title: str,  # the finding
+) -> Figure:
+    "Parallel coordinates (Inselberg, 1985): one line a complete trial through its hyperparameters to its value."
+    done = sorted((t for t in result.trials if t.state == "complete" and t.value is not None), key=lambda t: t is result.best)
+    names = varied(result)
+    with figure_style():
+        fig, axes = new_figure(title, height=3.2)
+        columns = [[t.params[name] for t in done] for name in names] + [[t.value for t in done]]
+        heights = [_positions(column, name == "learning_rate") for column, name in zip(columns, [*names, ""], strict=True)]
+        for i, t in enumerate(done):
+            ink = colour("best" if t is result.best else "default" if t.is_default else "complete")
+            main = t is result.best or t.is_default
+            axes.plot(range(len(columns)), [one[i] for one in heights], color=ink, lw=2.4 if main else 1, alpha=1 if main else 0.45)
+        for x, column in enumerate(columns):
+            axes.axvline(x, color="#888888", lw=0.8, zorder=0)
+            words = all(isinstance(value, str) for value in column)
+            ends = sorted(set(column)) if words else [min(column), max(column)]
+            for y, value in zip(np.linspace(0, 1, len(ends)) if words else (0, 1), ends, strict=False):
+                text = plain_label(value, 12) if words else f"{value:.3g}"
+                axes.annotate(text, (x, y), xytext=(0, 5 if y else -11), textcoords="offset points", ha="center", fontsize=7.5)
+        axes.set_xticks(range(len(columns)), [*(name.replace("_", "\n") for name in names), METRICS[result.metric].title], fontsize=8)
+        axes.tick_params(axis="x", pad=10, length=0)
+        axes.set_yticks([])
+        axes.margins(y=0.12)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        return fig
+
+
+def _positions(column: Sequence[Any], log: bool) -> list[float]:
+    "Where values lie between 0, the smallest, and 1, the largest."
+    if isinstance(column[0], str):
+        known = sorted(set(column))
+        column = [known.index(value) for value in column]
+    scaled = np.log(column) if log else np.asarray(column, dtype=float)
+    span = float(scaled.max() - scaled.min())
+    return [0.5] * len(scaled) if span == 0 else [float(value) for value in (scaled - scaled.min()) / span]
 
 # %% ../nbs/50_tuning_report.ipynb #8290adc3
 def model_sentence(
