@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from .batching import TextClassifier as TextClassifier
 from .batching import scores as scores
 from .records import read_manifest
-from .settings import InputError, Settings, UnsupportedError, brief, load_settings
+from .settings import InputError, Settings, UnsupportedError, brief, load_settings, refuse_unknown
 from .torch_backend import load_torch, model_folder
 from .tracking import resolve_device
 
@@ -57,7 +58,7 @@ def _found(path: str, settings: Settings) -> str:
 
 # %% ../nbs/24_classifier.ipynb #f705fdbe
 def load_classifier(
-    path_or_id: str | Path,  # a folder, the name of a [model:<name>] section or of a folder in models_dir, or org/name
+    path_or_id: str | PathLike[str],  # a folder (or an Artifact), the name of a [model:<name>] section or of a folder in models_dir, or org/name
     *,
     positive_label: str = "",  # the attack label (several with commas); empty: the settings', else inferred and said
     device: str = "auto",  # auto (the settings'), cpu, cuda or mps: for torch
@@ -66,7 +67,7 @@ def load_classifier(
 ) -> TextClassifier:
     "The classifier at a path or of a name; `InputError` says in one line why there is none."
     settings = settings or load_settings()
-    name, path, positive_label = _resolve(str(path_or_id), positive_label, settings)
+    name, path, positive_label = _resolve(fspath(path_or_id), positive_label, settings)
     folder = model_folder(path)
     name = name or (folder.resolve().name if Path(path).is_dir() else path)
     kind, said = kind_of_folder(folder), read_manifest(folder)
@@ -93,6 +94,8 @@ def _check_device(said: Mapping[str, Any], device: str, name: str) -> None:
 
 def _chosen_runtime(said: Mapping[str, Any]) -> str:
     "What a variant's manifest chose, where it is installed."
+    if said:
+        refuse_unknown([str(said.get("runtime"))], ["onnxruntime", "openvino"], "runtime")
     from secml_workbench.onnx_backend import has_openvino
 
     return "openvino" if said.get("runtime") == "openvino" and has_openvino() else "onnxruntime"

@@ -194,8 +194,10 @@ def quantize(
     if record:
         typer.echo(visible(record.verdict))
         for variant in record.results["variants"]:
+            many = variant["speedup"]["batch32"]  # null where the test part has fewer than 32 texts
+            speed = "–" if many is None else f"{many:.2f}x"
             size, gate = variant["size_bytes"] / 1e6, "passes" if variant["gate"]["passed"] else "does not pass"
-            typer.echo(f"  {variant['name']:<25}{size:8.1f} MB  {variant['speedup']['batch32']:5.2f}x at 32  {gate:<14}{variant['path']}")
+            typer.echo(f"  {variant['name']:<25}{size:8.1f} MB  {speed:>6} at 32  {gate:<14}{variant['path']}")
 
 # %% ../nbs/91_cli.ipynb #c9e1900f
 def show_explanation(

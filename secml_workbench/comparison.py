@@ -89,6 +89,9 @@ def _take_turns(
     return times
 
 
+_MIN_CALLS = 8  # for an interval
+
+
 def speedup(
     reference: Sequence[float],  # times of the reference
     candidate: Sequence[float],  # of the candidate, on the same calls in the same order
@@ -100,9 +103,12 @@ def speedup(
     one, other = np.asarray(reference, float), np.asarray(candidate, float)
     if not len(one):
         return undefined("too few texts to time", 0)
+    ratio = float(np.median(one) / np.median(other))
+    if len(one) < _MIN_CALLS:
+        return Estimate(ratio, None, None, len(one), f"{len(one)} calls are too few for an interval")
     drawn = np.random.default_rng(seed).integers(0, len(one), (n_boot, len(one)))
     low, high = np.quantile(np.median(one[drawn], axis=1) / np.median(other[drawn], axis=1), (0.025, 0.975))
-    return Estimate(float(np.median(one) / np.median(other)), float(low), float(high), len(one))
+    return Estimate(ratio, float(low), float(high), len(one))
 
 # %% ../nbs/36_comparison.ipynb #37fff66c
 def _calls(texts: Sequence[str], batch: int, seed: int) -> tuple[list[list[list[str]]], list[list[list[str]]]]:
@@ -148,14 +154,41 @@ def _latency(ones: Sequence[float], many: Sequence[float]) -> Latency:
     return Latency(p50, p95, float(np.median(many)) if many else None, tuple(ones), tuple(many))
 
 # %% ../nbs/36_comparison.ipynb #33fa5d50
-_RARE = {
+_BOTH = -1
+_RARE: dict[str, int | None] = {
     "f1": 1,
     "recall": 1,
     "recall_at_fpr": 1,
     "fpr": 0,
     "hard_benign_fpr": 0,
     "accuracy": None,
-}  # the class that counts
+    "ece": None,
+    "brier": None,
+    "roc_auc": _BOTH,
+    "average_precision": _BOTH,
+}  # the class that counts; None: all texts, _BOTH: the smaller class
+
+
+def _units(groups: np.ndarray | None, counted: np.ndarray) -> float:
+    "How many independent texts there are among those counted: near-duplicates count as Kish's effective size (1965) has it."
+    if groups is None or not counted.any():
+        return float(counted.sum())
+    _, sizes = np.unique(np.asarray(groups)[counted], return_counts=True)
+    return float(sizes.sum() ** 2 / np.square(sizes).sum())
+
+
+def _rows(metric: str, y: np.ndarray, hard_benign: np.ndarray | None) -> np.ndarray:
+    "The texts that a metric looks at."
+    if metric != "hard_benign_fpr":
+        return np.ones(len(y), dtype=bool)
+    return (y == 0) & (np.zeros(len(y), bool) if hard_benign is None else np.asarray(hard_benign, bool))
+
+
+def _floor(metric: str, y: np.ndarray, rows: np.ndarray, groups: np.ndarray | None) -> float:
+    "The least half-width that the rule of three (Hanley and Lippman-Hand, 1983) allows: what was never seen may still be 3 in n."
+    kind = _RARE.get(metric)
+    classes = [rows if kind is None else rows & (y == one) for one in ((0, 1) if kind == _BOTH else (kind,))]
+    return 3 / max(min(_units(groups, one) for one in classes), 3.0)
 
 
 def metric_delta(
@@ -171,22 +204,21 @@ def metric_delta(
     seed: int = 0,
 ) -> Estimate:  # variant - reference
     "The change of a metric with its paired interval, never narrower than the rule of three allows."
-    y, rows = np.asarray(y), np.ones(len(y), dtype=bool)
-    if metric == "hard_benign_fpr":
-        rows = (y == 0) & (np.zeros(len(y), bool) if hard_benign is None else np.asarray(hard_benign, bool))
+    y = np.asarray(y)
+    rows = _rows(metric, y, hard_benign)
     inside = None if groups is None else np.asarray(groups)[rows]
     found = paired_difference(
         metric, y[rows], reference[rows], variant[rows], threshold=threshold, n_boot=n_boot, seed=seed, groups=inside
     )
-    if found.estimate is None or found.low is None or found.high is None or metric not in _RARE:
+    if found.estimate is None or found.low is None or found.high is None:
         return found
-    counted = rows if _RARE[metric] is None else rows & (y == _RARE[metric])
-    units = int(counted.sum()) if groups is None else len(np.unique(np.asarray(groups)[counted]))
-    floor = 3 / max(units, 3)
+    floor = _floor(metric, y, rows, groups)
     return replace(found, low=min(found.low, found.estimate - floor), high=max(found.high, found.estimate + floor))
 
 # %% ../nbs/36_comparison.ipynb #7dad810a
-_MIN_TEXTS = 30  # of each class: fewer decide nothing
+_MIN_TEXTS = 30  # of each class, near-duplicates counted once: fewer decide nothing
+_MIN_BENIGN = 300  # for a rate of 1 % that the rule of three can bound
+_MOST_TEXTS = 1_000_000  # nobody labels more
 
 
 @dataclass(frozen=True)
@@ -207,14 +239,18 @@ class Gate:
         return facts(shown)._repr_html_()
 
 
-def _closed(y: np.ndarray, reference: np.ndarray, variant: np.ndarray, threshold: float) -> tuple[str, str]:
+def _closed(
+    y: np.ndarray, reference: np.ndarray, variant: np.ndarray, threshold: float, groups: np.ndarray | None
+) -> tuple[str, str]:
     "Decision and reason where there is nothing to compare; two empty strings when there is."
     for who, p in (("the original", reference), ("the variant", variant)):
         if not np.isfinite(p).all():
             return "fail", f"{int((~np.isfinite(p)).sum())} of {len(p)} probabilities of {who} are not finite"
-    for name, n in (("malicious", int((y == 1).sum())), ("benign", int((y == 0).sum()))):
+    for name, label in (("malicious", 1), ("benign", 0)):
+        n = int((y == label).sum()) if groups is None else len(np.unique(np.asarray(groups)[y == label]))
         if n < _MIN_TEXTS:
-            return "undecided", f"{n} {name} texts are too few; at least {_MIN_TEXTS} of each class are needed"
+            what = "texts" if groups is None else "texts that are no near-duplicates"
+            return "undecided", f"{n} {name} {what} are too few; at least {_MIN_TEXTS} of each class are needed"
     for who, p in (("the original", reference), ("the variant", variant)):
         if len(np.unique(p >= threshold)) < 2:
             return "fail", f"{who} gives every text the same decision"
@@ -239,7 +275,13 @@ def gate(
     if not 0 < limit < 1:
         raise InputError(f"max_accuracy_loss is {brief(limit)}; expected a fraction such as 0.02")
     reference, variant, y = np.asarray(reference, float), np.asarray(variant, float), np.asarray(y)
-    decision, reason = _closed(y, reference, variant, threshold)
+    lengths = {"reference": reference, "variant": variant, "groups": groups, "hard_benign": hard_benign}
+    for name, given in lengths.items():
+        if given is not None and np.shape(given) != y.shape:
+            raise InputError(f"{name} has shape {np.shape(given)}, y {y.shape}; expected one value a text in both")
+    decision, reason = _closed(y, reference, variant, threshold, groups)
+    if not decision and chosen.name == "recall_at_fpr" and (y == 0).sum() < _MIN_BENIGN:
+        decision, reason = "undecided", f"{int((y == 0).sum())} benign texts are too few for 1 % false positives; {_MIN_BENIGN} or more are needed"
     few = decision == "undecided"
     if decision == "fail":
         delta = undefined(reason, len(y))
@@ -256,14 +298,13 @@ def gate(
             seed=seed,
         )
     needed = None
+    floor = _floor(chosen.name, y, _rows(chosen.name, y, hard_benign), groups)
     if not decision:
-        decision, reason, needed = _decide(delta, chosen.title, chosen.higher_is_better, limit)
-    elif few and delta.low is not None:
-        needed = max(2 * _MIN_TEXTS, _decide(delta, chosen.title, chosen.higher_is_better, limit)[2] or 0)
+        decision, reason, needed = _decide(delta, chosen.title, chosen.higher_is_better, limit, floor)
     return Gate(decision == "pass", decision, (reason,), delta, chosen.name, limit, needed, few)
 
 # %% ../nbs/36_comparison.ipynb #3b164d6b
-def _decide(delta: Estimate, title: str, higher_is_better: bool, limit: float) -> tuple[str, str, int | None]:
+def _decide(delta: Estimate, title: str, higher_is_better: bool, limit: float, floor: float) -> tuple[str, str, int | None]:
     "Decision, reason and about how many texts are needed, from the interval of the loss."
     if delta.estimate is None or delta.low is None or delta.high is None:
         return "undecided", f"{title} could not be compared: {delta.reason}", None
@@ -277,8 +318,12 @@ def _decide(delta: Estimate, title: str, higher_is_better: bool, limit: float) -
         return "fail", f"{said}: all of the interval is beyond {worse}", None
     if loss >= limit:
         return "undecided", f"{said}: beyond {worse}, though chance is not excluded", None
-    needed = math.ceil(1.1 * delta.n * ((high - loss) / (limit - loss)) ** 2 / 100) * 100
-    return "undecided", f"{said}: {worse} is not excluded; about {needed:,} texts would decide", needed
+    ratio = (high - loss) / (limit - loss)  # an interval shrinks with the root of the texts, the rule of three's with their number
+    more = max(ratio**2 if high - loss > 1.001 * floor else 1.0, floor / (limit - loss))
+    needed = math.ceil(1.1 * delta.n * more / 100) * 100
+    if needed > _MOST_TEXTS:
+        return "undecided", f"{said}: {worse} is not excluded, and no number of texts that anybody labels would decide", None
+    return "undecided", f"{said}: {worse} is not excluded; about {needed:,} texts like these would decide", needed
 
 # %% ../nbs/36_comparison.ipynb #04b30f4e
 @dataclass(frozen=True)

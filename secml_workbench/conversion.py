@@ -16,7 +16,7 @@ import numpy as np
 from .batching import check_texts
 from .graphs import cpu_class, head_node, overflows, quiet_onnx, weights_of
 from .metrics import METRICS
-from .settings import InputError, brief, refuse_unknown
+from .settings import InputError, UnsupportedError, brief, refuse_unknown
 
 if TYPE_CHECKING:
     import onnx
@@ -70,6 +70,11 @@ class QuantizationConfig:
         refuse_unknown([self.device], TARGETS, "device")
         refuse_unknown([self.metric], METRICS, "metric")
         refuse_unknown([self.calibration], CALIBRATIONS, "calibration")
+        for name, kinds in (("max_accuracy_loss", int | float), ("calibration_samples", int), ("group_size", int), ("seed", int)):
+            if not isinstance(getattr(self, name), kinds) or isinstance(getattr(self, name), bool):
+                raise InputError(f"{name} is {brief(getattr(self, name))}; expected a {'whole ' if kinds is int else ''}number")
+        if isinstance(self.exclude, str):
+            raise InputError(f"exclude is {brief(self.exclude)}; expected several names: (name,)")
         if not 0 < self.max_accuracy_loss < 1:
             raise InputError(f"max_accuracy_loss is {brief(self.max_accuracy_loss)}; expected a fraction such as 0.02")
         if self.group_size not in self.group_sizes:
@@ -102,11 +107,16 @@ def float_nodes(
     head = head_node(model)
     weighted = {node.name for node, *_ in weights_of(model)}
     bare = [node.name for node in model.graph.node if node.op_type == "MatMul" and node.name not in weighted]
-    return [*([head] if head and config.float_head else []), *(layers[name] for name in config.exclude), *bare]
+    there = {node.name for node in model.graph.node}
+    kept = [node if node in there else f"{node}_MatMul" for node in (layers[name] for name in config.exclude)]  # see _load
+    lost = [name for name, node in zip(config.exclude, kept, strict=True) if node not in there]
+    if lost:
+        raise UnsupportedError(f"{brief(lost[0])} cannot be left in float: its node is not in the graph")
+    return [*([head] if head and config.float_head else []), *kept, *bare]
 
 
 def _load(export: Path) -> Any:  # onnxruntime's ONNXModel
-    "The graph with plain products only: quantizers rename what they replace, and the head's name would change under our hands."
+    "The graph with plain products only, each renamed to <name>_MatMul: quantizers would do so themselves, under our hands."
     import onnx
     from onnxruntime.quantization.onnx_model import ONNXModel
 

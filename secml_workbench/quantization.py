@@ -22,16 +22,17 @@ from .conversion import QuantizationConfig, Variant, calibration_batches, fp16, 
 from .corpus import Corpus
 from .graphs import WeightCounts, count_weights, cpu_class, has_bf16, layer_nodes
 from .onnx_backend import MODEL_FILE, export_onnx, load_onnx, read_export
-from .records import MANIFEST, atomic_folder, atomic_write, dumps, hash_files, read_manifest, sha256_of, slug, to_jsonable
+from .records import MANIFEST, atomic_folder, atomic_write, dumps, hash_files, read_files, read_manifest, sha256_of, slug, to_jsonable
 from .rendering import facts
-from .settings import InputError, UnsupportedError, WorkbenchError, brief
+from .settings import InputError, UnsupportedError, WorkbenchError, brief, refuse_unknown
 from .torch_backend import TorchClassifier, first_line, load_torch
-from .torch_variants import check_cuda, half, machine_of, torchao_variant
+from .torch_variants import check_cuda, half, machine_of, source_layers, torchao_variant
 
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'Exports', 'Artifact', 'weights_size', 'read_artifact', 'record_judgement', 'quantize']
+__all__ = ['logger', 'Exports', 'Artifact', 'weights_size', 'read_artifact', 'settle', 'record_judgement', 'check_target',
+           'quantize']
 
 # %% ../nbs/32_quantization.ipynb #b0279bd6
 class Exports:
@@ -160,6 +161,20 @@ def _papers(folder: Path, held: Mapping[str, Any], name: str) -> None:
     atomic_write(folder / MANIFEST, dumps(held))
 
 
+def settle(
+    artifact: Artifact,
+    out: str | Path,  # the folder that is to be
+) -> Artifact:
+    "Move an artifact to its place, whole: what was there stays until then. Raises InputError as `check_target` does."
+    out = Path(out)
+    check_target(out)
+    with atomic_folder(out) as work:
+        for part in artifact.path.iterdir():
+            shutil.move(part, work / part.name)
+        _papers(work, read_manifest(work), out.name)
+    return read_artifact(out)
+
+
 def record_judgement(
     artifact: Artifact,
     gate: Mapping[str, Any],  # decision, reasons and whatever else is known, as JSON has it
@@ -178,12 +193,33 @@ def _torch_only(classifier: object) -> TorchClassifier:
     return classifier
 
 
+def check_target(
+    out: str | Path,  # the folder of a variant that is to be
+) -> None:
+    "Refuse a place where something else would be lost. Raises InputError."
+    out = Path(out)
+    where, fix = brief(str(out)), "name another folder"
+    if out.is_symlink() or (out.exists() and not out.is_dir()):
+        raise InputError(f"{where} is a {'link' if out.is_symlink() else 'file'}; {fix}")
+    if out.resolve() in (Path.cwd(), *Path.cwd().parents):
+        raise InputError(f"{where} is the current folder or above it; {fix}")
+    if not out.is_dir() or not any(out.iterdir()):
+        return
+    if not (out / MANIFEST).is_file():
+        raise InputError(f"{where} holds something else than a quantized model; {fix}")
+    known = {MANIFEST, "README.md", *read_files(out)}
+    foreign = [file.relative_to(out).as_posix() for file in sorted(out.rglob("*")) if file.is_file()]
+    foreign = [name for name in foreign if name not in known]
+    if foreign:
+        raise InputError(f"{where} holds {brief(foreign[0])} besides a quantized model; move it, or {fix}")
+
+
 def _check(classifier: TorchClassifier, config: QuantizationConfig, out: Path) -> None:
     "Refuse what cannot end well, before any work."
     import psutil
 
-    if out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).is_file():
-        raise InputError(f"{brief(str(out))} holds something else than a quantized model; name another folder")
+    check_target(out)
+    refuse_unknown(config.exclude, [name for name, _ in source_layers(classifier)], "layer to exclude")
     if config.device == "cuda":
         check_cuda(config.variant)
     elif config.variant == Variant.BF16 and not has_bf16():
@@ -198,6 +234,8 @@ def _sample(config: QuantizationConfig, given: Corpus | Sequence[str]) -> list[s
     "The calibration texts of a configuration."
     if config.variant != Variant.INT8_STATIC:
         return []
+    if isinstance(given, str):
+        raise InputError(f"calibration is one text, {brief(given, 40)}; expected several: [text]")
     n, asked = len(given), config.calibration_samples
     if not n:
         raise InputError("int8_static needs texts to calibrate with; give the training part (calibration=splits.train)")

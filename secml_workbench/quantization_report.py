@@ -27,8 +27,8 @@ from .metrics import Estimate, evaluate, flip_rate, get_metric, length_slices
 from .onnx_backend import RUNTIMES, has_openvino
 from .plots import TradeoffPoint, bars, distribution, forest, interval_text, tradeoff
 from .graphs import cpu_class, overflows
-from .quantization import Exports, read_artifact, record_judgement, weights_size
-from .records import Record, slug, to_jsonable
+from .quantization import Exports, check_target, read_artifact, record_judgement, settle, weights_size
+from .records import Record, check_writable, slug, to_jsonable
 from secml_workbench.rendering import (
     Card,
     FirstScreen,
@@ -51,11 +51,11 @@ from tqdm.auto import tqdm
 
 # %% auto #0
 __all__ = ['THRESHOLD', 'TORCH', 'BASELINE', 'DELTAS', 'SHOWN_DELTAS', 'METRICS_SHOWN', 'NAMES', 'GLOSSARY', 'check_parameters',
-           'make_variants', 'runtimes_here', 'candidates_of', 'load_variants', 'artifacts_folder', 'fit_rival', 'judge',
-           'points', 'times', 'megabytes', 'quickness', 'verdict_of', 'leading_of', 'first_cards', 'advice',
-           'warnings_of', 'write_papers', 'variant_record', 'plain_record', 'compare_rows', 'compare_finding',
-           'front_finding', 'short_finding', 'tradeoff_points', 'gate_figure', 'delta_rows', 'short_layer',
-           'layers_section', 'flips_section', 'slice_rows', 'first_number', 'slices_finding', 'use_code',
+           'target_of', 'make_variants', 'runtimes_here', 'candidates_of', 'load_variants', 'artifacts_folder',
+           'fit_rival', 'judge', 'points', 'times', 'megabytes', 'quickness', 'verdict_of', 'leading_of', 'first_cards',
+           'advice', 'warnings_of', 'write_papers', 'ship', 'variant_record', 'plain_record', 'compare_rows',
+           'compare_finding', 'front_finding', 'short_finding', 'tradeoff_points', 'gate_figure', 'delta_rows',
+           'short_layer', 'layers_section', 'flips_section', 'slice_rows', 'first_number', 'slices_finding', 'use_code',
            'method_section']
 
 # %% ../nbs/51_quantization_report.ipynb #21b72449
@@ -69,22 +69,34 @@ def check_parameters(
     config: Mapping[str, Any],  # fields of QuantizationConfig that all variants share
     **counts: float,  # each at least 0
 ) -> list[QuantizationConfig]:  # one a variant
-    "Refuse what would fail later, before any work is done. Raises InputError or UnsupportedError."
+    "Refuse what would fail later, before any work is done. Raises InputError."
     for name, given in (("variants", variants), ("runtimes", runtimes)):
         if not given or len(set(given)) < len(given):
             raise InputError(f"{name} is {brief(list(given))}; expected one or more names, each once")
     refuse_unknown(runtimes, ["auto", *RUNTIMES], "runtime")
     if "openvino" in runtimes and not has_openvino():
-        raise UnsupportedError('runtimes names openvino, which is not installed; pip install "secml_workbench[openvino]", or leave it out')
+        raise InputError('runtimes names openvino, which is not installed; pip install "secml_workbench[openvino]", or leave it out')
     for name, value in counts.items():
         if value < 0:
             raise InputError(f"{name} is {value}; expected 0 or more")
     configs = [QuantizationConfig(name, **config) for name in variants]
     if configs[0].device == "cuda":
-        check_cuda("")
+        try:
+            check_cuda("")
+        except UnsupportedError as error:
+            raise InputError(str(error)) from None
     return configs
 
 # %% ../nbs/51_quantization_report.ipynb #f5e0647b
+def target_of(
+    folder: Path,  # of the artifacts
+    name: str,  # of the model
+    variant: str,
+) -> Path:
+    "Where a variant goes."
+    return folder / f"{slug(name)}-{variant}"
+
+
 def make_variants(
     classifier: TorchClassifier,
     configs: Sequence[QuantizationConfig],  # from `check_parameters`
@@ -97,7 +109,7 @@ def make_variants(
     refused: dict[str, str] = {}
     with Exports(classifier) as exports:
         for config in tqdm(configs, desc="making variants", leave=False):
-            out = folder / f"{slug(name)}-{config.variant}"
+            out = target_of(folder, name, config.variant)
             try:
                 made[config.variant] = quantize_within(classifier, config, out=out, exports=exports, **how)
             except UnsupportedError as error:
@@ -162,10 +174,12 @@ def artifacts_folder(
     model: str,  # the parameter
     settings: Settings,
 ) -> Path:
-    "Where the artifacts go."
-    if out:
-        return settings.resolve(out)
-    return settings.state_dir / "variants" if model == "tiny" else settings.models_dir
+    "Where the artifacts go. Raises InputError when nothing can be written there."
+    folder = settings.state_dir / "variants" if model == "tiny" else settings.models_dir
+    folder = settings.resolve(out) if out else folder
+    check_writable(folder / "x")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 # %% ../nbs/51_quantization_report.ipynb #0e3396f6
 def fit_rival(
@@ -309,15 +323,24 @@ def advice(
     gates: Mapping[str, Gate],
     advised: Sequence[Recommendation],
     folder: str,  # of the chosen artifact
+    leading: str,
+    spare: int,  # texts of the validation and the test part that were not used
 ) -> str:
     "What to do, in one line."
-    needed = max((one.texts_needed or 0 for one in gates.values()), default=0)
     others = [f"{name} {_DECIDED[one.decision]}" for name, one in gates.items() if name != chosen and not one.passed]
     other = [f"{one.name} is the {one.goal} ({one.reason})" for one in advised if one.name != chosen and one.goal != "safest"]
     said = "; ".join(["", *other, *others])
     if chosen:
         return f"deploy {chosen} from {folder} (section 7){said}"
-    more = f"give about {needed:,} labelled test texts to decide" if needed else "read the flips in section 4"
+    lead = gates[leading]
+    if lead.decision == "undecided" and spare:
+        more = f"decide on all texts, {spare:,} were left aside: -p max_test_rows=0 -p max_validation_rows=0"
+    elif lead.texts_needed:
+        more = f"about {lead.texts_needed:,} labelled texts in the test part, and as many in the validation part, would decide"
+    elif lead.too_few:
+        more = "give a larger corpus, or one with more texts of the rarer class"
+    else:
+        more = "read the flips in section 4"
     return f"keep the original; {more}"
 
 # %% ../nbs/51_quantization_report.ipynb #419c274f
@@ -331,7 +354,9 @@ def warnings_of(
     "What to mind, in one line."
     said = [f"valid on a {machine_of(device)}, and for texts like the test part's"]
     if device == "cpu" and overflows(cpu_class()):
-        said.append("without VNNI 8 bits save space more than time")
+        alone = timing.batch1.get("onnx_fp32")
+        more = f": the runtime alone (onnx_fp32) is {times(alone)} as fast" if alone else ""
+        said.append(f"without VNNI 8 bits save space more than time{more}")
     if timing.busy:
         said.append(
             f"the machine was busy (we waited for a core {timing.waited:.0%} of the time): measure the speed again"
@@ -363,6 +388,20 @@ def write_papers(
         said = {"decision": gates[best.name].decision, "reasons": gates[best.name].reasons, "judged_on": "test", "threshold": THRESHOLD}
         found = {"test": gates[best.name], "validation": best.gate, "latency_ms": _latency_record(timing, best.name)}
         record_judgement(best.artifact, to_jsonable({**said, **found}), best.runtime)
+
+
+def ship(
+    made: Mapping[str, Candidate],
+    gates: Mapping[str, Gate],  # on test
+    timing: Timing,
+    folder: Path,  # of the artifacts
+    name: str,  # of the model
+) -> dict[str, Candidate]:  # the same, where they are now
+    "Write the artifacts' papers and move each to its place."
+    write_papers(made, gates, timing)
+    once = {one.artifact.variant: one.artifact for one in made.values()}
+    placed = {variant: settle(artifact, target_of(folder, name, variant)) for variant, artifact in once.items()}
+    return {who: replace(one, outcome=replace(one.outcome, artifact=placed[one.artifact.variant])) for who, one in made.items()}
 
 
 def _decision(gate: Gate) -> dict[str, Any]:
@@ -438,7 +477,7 @@ def compare_finding(
     "The finding of the section."
     smaller = sizes[TORCH] / sizes[leading]
     one, many = timing.batch1[leading], timing.batch32[leading]
-    speeds = [f"{value.estimate:.1f} times as fast {what} [{value.low:.1f}, {value.high:.1f}]"
+    speeds = [f"{value.estimate:.1f} times as fast {what}" + ("" if value.low is None else f" [{value.low:.1f}, {value.high:.1f}]")
               for value, what in ((one, "for one text"), (many, "for 32")) if value.estimate is not None]  # fmt: skip
     export = timing.batch1.get("onnx_fp32") if not leading.startswith("onnx_fp32") else None
     alone = f" The runtime alone (onnx_fp32) is {export.estimate:.1f} times as fast for one text." if export and export.estimate else ""
@@ -532,13 +571,18 @@ def layers_section(
         caption="One layer in 8 bits, all others as they were: 20 dB is an error of a tenth of the logits, 40 dB of a hundredth. Shorter is more sensitive.",
     )  # fmt: skip
     again = {name: one.steps for name, one in made.items() if len(one.steps) > 1}
-    if not again:
+    for name, one in made.items():
+        if one.why:
+            body += paragraph(f"{name} did not pass and was not made again: {one.why}.")
+    if not again and not any(one.why for one in made.values()):
         return body + paragraph("Every variant was taken as it was made first: none had to be made again.")
     for name, steps in again.items():
         rows: list[dict[str, object]] = [{"n": i + 1, "how": str(step), "why": "; ".join(step.gate.reasons)} for i, step in enumerate(steps)]
         left = ", ".join(short_layer(layer) for layer in steps[-1].config.exclude)
-        end = "passes" if steps[-1].gate.passed else "still does not pass"
-        body += paragraph(f"{name} was made {len(steps)} times and {end}" + (f"; in float: {left}." if left else "."))
+        if steps[-1].gate.passed:
+            body += paragraph(f"{name} was made {len(steps)} times and passes" + (f"; in float: {left}." if left else "."))
+        else:
+            body += paragraph(f"{name} was made {len(steps)} times and never passed; the first one was kept, as the others cost more.")
         body += table(rows, columns={"n": "try", "how": "how", "why": "on validation"})
     return body
 
@@ -675,6 +719,11 @@ def method_section() -> Markup:
 
 
 GLOSSARY = {
+    "FPR": "false positive rate: the share of harmless texts that are flagged",
+    "hard benign": "harmless texts with words that attacks use",
+    "Pareto front": "the variants that no other beats in one respect without being worse in another",
+    "dB": "decibel: signal-to-noise ratio on a logarithmic scale; 20 dB more is a tenth of the error",
+    "rule of three": "what happened in none of n texts may still happen in 3 of n; no interval here is narrower",
     "fp32": "32-bit floating point numbers: the original",
     "int8": "8-bit integers with a scale: a quarter of the bytes",
     "flip": "a text on which original and variant decide differently",

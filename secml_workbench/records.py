@@ -28,7 +28,8 @@ from .settings import InputError, brief
 
 # %% auto #0
 __all__ = ['MANIFEST', 'SCHEMA', 'RECORD_MIME', 'to_jsonable', 'dumps', 'atomic_write', 'check_writable', 'atomic_folder', 'slug',
-           'sha256_of', 'sha256_file', 'sha256_folder', 'code_hash', 'hash_files', 'read_manifest', 'Record']
+           'sha256_of', 'sha256_file', 'sha256_folder', 'code_hash', 'hash_files', 'read_files', 'read_manifest',
+           'Record']
 
 # %% ../nbs/01_records.ipynb #df0155ad
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -214,6 +215,15 @@ def hash_files(
     return {file.relative_to(folder).as_posix(): sha256_file(file) for file in files}
 
 
+def read_files(
+    folder: str | Path,  # with a manifest
+) -> list[str]:
+    "The files that a folder's manifest names, unchecked; none when it cannot be read."
+    with suppress(OSError, ValueError, LookupError, AttributeError, TypeError):
+        return [str(name) for name in json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))["files"]]
+    return []
+
+
 def read_manifest(
     folder: str | Path,
 ) -> dict[str, Any]:  # empty: the folder has none
@@ -226,6 +236,9 @@ def read_manifest(
         files = {str(name): str(known) for name, known in held["files"].items()}
     except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
         raise InputError(f"{MANIFEST} of {brief(str(folder))} cannot be read: {brief(str(error), 60)}; quantize again") from None
+    for weights in (file for pattern in ("*.safetensors", "onnx/*.onnx*") for file in folder.glob(pattern)):
+        if weights.relative_to(folder).as_posix() not in files:
+            raise InputError(f"{brief(weights.name)} of {brief(str(folder))} is not in its {MANIFEST}; quantize again")
     for name, known in files.items():
         inside = (folder / name).resolve().is_relative_to(folder.resolve())
         if not inside or not (folder / name).is_file() or sha256_file(folder / name) != known:

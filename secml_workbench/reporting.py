@@ -201,7 +201,7 @@ def _find_model(model: str | Path, settings: Settings) -> tuple[str, str]:
         path = settings.models_dir / name
     if path.is_dir():
         return _inside(path, settings.root), path.resolve().name
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not path.exists():
+    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not path.exists() and not path.parent.is_dir():
         return name, name
     raise InputError(f"no model folder {brief(name)}; give a folder, a name in settings.ini, or owner/name")
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,9 +22,10 @@ from .classifier import load_classifier
 from .comparison import Gate, gate
 from .conversion import QuantizationConfig, Variant
 from .corpus import Corpus
-from .quantization import Artifact, Exports, quantize
+from .quantization import Artifact, Exports, check_target, quantize, settle
 from .settings import InputError, Settings
 from .torch_backend import TorchClassifier
+from .torch_variants import head_layer, source_layers
 
 logger = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ def sensitivity(
         copy.deepcopy(classifier.model), classifier.tokenizer, classifier.name, device=str(classifier.device),
         positive_label=",".join(classifier.labels[i] for i in classifier.positive.indices), max_length=classifier.max_length,
     )  # fmt: skip
-    layers = {n: m for n, m in twin.model.named_modules() if isinstance(m, torch.nn.Linear | torch.nn.Embedding)}
+    layers = {name: layer for name, layer in source_layers(twin) if name != head_layer(twin.model)}  # the head stays float anyway
     whole, found = twin.logits(texts).astype(np.float64), {}
     for name, layer in tqdm(layers.items(), desc="sensitivity", leave=False):
         with torch.no_grad(), _one_rounded(layer, bits, isinstance(layer, torch.nn.Linear)):
@@ -119,7 +121,7 @@ class Step:
     def __str__(self) -> str:
         config = self.config
         how = f"groups of {config.group_size}{', with zero points' if config.symmetric is False else ''}; " if config.variant == Variant.INT4 else ""
-        left = f"{len(config.exclude)} layers left in float" if config.exclude else "all layers"
+        left = f"{len(config.exclude)} layer{'s' * (len(config.exclude) > 1)} left in float" if config.exclude else "all layers"
         return f"{how}{left}: {self.size_bytes / 1e6:.1f} MB, {self.gate.decision}"
 
 
@@ -128,9 +130,10 @@ class Outcome:
     "A variant with the way to it."
 
     artifact: Artifact
-    gate: Gate  # on validation, of the last step
-    steps: tuple[Step, ...]  # in the order tried; the last one is the artifact
+    gate: Gate  # on validation
+    steps: tuple[Step, ...]  # in the order tried
     flips: int  # validation decisions that differ from the original's
+    why: str = ""  # why it was not tried again although it does not pass
 
 
 @dataclass(frozen=True)
@@ -162,12 +165,7 @@ def judge_artifact(
     attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
     small = load_classifier(artifact.path, positive_label=attack, device=artifact.config.device, runtime=runtime, settings=settings)
     p, threshold = scores(small, validation.texts), 0.5
-    verdict = gate(
-        reference, p, validation.labels, threshold=threshold, metric=artifact.config.metric,
-        max_accuracy_loss=artifact.config.max_accuracy_loss, hard_benign=validation.hard_benign, groups=validation.groups,
-        seed=artifact.config.seed,
-    )  # fmt: skip
-    return verdict, int(((p >= threshold) != (reference >= threshold)).sum())
+    return _gate(artifact.config, validation, reference, p), int(((p >= threshold) != (reference >= threshold)).sum())
 
 # %% ../nbs/37_rescue.ipynb #0632d44f
 def quantize_within(
@@ -182,18 +180,39 @@ def quantize_within(
     ranking: Callable[[int], Sequence[str]] = lambda bits: (),  # bits -> layers, the most sensitive first; asked for only when needed
     settings: Settings | None = None,
 ) -> Outcome:
-    "Quantize; while the gate does not pass, quantize again one rung higher. The last rung stays if none passes, judged as it is."
-    steps: list[Step] = []
-    left: list[QuantizationConfig] | None = None
-    while True:
-        artifact = quantize(classifier, config, out=out, calibration=calibration, exports=exports)
-        found, changed = judge_artifact(classifier, artifact, validation, reference, settings=settings)
-        steps.append(Step(config, found, artifact.size_bytes))
-        if found.passed or not config.preserve_accuracy or found.too_few:
-            break
-        left = ladder(config, ranking(4 if config.variant == Variant.INT4 else 8)) if left is None else left
-        if not left:
-            break
-        config = left.pop(0)
-        logger.info("%s: %s; trying again: %s", config.variant, found.reasons[0], config)
-    return Outcome(artifact, found, tuple(steps), changed)
+    "Quantize; while the gate does not pass, quantize again one rung higher. If none passes, the first one is kept: the others cost more for nothing."
+    out, tried = Path(out).absolute(), list[tuple[Artifact, Gate, int]]()
+    check_target(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as scratch:
+        left, why = [config], ""
+        while left:
+            artifact = quantize(classifier, left.pop(0), out=Path(scratch) / str(len(tried)), calibration=calibration, exports=exports)
+            tried.append((artifact, *judge_artifact(classifier, artifact, validation, reference, settings=settings)))
+            if tried[-1][1].passed:
+                break
+            if len(tried) == 1:
+                why = _hopeless(config, validation, reference)
+                left = [] if why else ladder(config, ranking(4 if config.variant == Variant.INT4 else 8))
+            if left:
+                logger.info("%s: %s; trying again: %s", config.variant, tried[-1][1].reasons[0], left[0])
+        steps = tuple(Step(one.config, verdict, one.size_bytes) for one, verdict, _ in tried)
+        artifact, found, changed = tried[-1] if tried[-1][1].passed else tried[0]
+        return Outcome(settle(artifact, out), found, steps, changed, why)
+
+
+def _hopeless(config: QuantizationConfig, validation: Corpus, reference: np.ndarray) -> str:
+    "Why no rung could pass, or none is wanted; empty: trying is worth it."
+    if not config.preserve_accuracy:
+        return "preserve_accuracy is off"
+    if not _gate(config, validation, reference, reference).passed:
+        return f"on {len(validation):,} validation texts not even the original itself would pass this gate: give more of them"
+    return ""
+
+
+def _gate(config: QuantizationConfig, validation: Corpus, reference: np.ndarray, p: np.ndarray) -> Gate:
+    return gate(
+        reference, p, validation.labels, threshold=0.5, metric=config.metric, max_accuracy_loss=config.max_accuracy_loss,
+        hard_benign=validation.hard_benign, groups=validation.groups, seed=config.seed,
+    )  # fmt: skip
+

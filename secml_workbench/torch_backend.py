@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -147,15 +148,20 @@ def check_folder(
 # %% ../nbs/21_torch_backend.ipynb #139219dc
 @contextmanager
 def _quiet() -> Iterator[None]:
-    "Silence transformers' load reports and progress bars: what matters in them we say ourselves."
+    "Silence transformers' load reports and progress bars (what matters in them we say ourselves), and torchao's about kernels for other machines."
     from transformers.utils import logging as hf_logging
 
+    noisy = {logging.getLogger(name): logging.getLogger(name).level for name in ("torchao", "torch.utils._pytree")}
+    for logger in noisy:
+        logger.setLevel(logging.ERROR)
     level, bar = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
     hf_logging.set_verbosity(hf_logging.CRITICAL)
     hf_logging.disable_progress_bar()
     try:
         yield
     finally:
+        for logger, before in noisy.items():
+            logger.setLevel(before)
         hf_logging.set_verbosity(level)
         if bar:
             hf_logging.enable_progress_bar()

@@ -14,11 +14,11 @@ from typing import Any
 
 from .conversion import QuantizationConfig, Variant
 from .graphs import STORAGE_BYTES, WeightCounts, cpu_class
-from .settings import UnsupportedError, refuse_unknown
+from .settings import UnsupportedError
 from .torch_backend import TorchClassifier, save_tokenizer
 
 # %% auto #0
-__all__ = ['CUDA_VARIANTS', 'machine_of', 'check_cuda', 'count_layers', 'half', 'torchao_variant']
+__all__ = ['CUDA_VARIANTS', 'machine_of', 'check_cuda', 'source_layers', 'head_layer', 'count_layers', 'half', 'torchao_variant']
 
 # %% ../nbs/31_torch_variants.ipynb #4c6f2b88
 def machine_of(
@@ -50,6 +50,13 @@ def check_cuda(
         raise UnsupportedError(f"{variant} computes in bfloat16, which {torch.cuda.get_device_name()} has not; choose fp16 or int8_dynamic")
 
 # %% ../nbs/31_torch_variants.ipynb #c3e8aa3a
+def source_layers(
+    classifier: TorchClassifier,
+) -> list[tuple[str, Any]]:  # name, torch module
+    "The linear layers and embedding tables of a classifier."
+    return list(_layers(classifier.model).items())
+
+
 def _layers(model: Any) -> dict[str, Any]:
     "Name → linear layer or embedding table."
     import torch
@@ -61,6 +68,14 @@ def _storage(weight: Any) -> str:
     "How a weight is stored, as `WeightCounts` has it."
     kind = type(weight).__name__  # torchao's: Int8Tensor, IntxUnpackedToInt8Tensor, Int4TilePackedTo4dTensor
     return next((bits for bits in ("int4", "int8") if bits in kind.lower()), str(weight.dtype).removeprefix("torch."))
+
+
+def head_layer(
+    model: Any,  # a torch classifier with a head
+) -> str:  # empty: there is none
+    "The name of the last linear layer with an output for each label."
+    heads = [name for name, layer in _layers(model).items() if getattr(layer, "out_features", 0) == model.config.num_labels]
+    return heads[-1] if heads else ""
 
 
 def count_layers(
@@ -98,9 +113,7 @@ def _recipe(model: Any, config: QuantizationConfig) -> Any:  # transformers' Tor
     from transformers import TorchAoConfig
 
     layers = _layers(model)
-    refuse_unknown(config.exclude, layers, "layer to exclude")
-    heads = [name for name, layer in layers.items() if getattr(layer, "out_features", 0) == model.config.num_labels]
-    kept = {*config.exclude, *(heads[-1:] if config.float_head else ())}
+    kept = {*config.exclude, *([head_layer(model)] if config.float_head else [])}
     table = IntxWeightOnlyConfig(weight_dtype=torch.int8, granularity=PerAxis(0))
     linear = (
         Int8DynamicActivationInt8WeightConfig() if config.variant == Variant.INT8_DYNAMIC
