@@ -392,6 +392,10 @@ class Run:
         "Save a file as an artifact."
         self._store.ask("log_artifact", self.id, str(path))
 
+    def log_folder(self, path: str | Path, name: str) -> None:
+        "Save a folder as the artifact folder `name`."
+        self._store.ask("log_artifacts", self.id, str(path), name)
+
     def set_tags(self, tags: Mapping[str, object]) -> None:
         "Set tags; values as texts, shortened."
         for key, value in tags.items():

@@ -5,15 +5,28 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
+import optuna
 import pytest
 
-from secml_workbench.tuning import MAX_RETRIES, HyperparameterSearchSpace, OptimizationConfig, TuningResult, search
+from secml_workbench.settings import load_settings
+from secml_workbench.tracking import connect, track
+from secml_workbench.tuning import (
+    MAX_RETRIES,
+    Attempt,
+    HyperparameterSearchSpace,
+    OptimizationConfig,
+    TuningResult,
+    search,
+)
 
 WORKER = """
 import time
@@ -118,3 +131,43 @@ def test_an_unfinished_study_of_another_kind_is_refused_without_a_trace(tmp_path
     with pytest.raises(ValueError, match="another search space"):
         search(lambda attempt: 0.6, HyperparameterSearchSpace.small(), config, study_name="killed", storage=url)
     assert search(lambda attempt: 0.7, config=config, study_name="killed", storage=url).trials == before.trials
+
+
+def test_a_real_mlflow_server_holds_the_true_state_of_every_trial(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    place = ["--backend-store-uri", f"sqlite:///{tmp_path}/server.db", "--artifacts-destination", f"{tmp_path}/store"]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    server = subprocess.Popen([*command, *place], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=tmp_path)
+    uri = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            with suppress(OSError), urllib.request.urlopen(f"{uri}/health", timeout=1):
+                break
+            assert server.poll() is None
+            time.sleep(0.2)
+        settings = load_settings(mlflow_tracking_uri=uri, state_dir=str(tmp_path))
+
+        def objective(attempt: Attempt) -> float:
+            if attempt.number == 1:
+                raise MemoryError("does not fit")
+            if attempt.number == 2:
+                raise optuna.TrialPruned("behind")
+            attempt.report(1, 0.5)
+            return 0.5
+
+        (tmp_path / "folder").mkdir()
+        (tmp_path / "folder" / "file.txt").write_text("kept")
+        with track("served", "tuning", {}, settings=settings) as run:
+            result = search(objective, config=OptimizationConfig(n_trials=4), study_name="served", run=run)
+            run.log_folder(tmp_path / "folder", "model")
+        client = connect(settings)
+        runs = client.search_runs([client.get_experiment_by_name("tuning").experiment_id])
+        children = {one.info.run_name: one.data.tags["state"] for one in runs if "mlflow.parentRunId" in one.data.tags}
+        assert result.counts == {"complete": 2, "pruned": 1, "failed": 1}
+        assert children == {"trial 0": "finished", "trial 1": "failed", "trial 2": "pruned", "trial 3": "finished"}
+        assert [file.path for file in client.list_artifacts(run.id, "model")] == ["model/file.txt"]
+    finally:
+        server.terminate()
+        server.wait(30)
