@@ -114,7 +114,7 @@ def _status(done: Sequence[ReportResult]) -> int:
     states = {result.status for result in done}
     return 1 if "failed" in states else 2 if "refused" in states else 0
 
-
+# %% ../nbs/91_cli.ipynb #8e8d4d4f
 @app.command()
 def report(
     kind: Annotated[str, typer.Argument(help="tuning, quantization, explanation or all.")],

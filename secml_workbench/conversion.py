@@ -44,7 +44,7 @@ CALIBRATIONS = ("minmax", "moving_average", "percentile", "entropy")
 GROUP_SIZES = (16, 32, 64, 128, 256)
 TARGETS = ("cpu", "cuda")
 
-
+# %% ../nbs/29_conversion.ipynb #00ae35a0
 @dataclass(frozen=True)
 class QuantizationConfig:
     "How a variant is made, and what it may lose."

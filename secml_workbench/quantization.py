@@ -160,7 +160,7 @@ def _papers(folder: Path, held: Mapping[str, Any], name: str) -> None:
     atomic_write(folder / "README.md", card)
     atomic_write(folder / MANIFEST, dumps(held))
 
-
+# %% ../nbs/32_quantization.ipynb #6e88fd2d
 def settle(
     artifact: Artifact,
     out: str | Path,  # the folder that is to be

@@ -118,7 +118,7 @@ def make_variants(
         raise UnsupportedError(next(iter(refused.values())))
     return made, refused
 
-
+# %% ../nbs/51_quantization_report.ipynb #31ff1c63
 _OPENVINO = ("onnx_fp32", "int8_static")  # what it computes well
 
 
@@ -403,7 +403,7 @@ def ship(
     placed = {variant: settle(artifact, target_of(folder, name, variant)) for variant, artifact in once.items()}
     return {who: replace(one, outcome=replace(one.outcome, artifact=placed[one.artifact.variant])) for who, one in made.items()}
 
-
+# %% ../nbs/51_quantization_report.ipynb #65caef5a
 def _decision(gate: Gate) -> dict[str, Any]:
     return {
         "passed": gate.passed, "reasons": gate.reasons, "decision": gate.decision, "metric": gate.metric,

@@ -495,7 +495,7 @@ def _freeze(classifier: TorchClassifier, layers: int) -> None:
     for part in (embeddings, *stack[: depth - layers]):
         part.requires_grad_(False)
 
-
+# %% ../nbs/25_training.ipynb #e2aa8a9b
 def check_out(
     folder: str | Path,  # where a model is to be written
     marker: str,  # file that a folder of this kind has: only such a one is replaced

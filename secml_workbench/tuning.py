@@ -176,7 +176,7 @@ def lower_is_better(
     "Whether less is better."
     return name == LATENCY or not METRICS[name].higher_is_better
 
-
+# %% ../nbs/30_tuning.ipynb #a3d11e0c
 @dataclass(frozen=True)
 class OptimizationConfig:
     "How long, for what and how the search runs."
@@ -886,7 +886,7 @@ class _FineTuning:
         attempt.measure({name: sum(one[name] for one in measured) / len(measured) for name in self.measured})
         return sum(values) / len(values)
 
-
+# %% ../nbs/30_tuning.ipynb #9f39ea0d
 def measure(
     classifier: TextClassifier,
     corpus: Corpus,
@@ -953,7 +953,7 @@ def log_best(
         silenced.setLevel(level)
     study.set_user_attr("logged model", result.best.number)
 
-
+# %% ../nbs/30_tuning.ipynb #aaba83f9
 def tune(
     encoder: str | Path,  # Hugging Face folder to fine-tune; its head is made new
     splits: Splits,  # only train and validation are looked at
@@ -1032,7 +1032,7 @@ def _held(study: Study, settings: Settings) -> TuningResult:
     )  # fmt: skip
     return _with_weights(settings.state_dir / "tuning" / slug(study.study_name), _result(study, config))
 
-
+# %% ../nbs/30_tuning.ipynb #5163e748
 def get_history(
     model: str | Path,  # an encoder's folder or name, or a study's name
     settings: Settings | None = None,
@@ -1061,7 +1061,7 @@ def best_parameters(
         raise InputError(f"no study of {brief(str(model), 60)} has a best trial{what}; run tune (or secml report tuning) first")
     return dict(found[-1].best_params)
 
-
+# %% ../nbs/30_tuning.ipynb #67aea885
 def delete_study(
     study_name: str,
     settings: Settings | None = None,
