@@ -26,9 +26,10 @@ from common import ROOT, publish, row, speed_row
 
 from secml_workbench.batching import WindowedClassifier, scores
 from secml_workbench.classifier import load_classifier
-from secml_workbench.comparison import gate, measure_latency
+from secml_workbench.comparison import measure_latency
 from secml_workbench.conversion import QuantizationConfig
 from secml_workbench.corpus import load_corpus
+from secml_workbench.gate import gate
 from secml_workbench.graphs import cpu_class, has_bf16
 from secml_workbench.onnx_backend import has_openvino, load_onnx
 from secml_workbench.quantization import Exports, weights_size

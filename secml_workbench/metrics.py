@@ -328,6 +328,7 @@ def paired_difference(
     seed: int = 0,
     groups: Any = None,  # (n,) near-duplicate groups, drawn whole
     hard_benign: Any = None,  # (n,) bool, for hard_benign_fpr; None: the texts given are the chosen ones
+    weights: Any = None,  # (n,) how many texts a row stands for; None: one
 ) -> Estimate:  # metric(b) - metric(a)
     "Difference of a metric on the same texts, with a paired bootstrap interval (Efron & Tibshirani 1993, ch. 16)."
     chosen = get_metric(metric)
@@ -340,8 +341,10 @@ def paired_difference(
         if reason:
             return undefined(f"{reason} ({who})" if "NaN" in reason else reason, n)
 
+    counts = used if weights is None else used * np.asarray(weights, dtype=np.float64)
+
     def difference(w: np.ndarray) -> np.ndarray:
-        w = w * used
+        w = w * counts
         return chosen.weighted(labels, b, threshold, w) - chosen.weighted(labels, a, threshold, w)
 
     value = float(difference(np.ones((1, len(labels))))[0])

@@ -19,10 +19,11 @@ from .baseline import fit_baseline, save_baseline
 from .batching import TextClassifier, scores
 from .classifier import load_classifier
 from secml_workbench.comparison import (
-    Gate, Recommendation, Timing, choose, flips, gate, loss_of, measure_latency, metric_delta, pareto, recommend,
+    Recommendation, Timing, choose, flips, loss_of, measure_latency, pareto, recommend,
 )  # fmt: skip
 from .conversion import QuantizationConfig
 from .corpus import Corpus
+from .gate import Gate, gate, metric_delta
 from .metrics import Estimate, evaluate, flip_rate, get_metric, length_slices
 from .onnx_backend import RUNTIMES, has_openvino
 from .plots import TradeoffPoint, bars, distribution, forest, interval_text, tradeoff
@@ -705,7 +706,7 @@ def method_section() -> Markup:
         )
         + paragraph(
             "Gate: difference of the metric on the same test texts; 95 % interval from a paired bootstrap that draws "
-            "near-duplicates together, neither side narrower than the rule of three allows. It passes when the end of the "
+            "near-duplicates together; each end counts one event that was not seen, as large as a typical group of near-duplicates. It passes when the end of the "
             "interval that means the larger loss is under the limit; NaN, one-sided answers and too few texts never pass. Everything was chosen on "
             "the validation part: a variant that did not pass there was made again with finer scales, then with its most sensitive layers in float; among those that pass and are smaller "
             "than the original the one is taken that is fastest for one text. The test part was looked at once, after that."
@@ -723,7 +724,7 @@ GLOSSARY = {
     "hard benign": "harmless texts with words that attacks use",
     "Pareto front": "the variants that no other beats in one respect without being worse in another",
     "dB": "decibel: signal-to-noise ratio on a logarithmic scale; 20 dB more is a tenth of the error",
-    "rule of three": "what happened in none of n texts may still happen in 3 of n; no interval here is narrower",
+    "unseen event": "what happened in none of n texts may still happen in 3 of n: each end of an interval counts one event more than was seen",
     "fp32": "32-bit floating point numbers: the original",
     "int8": "8-bit integers with a scale: a quarter of the bytes",
     "flip": "a text on which original and variant decide differently",

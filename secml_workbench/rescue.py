@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from .batching import scores
 from .classifier import load_classifier
-from .comparison import Gate, gate
+from .gate import Gate, gate
 from .conversion import QuantizationConfig, Variant
 from .corpus import Corpus
 from .quantization import Artifact, Exports, check_target, quantize, settle

@@ -18,9 +18,10 @@ import torch
 from secml_workbench import quantization, quantization_report, rescue
 from secml_workbench.batching import scores
 from secml_workbench.classifier import load_classifier
-from secml_workbench.comparison import gate, recommend
+from secml_workbench.comparison import recommend
 from secml_workbench.conversion import CALIBRATIONS, QuantizationConfig, calibration_batches
 from secml_workbench.corpus import load_corpus
+from secml_workbench.gate import gate
 from secml_workbench.quantization import Artifact, Exports, quantize, read_artifact, record_judgement
 from secml_workbench.quantization_report import use_code, verdict_of
 from secml_workbench.rescue import quantize_within, sensitivity
