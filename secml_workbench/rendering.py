@@ -13,7 +13,7 @@ import itertools
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -303,11 +303,11 @@ def _number(value: object) -> float | None:
 _BEST = {"max": max, "min": min}
 
 
-def _best_rows(rows: Sequence[Mapping[str, object]], key: str, which: str) -> set[int]:
+def _best_rows(rows: Sequence[Mapping[str, object]], key: str, which: str, aside: Container[int]) -> set[int]:
     "The rows that hold a column's best value: none when fewer than two can be compared or all are equal."
     if which not in _BEST:
         raise InputError(f"best of column {key!r} is {which!r}; expected max or min")
-    numbers = {i: n for i, row in enumerate(rows) if (n := _number(row.get(key))) is not None}
+    numbers = {i: n for i, row in enumerate(rows) if i not in aside and (n := _number(row.get(key))) is not None}
     if len(set(numbers.values())) < 2:
         return set()
     return {i for i, n in numbers.items() if n == _BEST[which](numbers.values())}
@@ -337,13 +337,14 @@ def table(
     columns: Mapping[str, str] | None = None,  # key → heading, in order; None: the first row's keys
     chosen: int | None = None,  # the row that is recommended
     best: Mapping[str, str] | None = None,  # key → "max" or "min": mark the best value of that column
+    aside: Container[int] = (),  # rows that stand beside and are not marked, such as a baseline
     caption: str = "",  # what the table shows
 ) -> Markup:
     "A table of data: numbers to the right, chosen row and best values marked by shape and weight."
     columns = columns or {key: key for key in (rows[0] if rows else {})}
     if not rows or not columns:
         return paragraph(f"{caption}: " if caption else "", "nothing to show")
-    top = {key: _best_rows(rows, key, which) for key, which in (best or {}).items()}
+    top = {key: _best_rows(rows, key, which, aside) for key, which in (best or {}).items()}
     align = [' class="s-num"' if _numeric(row.get(key) for row in rows) else "" for key in columns]
     heads = zip(columns.values(), align, strict=True)
     head = "".join(f'<th scope="col"{kind}>{_safe(title)}</th>' for title, kind in heads)

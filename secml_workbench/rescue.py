@@ -19,9 +19,9 @@ from tqdm.auto import tqdm
 
 from .batching import scores
 from .classifier import load_classifier
-from .gate import Gate, gate
 from .conversion import QuantizationConfig, Variant
 from .corpus import Corpus
+from .gate import Gate, gate
 from .quantization import Artifact, Exports, check_target, quantize, settle
 from .settings import InputError, Settings
 from .torch_backend import TorchClassifier

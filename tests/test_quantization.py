@@ -21,7 +21,7 @@ from secml_workbench.classifier import load_classifier
 from secml_workbench.comparison import recommend
 from secml_workbench.conversion import CALIBRATIONS, QuantizationConfig, calibration_batches
 from secml_workbench.corpus import load_corpus
-from secml_workbench.gate import gate
+from secml_workbench.gate import gate, metric_delta
 from secml_workbench.quantization import Artifact, Exports, quantize, read_artifact, record_judgement
 from secml_workbench.quantization_report import use_code, verdict_of
 from secml_workbench.rescue import quantize_within, sensitivity
@@ -344,10 +344,34 @@ def test_the_gate_is_not_fooled_by_few_texts_whatever_the_metric():
     assert "too few for 1 %" in gate(few * 0.9, few * 0.9, few, metric="recall_at_fpr").reasons[0]
     needed = gate(y[::2] * 0.9, y[::2] * 0.9, np.repeat([0, 1], 30)[::2]).texts_needed
     assert needed is None  # too few of a class: no number is made up
-    half = np.repeat([0, 1], 100)
-    assert 300 <= gate(half * 0.9, half * 0.9, half).texts_needed <= 800
+    half = np.repeat([0, 1], 60)
+    assert 150 <= gate(half * 0.9, half * 0.9, half).texts_needed <= 600
     with pytest.raises(InputError, match="one value a text"):
         gate(many * 0.9, many[:5] * 0.9, many)
+
+
+def test_one_large_family_of_near_duplicates_decides_nothing():
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(1000), np.where(np.arange(1000) < 6, 120, 1))  # six families of 120 among single texts
+    y = rng.integers(0, 2, 1000)[groups]
+    p = np.where(y == 1, 0.9, 0.1)
+    for metric in ("f1", "accuracy", "roc_auc", "recall_at_fpr"):
+        assert gate(p, p, y, metric=metric).passed, metric  # as if all texts were different
+        assert not gate(p, p, y, metric=metric, groups=groups).passed, metric
+
+
+def test_an_interval_counts_one_event_more_than_was_seen():
+    y = np.repeat([0, 1], 400)
+    p = np.where(y == 1, 0.9, 0.1)
+    for metric in ("f1", "accuracy", "roc_auc", "average_precision", "recall_at_fpr", "brier", "ece", "fpr"):
+        delta = metric_delta(metric, y, p, p)
+        assert delta.estimate == 0 and delta.low < 0 < delta.high, metric
+    for lost, least in ((0, 2.5), (1, 4.5), (3, 7.5), (10, 17)):  # Poisson: 3.7, 5.6, 8.8 and 18.4 at most
+        worse = np.where((np.arange(800) >= 400) & (np.arange(800) < 400 + lost), 0.1, p)
+        assert -metric_delta("recall", y, p, worse).low * 400 >= least, lost
+    hard = np.arange(800) < 200
+    assert metric_delta("hard_benign_fpr", y, p, p, hard_benign=hard).high >= 2.5 / 200
+    assert metric_delta("hard_benign_fpr", y, p, p).reason == "no hard benign texts"
 
 
 def test_report_parameters_are_checked_first():
