@@ -216,8 +216,13 @@ def _spelled(tokenizer: Any, control: frozenset[int], token_id: int) -> list[int
 def text_ids(
     tokenizer: Any,  # a Hugging Face tokenizer
     texts: list[str],  # clean texts
+    known: dict[str, list[int]] | None = None,  # text -> ids: what is there is not tokenized again, what is new is added
 ) -> list[list[int]]:  # token ids of each, no special token among them
     "Token ids of texts as text: what looks like a control token is spelled out."
+    if known is not None:
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        known.update(zip(new, text_ids(tokenizer, new), strict=True))
+        return [known[text] for text in texts]
     if not texts:
         return []
     control = _control_ids(tokenizer)
@@ -255,6 +260,7 @@ def encode_windows(
     texts: Sequence[str],  # n clean texts
     max_length: int,  # most tokens of a window, special ones included
     stride: int = 64,  # tokens that two neighbouring windows share
+    known: dict[str, list[int]] | None = None,  # see text_ids
 ) -> list[Window]:  # one or more a text, in order
     "Texts as windows of token ids; user text never becomes a special token."
     before, after = _frame(tokenizer)
@@ -264,7 +270,7 @@ def encode_windows(
     step = body - min(stride, body // 2)
     filler = () if before or after else (_filler(tokenizer),)  # a model cannot read nothing at all
     windows = []
-    for row, ids in enumerate(text_ids(tokenizer, list(texts))):
+    for row, ids in enumerate(text_ids(tokenizer, list(texts), known)):
         for start in range(0, max(1, len(ids) - body + step), step):
             windows.append(Window(row, (*before, *(ids[start : start + body] or filler), *after)))
     return windows
@@ -389,10 +395,11 @@ class TextReader:
         self.max_length, self.stride, self.token_budget = max_length or limit, stride, token_budget
         pads = (tokenizer.pad_token_id, getattr(config, "pad_token_id", None), tokenizer.eos_token_id, 0)
         self.pad_id: int = next(i for i in pads if i is not None)
+        self.known: dict[str, list[int]] | None = None  # token ids of texts that are read again and again
 
     def encode(self, texts: Sequence[str]) -> list[Window]:
         "Clean texts as windows."
-        return encode_windows(self.tokenizer, texts, self.max_length, self.stride)
+        return encode_windows(self.tokenizer, texts, self.max_length, self.stride, self.known)
 
     def window_counts(
         self,

@@ -32,7 +32,7 @@ from .pages import error_of, frame, one_line, page_version, record_of, render_ht
 from .records import Record, atomic_write, code_hash, dumps, sha256_file, sha256_of, slug
 from .rendering import Markup, badge, escape, facts, paragraph, table
 from .settings import InputError, Settings, WorkbenchError, brief, load_settings, refuse_unknown
-from .tracking import provenance
+from .tracking import attach, provenance
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -495,6 +495,8 @@ def run_report(
             record = _failure(kind, name, error, origin) if error else replace(record_of(notebook), kind=kind)
             record = _with(record, values, parts)
             _publish(result, notebook, record)
+            if record.provenance.get("mlflow_run"):
+                attach(result.html, record.provenance["mlflow_run"], settings)
     build_index(result.json.parent.parent, settings)
     seconds = time.monotonic() - started
     return replace(

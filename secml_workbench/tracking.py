@@ -33,11 +33,13 @@ from secml_workbench.settings import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+    from secml_workbench.corpus import Corpus
+
 logger = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = ['logger', 'CPU_FLAGS', 'PACKAGES', 'usable_cores', 'cpu_facts', 'set_threads', 'resolve_device', 'git_revision',
-           'Provenance', 'provenance', 'connect', 'Run', 'track']
+           'Provenance', 'provenance', 'connect', 'Run', 'track', 'attach']
 
 # %% ../nbs/03_tracking.ipynb #8c45500b
 # The flags that decide which number formats are fast on a processor.
@@ -367,15 +369,9 @@ def _experiment(client: MlflowClient, name: str, settings: Settings) -> str:
 class Run:
     "One MLflow run, parent or child; made by `track` and `Run.child`."
 
-    def __init__(
-        self, store: _Store, name: str, parameters: Mapping[str, object], tags: Mapping[str, object], parent: str = "",
-    ) -> None:
-        self._store, self._state, self._undefined = store, "", set[str]()
-        given = {**_origin(), **tags} | ({"mlflow.parentRunId": parent} if parent else {})
-        shown = {key: _clean_value(value, 5000) for key, value in _cleaned(given).items()}
-        created = store.ask("create_run", store.experiment_id, tags=shown, run_name=_clean_value(name, 200))
-        self.id: str = created.info.run_id
-        _log_parameters(store, self.id, parameters)
+    def __init__(self, store: _Store, run_id: str, tags: Mapping[str, object], data: Mapping[str, Corpus]) -> None:
+        self._store, self._tags, self._data, self._state, self._undefined = store, tags, data, "", set[str]()
+        self.id = run_id
 
     def log_metrics(self, metrics: Mapping[str, float | None], step: int | None = None) -> None:
         "Log finite numbers (of an epoch or trial); the tag `undefined_metrics` names those that are none."
@@ -411,9 +407,47 @@ class Run:
 
     @contextmanager
     def child(self, name: str, parameters: Mapping[str, object] | None = None) -> Iterator[Run]:
-        "A nested run, with the same honest states."
-        with _ending(Run(self._store, name, parameters or {}, {}, parent=self.id)) as run:
+        "A nested run on the same data, with the same honest states."
+        with _ending(_begin(self._store, name, parameters or {}, self._tags, self._data, parent=self.id)) as run:
             yield run
+
+# %% ../nbs/03_tracking.ipynb #68ffc505
+def _begin(
+    store: _Store, name: str, parameters: Mapping[str, object], tags: Mapping[str, object], data: Mapping[str, Corpus],
+    parent: str = "",
+) -> Run:
+    "A new run."
+    given = {**_origin(), **tags} | ({"mlflow.parentRunId": parent} if parent else {})
+    shown = {key: _clean_value(value, 5000) for key, value in _cleaned(given).items()}
+    created = store.ask("create_run", store.experiment_id, tags=shown, run_name=_clean_value(name, 200))
+    run = Run(store, created.info.run_id, tags, data)
+    _log_parameters(store, run.id, parameters)
+    _log_data(store, run.id, data)
+    return run
+
+
+def _take_up(store: _Store, run_id: str, tags: Mapping[str, object], data: Mapping[str, Corpus]) -> Run | None:
+    "The run that was begun earlier, running again; None when the store does not have it."
+    kept = store.ask("search_runs", [store.experiment_id], f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
+    if not kept:
+        return None
+    store.ask("update_run", run_id, status="RUNNING")
+    run = Run(store, run_id, tags, data)
+    run.set_tags({**_origin(), "state": "running"})
+    return run
+
+
+def _log_data(store: _Store, run_id: str, data: Mapping[str, Corpus]) -> None:
+    "Log corpora as MLflow datasets: name, fingerprint, size, never the texts."
+    from mlflow.entities import Dataset, DatasetInput, InputTag
+
+    def entry(use: str, corpus: Corpus) -> DatasetInput:
+        profile = json.dumps({"rows": len(corpus), "malicious": int(corpus.labels.sum())})
+        known = Dataset(_clean_value(corpus.name, 200), corpus.sha256[:36], "local", "{}", profile=profile)
+        return DatasetInput(known, [InputTag("mlflow.data.context", use)])
+
+    if data:
+        store.ask("log_inputs", run_id, datasets=[entry(use, corpus) for use, corpus in data.items()])
 
 # %% ../nbs/03_tracking.ipynb #cd7a660d
 def _log_parameters(store: _Store, run_id: str, parameters: Mapping[str, object]) -> None:
@@ -477,7 +511,9 @@ def track(
     kind: str,  # the MLflow experiment: training, tuning, quantization, explanation
     parameters: Mapping[str, object],  # what the result depends on
     *,
-    tags: Mapping[str, object] | None = None,
+    tags: Mapping[str, object] | None = None,  # its children get them too
+    data: Mapping[str, Corpus] | None = None,  # what for (training, validation, test) -> corpus; the children's too
+    run_id: str = "",  # of a run to go on with; a new one when the store does not have it
     settings: Settings | None = None,  # where the store is
 ) -> Iterator[Run]:  # the parent run; give it the results and the children
     "Track a block of work as one MLflow run; errors: `InputError` when the store does not answer."
@@ -488,5 +524,20 @@ def track(
     revision = git_revision(settings.root)
     if revision:
         given["mlflow.source.git.commit"] = revision
-    with _ending(Run(store, name, parameters, given)) as run:
+    run = _take_up(store, run_id, given, data or {}) or _begin(store, name, parameters, given, data or {})
+    with _ending(run):
         yield run
+
+
+def attach(
+    file: str | Path,
+    run_id: str,  # of a run in the store
+    settings: Settings | None = None,
+) -> bool:  # whether the store took it; without it the file is there all the same
+    "Save a file with a run that has ended."
+    try:
+        connect(settings).log_artifact(run_id, str(file))
+    except Exception as error:  # as in `connect`
+        logger.warning("MLflow did not take %s: %s", Path(file).name, brief(str(error), 120))
+        return False
+    return True

@@ -111,10 +111,11 @@ def training_items(
     texts: Sequence[str],
     labels: Sequence[int],
     max_length: int,  # tokens
+    known: dict[str, list[int]] | None = None,  # see batching.text_ids
 ) -> list[dict[str, Any]]:  # input_ids and labels, one a text
     "The first window of every text."
     first: dict[int, list[int]] = {}
-    for window in encode_windows(tokenizer, check_texts(texts), max_length, stride=0):
+    for window in encode_windows(tokenizer, check_texts(texts), max_length, 0, known):
         first.setdefault(window.row, list(window.input_ids))
     return [{"input_ids": first[row], "labels": int(label)} for row, label in enumerate(labels)]
 
@@ -311,7 +312,7 @@ def _trainer(job: _Job, folder: Path, resumable: bool, interruptions: Sequence[i
     from transformers import EarlyStoppingCallback, PrinterCallback
 
     classifier, labels = job.classifier, job.train.labels.tolist()
-    items = training_items(classifier.tokenizer, job.train.texts, labels, classifier.max_length)
+    items = training_items(classifier.tokenizer, job.train.texts, labels, classifier.max_length, classifier.known)
     trainer = _trainer_class(job)(
         model=classifier.model, args=_arguments(job, folder, resumable),
         train_dataset=items, eval_dataset=items[:1],  # the latter is never looked at
@@ -419,6 +420,7 @@ def train(
     on_epoch: Callable[[int, dict[str, float]], None] | None = None,  # (epoch from 1, metrics); may raise to end it
     on_step: Callable[[], None] | None = None,  # after each batch; may raise too
     name: str = "",  # of the classifier; empty: the folder's
+    known: dict[str, list[int]] | None = None,  # token ids, kept from one training of an encoder to the next
     settings: Settings | None = None,
 ) -> tuple[TorchClassifier, TrainingResult]:
     "Fine-tune an encoder. A saved training without `on_epoch` is taken up again after an interruption."
@@ -432,7 +434,7 @@ def train(
             save_detector(classifier, out)
 
     watch = (on_epoch, on_step)
-    classifier, result = _fit(encoder, parts, config, metric, watch, name, settings, finish, out is not None)
+    classifier, result = _fit(encoder, parts, config, metric, watch, name, settings, finish, out is not None, known)
     return classifier, replace(result, path=Path(out) if out else None)
 
 # %% ../nbs/25_training.ipynb #6f771eaa
@@ -440,6 +442,7 @@ def _fit(
     encoder: str | Path, parts: tuple[Corpus, Corpus], config: TrainingConfig, metric: str,
     watch: tuple[Callable[[int, dict[str, float]], None] | None, Callable[[], None] | None], name: str, settings: Settings,
     finish: Callable[[TorchClassifier, TrainingResult], None], resumable: bool,
+    known: dict[str, list[int]] | None = None,
 ) -> tuple[TorchClassifier, TrainingResult]:
     "Train, then `finish`; checkpoints go only after that, so that an interruption of either costs an epoch at most."
     started = time.monotonic()
@@ -449,6 +452,7 @@ def _fit(
     what = [sha256_folder(folder), rows.sha256, validation.sha256, asdict(config), metric, device] if resumable else []
     with _workdir(sha256_of(what), resumable, settings) as work:
         classifier = _fresh(folder, config, device, name)
+        classifier.known = known
         job = _Job(classifier, rows, validation, config, metric, *watch, use_bf16(config.bf16, device))
         history = _run(job, work, resumable)
         result = _result(job, history, time.monotonic() - started)

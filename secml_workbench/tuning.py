@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import math
 import os
+import re
 import shutil
 import socket
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,7 +28,7 @@ from .batching import TextClassifier, scores
 from .metrics import METRICS, evaluate
 from .records import code_hash, sha256_folder, sha256_of, slug
 from .rendering import paragraph, table
-from .settings import InputError, Settings, brief, load_settings, refuse_unknown
+from .settings import InputError, Settings, WorkbenchError, brief, load_settings, refuse_unknown
 from .torch_backend import encoder_name, load_torch
 from .tracking import Run, track
 from .training import RANGES, TrainingConfig, train
@@ -265,6 +267,7 @@ class TuningResult:
     best_model: Path | None = None  # the best trial's weights, a Hugging Face folder
     default_model: Path | None = None
     second_objective: str = ""
+    run_id: str = ""  # of the study's MLflow run
 
     @property
     def counts(self) -> dict[str, int]:  # complete, pruned, failed
@@ -390,7 +393,9 @@ def _owner() -> dict[str, Any]:
     "This process, so that another one can tell whether it still lives."
     import psutil
 
-    return {"host": socket.gethostname(), "pid": os.getpid(), "started": psutil.Process().create_time()}
+    return {
+        "host": socket.gethostname(), "pid": os.getpid(), "thread": threading.get_ident(), "started": psutil.Process().create_time(),
+    }  # fmt: skip
 
 
 def _lives(owner: Mapping[str, Any]) -> bool:
@@ -406,10 +411,12 @@ def _lives(owner: Mapping[str, Any]) -> bool:
 
 
 def _is_gone(study: Study, trial: FrozenTrial) -> bool:
-    "Whether the process that ran `trial` has ended."
+    "Whether the process that ran `trial` has ended, or is this thread, which is at none now."
+    me = _owner()
     if "owner" in trial.user_attrs:
-        return not _lives(trial.user_attrs["owner"])
-    me = _owner()  # killed before the trial could say whose it is: nobody's, if no other worker of the study lives
+        owner = trial.user_attrs["owner"]
+        return all(owner.get(key) == me[key] for key in ("host", "pid", "thread")) or not _lives(owner)
+    # killed before the trial could say whose it is: nobody's, if no other worker of the study lives
     workers = [value for key, value in study.user_attrs.items() if key.startswith("worker ")]
     return not any(_lives(worker) for worker in workers if worker != me)
 
@@ -421,7 +428,9 @@ def _retried(study: Study) -> set[int]:
 
 
 def _state(trial: FrozenTrial, retried: set[int]) -> str:
-    "One of STATES, or running or waiting. Interrupted once too often is failed."
+    "One of STATES, or running, waiting or surplus. Interrupted once too often is failed."
+    if trial.user_attrs.get("surplus"):
+        return "surplus"
     if trial.state.name != "FAIL":
         return {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, trial.state.name.lower())
     tried = len(trial.system_attrs.get("retry_history", []))
@@ -470,6 +479,7 @@ def open_storage(
     from optuna.storages import InMemoryStorage, JournalStorage, RDBStorage
     from optuna.storages.journal import JournalFileBackend
 
+    url = re.sub("^postgres(ql)?://", "postgresql+psycopg://", url)  # of the extra `postgres`
     kind, _, place = url.partition(":///")
     try:
         if url == "memory":
@@ -483,13 +493,21 @@ def open_storage(
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # heartbeats are called experimental since 2021
-            return RDBStorage(
+            connect = partial(
+                RDBStorage,
                 url,
                 engine_kwargs={"connect_args": wait},
                 heartbeat_interval=HEARTBEAT_SECONDS,
                 grace_period=GRACE_SECONDS,
                 heartbeat_stale_trial_callback=_try_again,
             )
+            try:
+                return connect()
+            except Exception as error:
+                if not re.search("already exists|duplicate key", str(error)):
+                    raise
+                time.sleep(2)  # another process is making the tables
+                return connect()
     except Exception as error:  # a driver that is missing, a server that is down, a folder that is closed
         raise _unreachable(url, error) from None
 
@@ -624,6 +642,9 @@ class _Trials:
     deadline: float  # of time.monotonic()
 
     def __call__(self, trial: Trial) -> float | tuple[float, float]:
+        if _is_surplus(trial, self.config.n_trials):
+            trial.set_user_attr("surplus", True)
+            raise RuntimeError("another process began the last trial first")
         trial.set_user_attr("owner", _owner())
         params = suggest(trial, self.space, self.defaults if trial.user_attrs.get("is_default") else None)
         trial.set_user_attr("params", params)
@@ -716,24 +737,40 @@ def _missed(config: OptimizationConfig, trial: FrozenTrial) -> tuple[float, ...]
     return tuple(broken.get(name, 0.0) for name in config.constraints)
 
 
+_UNCOUNTED = ("interrupted", "waiting", "surplus")
+
+
 def _ended(study: Study) -> list[str]:
     "The states of the trials that count towards the total, in order; running ones belong to another process."
     retried = _retried(study)
     states = [_state(trial, retried) for trial in study.get_trials(deepcopy=False)]
-    return [state for state in states if state not in ("interrupted", "waiting")]
+    return [state for state in states if state not in _UNCOUNTED]
+
+
+def _is_surplus(trial: Trial, n_trials: int) -> bool:
+    "Whether the trials before this one are enough: two processes may both have seen that one was lacking."
+    retried = _retried(trial.study)
+    before = (one for one in trial.study.get_trials(deepcopy=False) if one.number < trial.number)
+    return sum(_state(one, retried) not in _UNCOUNTED for one in before) >= n_trials
 
 
 FAILURES_IN_A_ROW = 4
+_FULL = ("no space left", "disk is full", "disk quota exceeded")
 
 
-def _why_stop(study: Study, config: OptimizationConfig, deadline: float) -> str:
-    "Why no further trial should start although the total is not reached; empty: go on."
+def _why_stop(study: Study, config: OptimizationConfig, deadline: float, earlier: int) -> str:
+    "Why no further trial should start although the total is not reached; empty: go on. Failures of earlier trials were mended."
     from optuna.trial import TrialState
 
     if time.monotonic() >= deadline:
         return f"the time limit of {config.timeout_seconds:g} s is over"
-    if _ended(study)[-FAILURES_IN_A_ROW:] == ["failed"] * FAILURES_IN_A_ROW:
-        last = study.trials[-1].user_attrs.get("reason", "no reason")
+    ended = _ended(study)[earlier:]
+    if ended[-1:] == ["failed"]:
+        failed = [t for t in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)) if not t.user_attrs.get("surplus")]
+        last = failed[-1].user_attrs.get("reason", "no reason")
+        if any(words in last.lower() for words in _FULL):
+            return f"the disk is full ({last}); free some space and start again, the study goes on"
+    if ended[-FAILURES_IN_A_ROW:] == ["failed"] * FAILURES_IN_A_ROW:
         return f"{FAILURES_IN_A_ROW} trials in a row failed, the last one with {last}"
     if config.early_stopping_rounds and study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         best = _result(study, config).best
@@ -769,9 +806,10 @@ def search(
         study.set_user_attr(key, value)
     deadline = time.monotonic() + config.timeout_seconds if config.timeout_seconds else math.inf
     trials = _Trials(objective, space, config, defaults, run, deadline)
-    with _quiet(), tqdm(total=config.n_trials, initial=len(_ended(study)), desc="trials", unit="trial") as bar:
+    with _quiet(), _storing(study_name), tqdm(total=config.n_trials, initial=len(_ended(study)), desc="trials", unit="trial") as bar:
+        earlier = int(bar.n)
         while len(_ended(study)) < config.n_trials:
-            why = _why_stop(study, config, deadline)
+            why = _why_stop(study, config, deadline, earlier)
             if why:
                 log.warning("study %s stops early: %s", study_name, why)
                 break
@@ -780,6 +818,22 @@ def search(
             if after_trial:
                 after_trial(_result(study, config))
     return _result(study, config)
+
+
+@contextmanager
+def _storing(study_name: str) -> Iterator[None]:
+    "A store that fails within the study is a WorkbenchError in one line."
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        yield
+    except (StorageInternalError, AssertionError) as error:
+        trouble = error if isinstance(error, StorageInternalError) else error.__context__  # Optuna asserts when it cannot tell
+        if not isinstance(trouble, StorageInternalError):
+            raise
+        why = str(trouble.__cause__ or trouble).strip().splitlines()[0]
+        said = f"the store of study {brief(study_name, 60)} failed: {brief(why, 120)}"
+        raise WorkbenchError(f"{said}; mend that (free space, a server that answers) and start again, the study goes on") from error
 
 
 def _one_trial(study: Study, trials: _Trials, config: OptimizationConfig) -> None:
@@ -828,8 +882,12 @@ def _importances(study: Study) -> dict[str, float]:
 def _result(study: Study, config: OptimizationConfig) -> TuningResult:
     "What a study holds, as our own frozen result."
     retried = _retried(study)
-    records = [_record(t, retried, config) for t in study.get_trials() if t.state.name not in ("RUNNING", "WAITING")]
-    empty = TuningResult(study.study_name, config.metric_name, config.goal, {}, None, None, tuple(records), second_objective=config.second_objective)
+    ended = [t for t in study.get_trials() if t.state.name not in ("RUNNING", "WAITING") and not t.user_attrs.get("surplus")]
+    records = [_record(t, retried, config) for t in ended]
+    empty = TuningResult(
+        study.study_name, config.metric_name, config.goal, {}, None, None, tuple(records),
+        second_objective=config.second_objective, run_id=study.user_attrs.get("mlflow run", ""),
+    )  # fmt: skip
     best, default = empty.best, empty.default
     return replace(
         empty,
@@ -868,6 +926,7 @@ class _FineTuning:
     weights: Path  # folder that gets one model folder a trial
     settings: Settings
     measured: tuple[str, ...] = ()  # metrics and LATENCY
+    known: dict[str, list[int]] = field(default_factory=dict)  # token ids: every text is tokenized once a study
 
     def __call__(self, attempt: Attempt) -> float:
         config, values, measured = replace(self.base, **attempt.params), [], []
@@ -879,8 +938,9 @@ class _FineTuning:
             out = self.weights / f"trial-{attempt.number}" if len(self.folds) == 1 else None
             classifier, result = train(
                 self.encoder, train_part, validation, config, out=out, metric=self.metric, on_epoch=on_epoch,
-                on_step=attempt.check_time, settings=self.settings,
+                on_step=attempt.check_time, known=self.known, settings=self.settings,
             )  # fmt: skip
+            classifier.known = None  # its latency includes the tokenizer
             values.append(result.best_value)
             measured.append(measure(classifier, validation, self.measured))
         attempt.measure({name: sum(one[name] for one in measured) / len(measured) for name in self.measured})
@@ -963,9 +1023,8 @@ def tune(
     study_name: str = "",  # empty: made from the conditions, so that equal ones go on with the same study
     base: TrainingConfig | None = None,  # the defaults, and what the search does not vary
     settings: Settings | None = None,
-    run: Run | None = None,  # MLflow run to report to; None: one of its own
 ) -> TuningResult:  # with the folders of the best and the default model
-    "Search for the hyperparameters that fine-tune `encoder` best on `splits`; goes on with a study that is there."
+    "Search for the hyperparameters that fine-tune `encoder` best on `splits`; goes on with a study, and its MLflow run, that is there."
     settings, encoder = settings or load_settings(), Path(encoder)
     space, config = space or HyperparameterSearchSpace.small(), config or OptimizationConfig()
     base = replace(base or TrainingConfig(), seed=config.seed, max_train_rows=0)
@@ -975,7 +1034,10 @@ def tune(
     objective = _FineTuning(encoder, _folds(splits, config), base, config.metric_name, folder, settings, config.measured)
     facts = {"study": study_name, "encoder": encoder_name(encoder), **asdict(config)}
     facts |= {f"space.{name}": space[name] for name in space.names}
-    with nullcontext(run) if run else track(study_name, "tuning", facts, settings=settings) as parent:
+    origin = {"secml.code_sha256": code_hash("tuning"), "secml.data_sha256": conditions["data"]}
+    data = {"training": splits.train, "validation": splits.validation}
+    began = _begun(study_name, _conditions(space, config, conditions), settings)
+    with track(study_name, "tuning", facts, tags=origin, data=data, run_id=began, settings=settings) as parent:
         result = search(
             objective,
             space,
@@ -985,7 +1047,7 @@ def tune(
             conditions=conditions,
             storage=settings.optuna_storage,
             run=parent,
-            tags={"encoder": encoder_name(encoder)},
+            tags={"encoder": encoder_name(encoder), "mlflow run": parent.id},
             after_trial=partial(_drop_weights, folder),
         )
         result = _with_weights(folder, result)
@@ -1006,6 +1068,16 @@ def _data_conditions(encoder: Path, splits: Splits, base: TrainingConfig, names:
         "defaults": default_params(base, names),
         "training settings": fixed,
     }
+
+
+def _begun(study_name: str, conditions: Mapping[str, Any], settings: Settings) -> str:
+    "The MLflow run of a study, empty when there is none yet. Raises InputError when it was begun under other conditions."
+    storage = open_storage(settings.optuna_storage)
+    if study_name not in [study.study_name for study in storage.get_all_studies()]:
+        return ""
+    kept = storage.get_study_user_attrs(storage.get_study_id_from_name(study_name))
+    _refuse_changed(study_name, kept.get("conditions", conditions), conditions)
+    return str(kept.get("mlflow run", ""))
 
 
 def _study_name(encoder: Path, config: OptimizationConfig, conditions: Mapping[str, Any]) -> str:

@@ -79,7 +79,7 @@ def run_study(
     encoder: Path,
     config: OptimizationConfig,
     space: HyperparameterSearchSpace,
-    **rest: Any,  # study_name, settings, run; max_validation_rows
+    **rest: Any,  # study_name, settings; max_validation_rows
 ) -> TuningResult:
     "Search on the training and validation part of `corpus`."
     rows = rest.pop("max_validation_rows", 0)
