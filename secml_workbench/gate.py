@@ -15,7 +15,7 @@ from .rendering import facts
 from .settings import InputError, brief
 
 # %% auto #0
-__all__ = ['typical_group', 'metric_delta', 'Gate', 'gate']
+__all__ = ['weighty_group', 'effective_size', 'metric_delta', 'Gate', 'gate']
 
 # %% ../nbs/35_gate.ipynb #33fa5d50
 @dataclass(frozen=True)
@@ -45,14 +45,20 @@ class _Texts:
         reference, variant = (1 - label, label) if won else (label, 1 - label)
         return _Texts(
             np.append(self.y, label), np.append(self.reference, reference), np.append(self.variant, variant),
-            np.append(self.groups, self.groups.max() + 1), np.append(self.weights, typical_group(self.groups[self.y == label])),
+            np.append(self.groups, self.groups.max() + 1), np.append(self.weights, weighty_group(self.groups[self.y == label])),
         )  # fmt: skip
 
 
-def typical_group(groups: np.ndarray) -> float:
-    "How large the group of a typical text is; the texts divided by it are the effective sample size of Kish (1965)."
+def weighty_group(groups: np.ndarray) -> float:
+    "How large a group is that the variance rests on: the third moment of the sizes over the second, 1 without near-duplicates."
     _, sizes = np.unique(groups, return_counts=True)
-    return float(np.square(sizes).sum() / sizes.sum())
+    return float((sizes**3.0).sum() / (sizes**2.0).sum())
+
+
+def effective_size(groups: np.ndarray) -> float:
+    "How many independent texts groups are worth (Kish, 1965)."
+    _, sizes = np.unique(groups, return_counts=True)
+    return float(sizes.sum() ** 2 / np.square(sizes).sum())
 
 # %% ../nbs/35_gate.ipynb #19a4bc31
 def _looked_at(metric: str, texts: _Texts, hard_benign: np.ndarray | None) -> _Texts:
@@ -146,7 +152,7 @@ def _closed(
 def _enough_benign(y: np.ndarray, groups: np.ndarray | None) -> tuple[str, str]:
     "Decision and reason where there are too few independent benign texts for a rate of 1 %."
     benign = y == 0
-    n = benign.sum() / (1 if groups is None else typical_group(groups[benign]))
+    n = benign.sum() if groups is None else effective_size(groups[benign])
     if n >= _MIN_BENIGN:
         return "", ""
     return "undecided", f"{n:.0f} benign texts, near-duplicates counted once, are too few for 1 % false positives; {_MIN_BENIGN} or more are needed"

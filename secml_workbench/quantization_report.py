@@ -706,7 +706,7 @@ def method_section() -> Markup:
         )
         + paragraph(
             "Gate: difference of the metric on the same test texts; 95 % interval from a paired bootstrap that draws "
-            "near-duplicates together; each end counts one event that was not seen, as large as a typical group of near-duplicates. It passes when the end of the "
+            "near-duplicates together; each end counts one event that was not seen, as large as the larger groups of near-duplicates. It passes when the end of the "
             "interval that means the larger loss is under the limit; NaN, one-sided answers and too few texts never pass. Everything was chosen on "
             "the validation part: a variant that did not pass there was made again with finer scales, then with its most sensitive layers in float; among those that pass and are smaller "
             "than the original the one is taken that is fastest for one text. The test part was looked at once, after that."

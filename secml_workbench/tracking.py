@@ -405,6 +405,12 @@ class Run:
             self.set_tags({"state": state})
             self._store.ask("set_terminated", self.id, status=_STATUS[state])
 
+    def mark_killed(self, run_id: str) -> None:
+        "Say of another run, whose process is gone, that it did not get to its end."
+        if self._store.ask("get_run", run_id).data.tags.get("state") not in ("killed", "abandoned"):
+            self._store.ask("set_tag", run_id, "state", "killed")
+            self._store.ask("set_terminated", run_id, status=_STATUS["killed"])
+
     @contextmanager
     def child(self, name: str, parameters: Mapping[str, object] | None = None) -> Iterator[Run]:
         "A nested run on the same data, with the same honest states."

@@ -649,6 +649,8 @@ class _Trials:
         params = suggest(trial, self.space, self.defaults if trial.user_attrs.get("is_default") else None)
         trial.set_user_attr("params", params)
         with self.run.child(f"trial {trial.number}", params) if self.run else nullcontext() as child:
+            if child:
+                trial.set_user_attr("mlflow run", child.id)
             report = partial(_after_epoch, self, trial, child)
             measured: dict[str, float] = {}
             try:
@@ -804,6 +806,8 @@ def search(
     study = open_study(study_name, open_storage(storage), wanted, config, defaults, space)
     for key, value in (tags or {}).items():
         study.set_user_attr(key, value)
+    if run:
+        _agree(study, run)
     deadline = time.monotonic() + config.timeout_seconds if config.timeout_seconds else math.inf
     trials = _Trials(objective, space, config, defaults, run, deadline)
     with _quiet(), _storing(study_name), tqdm(total=config.n_trials, initial=len(_ended(study)), desc="trials", unit="trial") as bar:
@@ -818,6 +822,15 @@ def search(
             if after_trial:
                 after_trial(_result(study, config))
     return _result(study, config)
+
+
+def _agree(study: Study, run: Run) -> None:
+    "Correct the MLflow runs of trials that were killed after their run had ended and before the study knew."
+    retried = _retried(study)
+    for trial in study.get_trials(deepcopy=False):
+        child = trial.user_attrs.get("mlflow run")
+        if child and _state(trial, retried) == "interrupted":
+            run.mark_killed(child)
 
 
 @contextmanager

@@ -1,0 +1,247 @@
+"""Tuning: time to the peer's best value, what a study costs beyond training, and twenty kills at random moments.
+
+    .venv/bin/python benchmarks/bench_tuning.py [--repeats 3] [--kills 20]
+
+The peer is `Trainer.hyperparameter_search` with its Optuna backend: same encoder, texts, hold-out, search space, number
+of trials and seed, in turns on one machine. Ours is timed from the call to the end of the first trial, as the store has
+it, that reaches the peer's best validation F1. The killed study fine-tunes a two-layer encoder on the tiny corpus.
+"""
+
+import argparse
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from common import publish, row
+
+from secml_workbench import training, tuning
+from secml_workbench.corpus import load_corpus
+from secml_workbench.settings import load_settings
+from secml_workbench.torch_backend import default_encoder
+from secml_workbench.tracking import connect, provenance, set_threads
+
+TRAIN, VALIDATION, TRIALS, KILLED_TRIALS = 1200, 400, 6, 30
+SPACE = tuning.HyperparameterSearchSpace.small()
+
+
+def parts(seed):
+    "The same training and validation texts for both."
+    whole = load_corpus("packaged").split(seed=seed)
+    return replace(whole, train=whole.train.sample(TRAIN, seed), validation=whole.validation.sample(VALIDATION, seed))
+
+
+def peer(splits, seed: int, folder: Path) -> tuple[float, float]:
+    "Trainer.hyperparameter_search: its best validation F1, and the seconds until the trial that had it was over."
+    import optuna
+    from sklearn.metrics import f1_score
+    from transformers import AutoModelForSequenceClassification as Model
+    from transformers import AutoTokenizer, DataCollatorWithPadding, Trainer, TrainingArguments
+
+    tokenizer = AutoTokenizer.from_pretrained(default_encoder())
+
+    def dataset(corpus):
+        ids = tokenizer(list(corpus.texts), truncation=True, max_length=SPACE.max_length[0])["input_ids"]
+        return [{"input_ids": one, "labels": int(label)} for one, label in zip(ids, corpus.labels, strict=True)]
+
+    def space(trial):
+        return {
+            "learning_rate": trial.suggest_float("learning_rate", *SPACE.learning_rate, log=True),
+            "per_device_train_batch_size": trial.suggest_categorical("batch_size", list(SPACE.batch_size)),
+            "num_train_epochs": trial.suggest_int("epochs", *SPACE.epochs),
+            "warmup_steps": trial.suggest_int("warmup_steps", *SPACE.warmup_steps),
+            "weight_decay": trial.suggest_float("weight_decay", *SPACE.weight_decay),
+        }
+
+    arguments = TrainingArguments(
+        output_dir=str(folder), eval_strategy="epoch", save_strategy="no", report_to="none", use_cpu=True, seed=seed,
+        per_device_eval_batch_size=32, disable_tqdm=True, log_level="error", logging_strategy="no",
+    )  # fmt: skip
+    begun = time.monotonic()
+    trainer = Trainer(
+        args=arguments, train_dataset=dataset(splits.train), eval_dataset=dataset(splits.validation),
+        processing_class=tokenizer, data_collator=DataCollatorWithPadding(tokenizer),
+        compute_metrics=lambda found: {"f1": f1_score(found.label_ids, found.predictions.argmax(-1))},
+        model_init=lambda: Model.from_pretrained(default_encoder(), num_labels=2),
+    )  # fmt: skip
+    values: list[tuple[float, float]] = []
+
+    def value(metrics):
+        values.append((metrics["eval_f1"], time.monotonic() - begun))  # after each epoch; the objective is the last
+        return metrics["eval_f1"]
+
+    trainer.hyperparameter_search(
+        hp_space=space, compute_objective=value, n_trials=TRIALS, direction="maximize", backend="optuna",
+        sampler=optuna.samplers.TPESampler(seed=seed), pruner=optuna.pruners.MedianPruner(n_startup_trials=2),
+    )  # fmt: skip
+    best = max(one for one, _ in values)
+    return best, next(seconds for one, seconds in values if one == best)
+
+
+class Clock:
+    "Seconds spent in `train`, less those for checkpoints and for saving."
+
+    def __init__(self):
+        self.training = self.saving = 0.0
+
+    @contextlib.contextmanager
+    def watching(self):
+        from transformers import Trainer
+
+        kept = (tuning.train, training.save_detector, Trainer._save_checkpoint)
+
+        def timed(name, call):
+            def run(*given, **named):
+                begun = time.monotonic()
+                try:
+                    return call(*given, **named)
+                finally:
+                    setattr(self, name, getattr(self, name) + time.monotonic() - begun)
+
+            return run
+
+        tuning.train, training.save_detector = timed("training", kept[0]), timed("saving", kept[1])
+        Trainer._save_checkpoint = timed("saving", kept[2])
+        try:
+            yield
+        finally:
+            tuning.train, training.save_detector, Trainer._save_checkpoint = kept
+
+
+def ours(splits, seed: int, folder: Path, wanted: float) -> tuple[float, float | None, float]:
+    "Our best validation F1, seconds until a trial had the peer's best, and the share of the time that was no training."
+    settings = load_settings(
+        state_dir=str(folder), mlflow_tracking_uri=f"sqlite:///{folder}/mlflow.db", optuna_storage=f"sqlite:///{folder}/o.db"
+    )
+    config = tuning.OptimizationConfig(n_trials=TRIALS, metric_name="f1", seed=seed)
+    clock, begun, at = Clock(), time.monotonic(), datetime.now()
+    with clock.watching():
+        result = tuning.tune(default_encoder(), splits, SPACE, config, study_name="ours", settings=settings)
+    seconds = time.monotonic() - begun
+    study = tuning._kept_study("ours", settings)[0]
+    reached = [
+        (trial.datetime_complete - at).total_seconds()
+        for trial in study.trials
+        if trial.state.name == "COMPLETE" and trial.values[0] >= wanted - 1e-12
+    ]
+    share = 1 - (clock.training - clock.saving) / seconds
+    return result.best_value, min(reached, default=None), share
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from secml_workbench import tuning
+from secml_workbench.corpus import load_corpus
+from secml_workbench.settings import load_settings
+from secml_workbench.training import TINY
+
+place, encoder, total = sys.argv[1:4]
+settings = load_settings(
+    state_dir=place, mlflow_tracking_uri=f"sqlite:///{place}/mlflow.db", optuna_storage=f"sqlite:///{place}/optuna.db"
+)
+kept = tuning._drop_weights
+def say(folder, result):
+    kept(folder, result)
+    print("done", sum(result.counts.values()), flush=True)
+tuning._drop_weights = say
+space = tuning.HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 3), (0, 8), (0.0, 0.1), (32,))
+config = tuning.OptimizationConfig(n_trials=int(total), metric_name="roc_auc")
+print("begun", flush=True)
+tuning.tune(encoder, load_corpus("tiny").split(), space, config, study_name="killed", base=TINY, settings=settings)
+"""
+
+
+def killed(kills: int, place: Path) -> dict:
+    "Kill a study again and again, let it finish, and compare what its two stores hold."
+    training.tiny_detector(load_settings(state_dir=str(place)))
+    command = [sys.executable, "-c", WORKER, str(place), str(place / "tiny-encoder"), str(KILLED_TRIALS)]
+    dice, seen, happened = random.Random(0), [], 0
+    for _ in range(kills):
+        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        worker.stdout.readline()
+        time.sleep(dice.uniform(0, 8))
+        happened += worker.poll() is None
+        os.kill(worker.pid, signal.SIGKILL)
+        seen += [int(line.split()[1]) for line in worker.communicate()[0].splitlines() if line.startswith("done")]
+        if Path(place / "optuna.db").exists():
+            seen.append(sum(_stored(place).counts.values()))
+            assert seen[-1] >= max(seen), f"a completed trial was lost: {seen}"
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return {"kills": happened, "completed before the last start": max(seen), **_compared(place)}
+
+
+def _settings(place: Path):
+    return load_settings(
+        state_dir=str(place), mlflow_tracking_uri=f"sqlite:///{place}/mlflow.db", optuna_storage=f"sqlite:///{place}/optuna.db"
+    )
+
+
+def _stored(place: Path) -> tuning.TuningResult:
+    with contextlib.suppress(ValueError):
+        return tuning.load_study("killed", _settings(place))
+    return tuning.TuningResult("killed", "roc_auc", "maximize", {}, None, None, ())
+
+
+def _compared(place: Path) -> dict:
+    "What Optuna and MLflow say of every trial."
+    result, client = _stored(place), connect(_settings(place))
+    runs = client.search_runs([client.get_experiment_by_name("tuning").experiment_id], max_results=5000)
+    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
+    said = {"finished": "complete", "pruned": "pruned", "failed": "failed"}
+    theirs = Counter((run.info.run_name, said.get(run.data.tags["state"], "interrupted")) for run in children)
+    mine = Counter((f"trial {trial.number}", trial.state) for trial in result.trials)
+    lacking = {key for key in mine - theirs if key[1] != "interrupted"}  # one killed before its run began has none
+    tried = [trial.number for trial in tuning._kept_study("killed", _settings(place))[0].trials]
+    return {
+        "trials": sum(result.counts.values()),
+        "interrupted": sum(trial.state == "interrupted" for trial in result.trials),
+        "number twice": len(tried) - len(set(tried)),
+        "stores disagree": len(lacking) + sum((theirs - mine).values()),
+        "parent runs": len(runs) - len(children),
+        "parent running": sum(run.info.status == "RUNNING" for run in runs),
+    }
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    options.add_argument("--repeats", type=int, default=3)
+    options.add_argument("--kills", type=int, default=20)
+    given = options.parse_args()
+    started = time.monotonic()
+    set_threads(load_settings())
+    rows, ratios, shares = [], [], []
+    for seed in range(given.repeats):
+        with tempfile.TemporaryDirectory() as held:
+            splits = parts(seed)
+            wanted, theirs = peer(splits, seed, Path(held) / "peer")
+            best, mine, share = ours(splits, seed, Path(held) / "ours", wanted)
+        ratios.append(np.inf if mine is None else mine / theirs)
+        shares.append(share)
+        case = f"seed {seed}: seconds until the peer's best validation F1 ({wanted:.4f}; ours in the end {best:.4f})"
+        ratio = None if mine is None else theirs / mine
+        rows.append(row(case, np.inf if mine is None else mine, "s", peer=theirs, ratio=ratio))
+    middle, case = float(np.median(ratios)), "our time to the peer's best, as a share of its time (median)"
+    rows.append(row(case, middle, "", target=0.5, met=middle <= 0.5))
+    most = max(shares)
+    rows.append(row("time of a study that is no training: at most", most, "", target=0.05, met=most <= 0.05))
+    with tempfile.TemporaryDirectory() as held:
+        found = killed(given.kills, Path(held))
+    exact = found["trials"] == KILLED_TRIALS and not found["number twice"] and not found["stores disagree"]
+    exact &= found["parent runs"] == 1 and not found["parent running"]
+    case = f"trials of a study of {KILLED_TRIALS}, killed {found['kills']} times"
+    rows.append(row(case, found["trials"], "trials", target=KILLED_TRIALS, met=exact))
+    publish("tuning", rows, provenance(seed=0, started=started), killed=found)
+
+
+if __name__ == "__main__":
+    main()
