@@ -996,6 +996,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                           'secml_workbench.tracking._finite': ('tracking.html#_finite', 'secml_workbench/tracking.py'),
                                           'secml_workbench.tracking._git': ('tracking.html#_git', 'secml_workbench/tracking.py'),
                                           'secml_workbench.tracking._is_gone': ('tracking.html#_is_gone', 'secml_workbench/tracking.py'),
+                                          'secml_workbench.tracking._knock': ('tracking.html#_knock', 'secml_workbench/tracking.py'),
                                           'secml_workbench.tracking._log_data': ('tracking.html#_log_data', 'secml_workbench/tracking.py'),
                                           'secml_workbench.tracking._log_metrics': ( 'tracking.html#_log_metrics',
                                                                                      'secml_workbench/tracking.py'),

@@ -241,8 +241,12 @@ def _check_weights(folder: Path, model: Any, info: Any, new_head: bool) -> None:
         raise InputError(f"{where} is an encoder without a classification head; {fix}")
 
 
-def _give_head(config: Any, labels: Sequence[str]) -> None:
+def _give_head(config: Any, labels: Sequence[str], pooling: str) -> None:
     "Set the configuration for a fresh head; without dropout of attention weights, for which torch has no fused kernel on CPUs."
+    if pooling != "auto" and not hasattr(config, "classifier_pooling"):
+        raise InputError(f"pooling is {brief(pooling, 20)}, but a {config.model_type} classifier knows one way only; expected auto")
+    if pooling != "auto":
+        config.classifier_pooling = pooling
     config.id2label, config.label2id = dict(enumerate(labels)), {label: i for i, label in enumerate(labels)}
     config.problem_type = None
     for name in ("attention_probs_dropout_prob", "attention_dropout"):
@@ -265,6 +269,7 @@ def load_torch(
     max_length: int = 0,  # tokens of a window; 0: all that the model can read
     attention: str = "auto",  # auto (sdpa where there is one) or eager (attention weights can be read)
     new_head: Sequence[str] = (),  # labels of a fresh, untrained head (seed torch first); empty: the checkpoint's own
+    pooling: str = "auto",  # of a fresh head, for architectures that have a choice (ModernBERT): cls or mean
     name: str = "",  # empty: the folder's name
     dtype: str = "float32",  # to compute in; or float16, bfloat16, or auto: as the weights are stored
 ) -> TorchClassifier:
@@ -280,7 +285,7 @@ def load_torch(
     with one_line("load", folder):
         config = AutoConfig.from_pretrained(folder, **local)
         if new_head:
-            _give_head(config, new_head)
+            _give_head(config, new_head, pooling)
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         model, info = AutoModelForSequenceClassification.from_pretrained(
             folder, config=config, dtype=dtype if dtype == "auto" else getattr(torch, dtype), use_safetensors=True, output_loading_info=True,

@@ -256,6 +256,17 @@ def _refused(uri: str, error: BaseException) -> InputError:
     )
 
 
+def _knock(uri: str) -> None:
+    "Open a database server once: MLflow asks ten times and waits for minutes in between."
+    if not uri.startswith(("postgresql", "mysql")):
+        return
+    from sqlalchemy import create_engine
+
+    engine = create_engine(uri, connect_args={"connect_timeout": 10})
+    engine.connect().close()
+    engine.dispose()
+
+
 def connect(
     settings: Settings | None = None,  # mlflow_tracking_uri says where
 ) -> MlflowClient:  # ready: the store has answered
@@ -265,6 +276,7 @@ def connect(
     from mlflow import MlflowClient
 
     try:
+        _knock(uri)
         with _store_lock(uri):
             client = MlflowClient(tracking_uri=uri)
             client.search_experiments(max_results=1)

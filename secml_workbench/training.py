@@ -56,7 +56,7 @@ RANGES: dict[str, tuple[float, float]] = {  # both ends included; whole numbers 
     "label_smoothing": (0.0, 0.5), "trainable_layers": (-1, 1000),
     "seed": (0, 2**32 - 1), "max_train_rows": (0, 1_000_000_000),
 }
-_CHOICES = {"class_weight": ("balanced", "none"), "bf16": ("auto", "on", "off")}
+_CHOICES = {"class_weight": ("balanced", "none"), "bf16": ("auto", "on", "off"), "pooling": ("auto", "cls", "mean")}
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,7 @@ class TrainingConfig:
     class_weight: str = "balanced"  # balanced (weights inverse to frequency) or none
     label_smoothing: float = 0.0  # share of a label that goes to the other class (Szegedy et al., 2016)
     trainable_layers: int = -1  # layers of the encoder that learn, from the top; embeddings and the rest stay; -1: all learn
+    pooling: str = "auto"  # what the head reads: as the architecture has it, or cls or mean where it has a choice (ModernBERT)
     early_stopping_patience: int = 2  # evaluations (one an epoch) without a better value; 0: never stop early
     bf16: str = "auto"  # autocast: auto (where the processor computes it fast), on, off
     seed: int = 42  # of the new head, the order, the dropout and (train_detector) the split
@@ -476,7 +477,7 @@ def _fresh(folder: Path, config: TrainingConfig, device: str, name: str) -> Torc
     from transformers import set_seed
 
     set_seed(config.seed)
-    classifier = load_torch(folder, new_head=LABELS, device=device, name=name)
+    classifier = load_torch(folder, new_head=LABELS, pooling=config.pooling, device=device, name=name)
     limit = min(config.max_length, classifier.max_length)
     if limit < config.max_length:
         logger.info("max_length %d is more than this encoder reads; %d is used", config.max_length, limit)

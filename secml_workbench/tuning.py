@@ -327,7 +327,7 @@ def show_params(
 _WORDS = {
     "learning_rate": "rate {}", "batch_size": "batch {}", "epochs": "epochs {}", "warmup_steps": "warm-up {}",
     "weight_decay": "decay {}", "max_length": "{} tokens", "label_smoothing": "smoothing {}", "class_weight": "weights {}",
-    "trainable_layers": "top layers {}", "early_stopping_patience": "patience {}",
+    "trainable_layers": "top layers {}", "early_stopping_patience": "patience {}", "pooling": "pooling {}",
 }  # fmt: skip
 
 

@@ -261,3 +261,35 @@ def test_encoder_is_not_changed(tmp_path: Path, encoder: Path, corpus: Corpus) -
     splits = corpus.split(seed=42)
     train(encoder, splits.train, splits.validation, replace(QUICK, epochs=1), settings=isolated(tmp_path))
     assert sha256_folder(encoder) == before
+
+
+def test_pooling_is_a_choice_where_the_architecture_has_one(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
+    from test_classifiers import build
+
+    modern = build("modernbert", tmp_path / "modern")
+    parts, recipe = corpus.split(), replace(QUICK, max_length=32, pooling="mean")
+    made = {"out": tmp_path / "detector", "settings": isolated(tmp_path)}
+    classifier, _ = train(modern, parts.train, parts.validation, recipe, **made)  # type: ignore[arg-type]
+    assert json.loads((tmp_path / "detector" / "config.json").read_text())["classifier_pooling"] == "mean"
+    again = load_torch(tmp_path / "detector", device="cpu")
+    assert np.array_equal(scores(again, parts.test.texts), scores(classifier, parts.test.texts))
+    with pytest.raises(InputError, match="a bert classifier knows one way only; expected auto"):
+        train(encoder, parts.train, parts.validation, recipe, settings=isolated(tmp_path))
+
+
+def test_a_text_is_tokenized_once_from_one_training_to_the_next(
+    encoder: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from secml_workbench import batching
+
+    settings = isolated(tmp_path)
+    seen: list[str] = []
+    plain = batching._raw_ids
+    monkeypatch.setattr(batching, "_raw_ids", lambda tokenizer, texts: seen.extend(texts) or plain(tokenizer, texts))
+    parts, known = corpus.split(), {}
+    found = [
+        train(encoder, parts.train, parts.validation, recipe, known=known, settings=settings)[1].best_value
+        for recipe in (replace(QUICK, max_length=length) for length in (32, 48, 32))
+    ]
+    assert set(known) == {*parts.train.texts, *parts.validation.texts} and found[0] == found[2]
+    assert [text for text in seen if text in known] == list(known)
