@@ -30,7 +30,7 @@ from secml_workbench.settings import load_settings
 from secml_workbench.torch_backend import default_encoder
 from secml_workbench.tracking import connect, provenance, set_threads
 
-TRAIN, VALIDATION, TRIALS, KILLED_TRIALS = 1200, 400, 6, 30
+TRAIN, VALIDATION, TRIALS, KILLED_TRIALS = 800, 400, 6, 30
 SPACE = tuning.HyperparameterSearchSpace.small()
 
 
