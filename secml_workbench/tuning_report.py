@@ -731,15 +731,18 @@ def use_section(
     if result.best is None:
         return paragraph("There is no recipe to use.")
     given = ", ".join(
-        f"{name}={value:.3g}" if isinstance(value, float) else f"{name}={value}"
+        f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value!r}"
         for name, value in result.best_params.items()
     )
+    kept = "" if result.best_model is None else f"best = load_classifier({str(result.best_model)!r})  # the best trial's weights\n"
     code = (
+        "from secml_workbench.classifier import load_classifier\n"
         "from secml_workbench.training import TrainingConfig, train_detector\n"
         "from secml_workbench.tuning import load_study\n\n"
-        f"load_study({result.study_name!r})\n"
-        f'train_detector("models/mine", {data!r}, TrainingConfig({given}))'
+        f"study = load_study({result.study_name!r})\n{kept}"
+        f'train_detector("models/mine", {data!r}, TrainingConfig({given}))  # the recipe on all texts'
     )
+    same = f"MLflow has it too: runs:/{result.run_id}/model. " if result.run_id and result.best_model else ""
     return paragraph(
-        "The best recipe as code; the study stays in the store, and the same report goes on with it."
-    ) + texts_as_data(code, 1000)
+        f"The best trial's model and its recipe as code. {same}The study stays in the store, and the same report goes on with it."
+    ) + texts_as_data(code, 2000)
