@@ -159,6 +159,8 @@ def test_the_template_shows_hostile_texts_of_a_hostile_model_as_data(tmp_path, m
     from secml_workbench.baseline import fit_baseline, save_baseline
     from secml_workbench.corpus import load_corpus
     from secml_workbench.reporting import run_report
+    from secml_workbench.settings import load_settings
+    from secml_workbench.tracking import connect
 
     monkeypatch.setenv("SECML_STATE_DIR", str(tmp_path / "state"))
     folder = tmp_path / "<img src=x onerror=alert(1)>"
@@ -170,7 +172,10 @@ def test_the_template_shows_hostile_texts_of_a_hostile_model_as_data(tmp_path, m
     assert result.status == "ok", result.error
     page = result.html.read_text(encoding="utf-8")
     assert "<script" not in page and "<img src=x" not in page and "\u202e" not in page
-    texts = json.loads(result.json.read_text(encoding="utf-8"))["results"]["texts"]
+    record = json.loads(result.json.read_text(encoding="utf-8"))
+    files = connect(load_settings()).list_artifacts(record["provenance"]["mlflow_run"])
+    assert {"record.json", "explanation.html"} <= {file.path for file in files}
+    texts = record["results"]["texts"]
     assert [text["text"] for text in texts if text["outcome"] == "your text"] == own
     for text in texts:
         for found in text["methods"].values():
