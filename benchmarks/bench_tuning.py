@@ -30,7 +30,7 @@ from secml_workbench.settings import load_settings
 from secml_workbench.torch_backend import default_encoder
 from secml_workbench.tracking import connect, provenance, set_threads
 
-TRAIN, VALIDATION, TRIALS, KILLED_TRIALS = 800, 400, 6, 30
+TRAIN, VALIDATION, TRIALS, KILLED_TRIALS = 800, 400, 6, 20
 SPACE = tuning.HyperparameterSearchSpace.small()
 
 
@@ -139,7 +139,7 @@ def ours(splits, seed: int, folder: Path, wanted: float) -> tuple[float, float |
 
 WORKER = """
 import sys
-from pathlib import Path
+from dataclasses import replace
 from secml_workbench import tuning
 from secml_workbench.corpus import load_corpus
 from secml_workbench.settings import load_settings
@@ -154,10 +154,11 @@ def say(folder, result):
     kept(folder, result)
     print("done", sum(result.counts.values()), flush=True)
 tuning._drop_weights = say
-space = tuning.HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 3), (0, 8), (0.0, 0.1), (32,))
+space = tuning.HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
 config = tuning.OptimizationConfig(n_trials=int(total), metric_name="roc_auc")
 print("begun", flush=True)
-tuning.tune(encoder, load_corpus("tiny").split(), space, config, study_name="killed", base=TINY, settings=settings)
+base = replace(TINY, epochs=1)
+tuning.tune(encoder, load_corpus("tiny").split(), space, config, study_name="killed", base=base, settings=settings)
 """
 
 
@@ -169,7 +170,7 @@ def killed(kills: int, place: Path) -> dict:
     for _ in range(kills):
         worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         worker.stdout.readline()
-        time.sleep(dice.uniform(0, 8))
+        time.sleep(dice.uniform(0, 12))
         happened += worker.poll() is None
         os.kill(worker.pid, signal.SIGKILL)
         seen += [int(line.split()[1]) for line in worker.communicate()[0].splitlines() if line.startswith("done")]
@@ -198,9 +199,10 @@ def _compared(place: Path) -> dict:
     runs = client.search_runs([client.get_experiment_by_name("tuning").experiment_id], max_results=5000)
     children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
     said = {"finished": "complete", "pruned": "pruned", "failed": "failed"}
-    theirs = Counter((run.info.run_name, said.get(run.data.tags["state"], "interrupted")) for run in children)
-    mine = Counter((f"trial {trial.number}", trial.state) for trial in result.trials)
-    lacking = {key for key in mine - theirs if key[1] != "interrupted"}  # one killed before its run began has none
+    theirs = Counter((run.info.run_name, said.get(run.data.tags["state"], "killed")) for run in children)
+    dead = {t.number for t in result.trials if t.state == "interrupted" or t.reason == "its process was ended"}
+    mine = Counter((f"trial {t.number}", "killed" if t.number in dead else t.state) for t in result.trials)
+    lacking = {key for key in mine - theirs if key[1] != "killed"}  # one killed before its run began has none
     tried = [trial.number for trial in tuning._kept_study("killed", _settings(place))[0].trials]
     return {
         "trials": sum(result.counts.values()),
@@ -208,6 +210,7 @@ def _compared(place: Path) -> dict:
         "number twice": len(tried) - len(set(tried)),
         "stores disagree": len(lacking) + sum((theirs - mine).values()),
         "parent runs": len(runs) - len(children),
+        "given up": sum(trial.reason == "its process was ended" and trial.state == "failed" for trial in result.trials),
         "parent running": sum(run.info.status == "RUNNING" for run in runs),
     }
 

@@ -1163,6 +1163,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                         'secml_workbench.tuning._conditions': ('tuning.html#_conditions', 'secml_workbench/tuning.py'),
                                         'secml_workbench.tuning._data_conditions': ( 'tuning.html#_data_conditions',
                                                                                      'secml_workbench/tuning.py'),
+                                        'secml_workbench.tuning._deaths': ('tuning.html#_deaths', 'secml_workbench/tuning.py'),
                                         'secml_workbench.tuning._difference': ('tuning.html#_difference', 'secml_workbench/tuning.py'),
                                         'secml_workbench.tuning._directions': ('tuning.html#_directions', 'secml_workbench/tuning.py'),
                                         'secml_workbench.tuning._drop_weights': ('tuning.html#_drop_weights', 'secml_workbench/tuning.py'),

@@ -33,8 +33,6 @@ from secml_workbench.settings import (
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-    from secml_workbench.corpus import Corpus
-
 logger = logging.getLogger(__name__)
 
 # %% auto #0
@@ -381,7 +379,7 @@ def _experiment(client: MlflowClient, name: str, settings: Settings) -> str:
 class Run:
     "One MLflow run, parent or child; made by `track` and `Run.child`."
 
-    def __init__(self, store: _Store, run_id: str, tags: Mapping[str, object], data: Mapping[str, Corpus]) -> None:
+    def __init__(self, store: _Store, run_id: str, tags: Mapping[str, object], data: Mapping[str, Any]) -> None:
         self._store, self._tags, self._data, self._state, self._undefined = store, tags, data, "", set[str]()
         self.id = run_id
 
@@ -431,7 +429,7 @@ class Run:
 
 # %% ../nbs/03_tracking.ipynb #68ffc505
 def _begin(
-    store: _Store, name: str, parameters: Mapping[str, object], tags: Mapping[str, object], data: Mapping[str, Corpus],
+    store: _Store, name: str, parameters: Mapping[str, object], tags: Mapping[str, object], data: Mapping[str, Any],
     parent: str = "",
 ) -> Run:
     "A new run."
@@ -444,7 +442,7 @@ def _begin(
     return run
 
 
-def _take_up(store: _Store, run_id: str, tags: Mapping[str, object], data: Mapping[str, Corpus]) -> Run | None:
+def _take_up(store: _Store, run_id: str, tags: Mapping[str, object], data: Mapping[str, Any]) -> Run | None:
     "The run that was begun earlier, running again; None when the store does not have it."
     kept = store.ask("search_runs", [store.experiment_id], f"attributes.run_id = '{run_id}'") if run_id.isalnum() else []
     if not kept:
@@ -455,11 +453,11 @@ def _take_up(store: _Store, run_id: str, tags: Mapping[str, object], data: Mappi
     return run
 
 
-def _log_data(store: _Store, run_id: str, data: Mapping[str, Corpus]) -> None:
+def _log_data(store: _Store, run_id: str, data: Mapping[str, Any]) -> None:
     "Log corpora as MLflow datasets: name, fingerprint, size, never the texts."
     from mlflow.entities import Dataset, DatasetInput, InputTag
 
-    def entry(use: str, corpus: Corpus) -> DatasetInput:
+    def entry(use: str, corpus: Any) -> DatasetInput:
         profile = json.dumps({"rows": len(corpus), "malicious": int(corpus.labels.sum())})
         known = Dataset(_clean_value(corpus.name, 200), corpus.sha256[:36], "local", "{}", profile=profile)
         return DatasetInput(known, [InputTag("mlflow.data.context", use)])
@@ -530,7 +528,7 @@ def track(
     parameters: Mapping[str, object],  # what the result depends on
     *,
     tags: Mapping[str, object] | None = None,  # its children get them too
-    data: Mapping[str, Corpus] | None = None,  # what for (training, validation, test) -> corpus; the children's too
+    data: Mapping[str, Any] | None = None,  # what for (training, validation, test) -> a Corpus; the children's too
     run_id: str = "",  # of a run to go on with; a new one when the store does not have it
     settings: Settings | None = None,  # where the store is
 ) -> Iterator[Run]:  # the parent run; give it the results and the children

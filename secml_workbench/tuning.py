@@ -433,19 +433,26 @@ def _state(trial: FrozenTrial, retried: set[int]) -> str:
         return "surplus"
     if trial.state.name != "FAIL":
         return {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, trial.state.name.lower())
-    tried = len(trial.system_attrs.get("retry_history", []))
-    again = trial.number in retried or (trial.user_attrs.get("interrupted") and tried < MAX_RETRIES)
+    again = trial.number in retried or (trial.user_attrs.get("interrupted") and _deaths(trial) <= MAX_RETRIES)
     return "interrupted" if again else "failed"
+
+
+def _deaths(trial: FrozenTrial) -> int:
+    "How many processes ended at these hyperparameters; the time limit and Ctrl-C do not count."
+    return trial.user_attrs.get("deaths", 0) + (trial.user_attrs.get("interrupted") != "stopped")
 
 # %% ../nbs/30_tuning.ipynb #49bbf1df
 def _try_again(study: Study, trial: FrozenTrial) -> None:
     "Let the hyperparameters of an interrupted trial wait for another try."
     from optuna.storages import RetryHeartbeatStaleTrialCallback
 
-    trial.user_attrs = {"is_default": True} if trial.user_attrs.get("is_default") else {}
+    deaths = _deaths(trial)
+    if deaths > MAX_RETRIES:
+        return
+    trial.user_attrs = {"deaths": deaths, **({"is_default": True} if trial.user_attrs.get("is_default") else {})}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        RetryHeartbeatStaleTrialCallback(max_retry=MAX_RETRIES)(study, trial)
+        RetryHeartbeatStaleTrialCallback()(study, trial)
 
 
 def _clear_up(study: Study) -> None:
@@ -454,7 +461,7 @@ def _clear_up(study: Study) -> None:
 
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_gone(study, trial):
-            study._storage.set_trial_user_attr(trial._trial_id, "interrupted", True)
+            study._storage.set_trial_user_attr(trial._trial_id, "interrupted", "ended")
             study._storage.set_trial_user_attr(trial._trial_id, "reason", "its process was ended")
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     retried = _retried(study)
@@ -664,7 +671,7 @@ class _Trials:
             except BaseException as error:
                 trial.set_user_attr("reason", _reason(error))
                 if isinstance(error, TimeUp | KeyboardInterrupt):
-                    trial.set_user_attr("interrupted", True)
+                    trial.set_user_attr("interrupted", "stopped")
                     if child:
                         child.end("killed")
                 raise
@@ -715,7 +722,7 @@ def _finite(value: float, metric: str) -> float:
 
 # %% ../nbs/30_tuning.ipynb #1940b9d7
 def _sampler(config: OptimizationConfig, place: int) -> Any:
-    "The sampler for the trial at this place: TPE (Bergstra et al., 2011) unless told otherwise; the first third of a short study is drawn at random."
+    "The sampler for the trial at this place: TPE (Bergstra et al., 2011) unless told otherwise; the first third of a study, ten at most, is spread evenly (Sobol)."
     import numpy as np
     import optuna
 
@@ -724,12 +731,16 @@ def _sampler(config: OptimizationConfig, place: int) -> Any:
     bounded = {"constraints_func": partial(_missed, config)} if config.constraints else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # constraints, GP and QMC are called experimental
+        even = optuna.samplers.QMCSampler(
+            seed=config.seed, scramble=True, warn_independent_sampling=False,
+            independent_sampler=optuna.samplers.RandomSampler(seed=seed),
+        )  # fmt: skip
+        if config.sampler == "qmc" or (config.sampler != "random" and place <= startup):
+            return even
         if config.sampler == "tpe":
             return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, **bounded)
         if config.sampler == "gp":
             return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup, **bounded)
-        if config.sampler == "qmc":
-            return optuna.samplers.QMCSampler(seed=config.seed, scramble=True, warn_independent_sampling=False)
         return optuna.samplers.RandomSampler(seed=seed)
 
 
