@@ -123,6 +123,8 @@ def ours(splits, seed: int, folder: Path, wanted: float) -> tuple[float, float |
         state_dir=str(folder), mlflow_tracking_uri=f"sqlite:///{folder}/mlflow.db", optuna_storage=f"sqlite:///{folder}/o.db"
     )
     config = tuning.OptimizationConfig(n_trials=TRIALS, metric_name="f1", seed=seed)
+    connect(settings)  # both stores are there, as in a workbench that is in use
+    tuning.open_storage(settings.optuna_storage)
     clock, begun, at = Clock(), time.monotonic(), datetime.now()
     with clock.watching():
         result = tuning.tune(default_encoder(), splits, SPACE, config, study_name="ours", settings=settings)
