@@ -19,7 +19,7 @@ from secml_workbench.metrics import METRICS
 from secml_workbench.tracking import provenance
 
 METRIC_NAMES = ("f1", "accuracy", "roc_auc", "recall_at_fpr", "hard_benign_fpr")
-LIMIT, TRIALS, N_BOOT, PROMISED = 0.02, 500, 400, 0.025
+LIMIT, TRIALS, N_BOOT, PROMISED = 0.02, 400, 400, 0.025
 POPULATION = 200_000  # groups
 
 
@@ -35,13 +35,13 @@ class World:
 
 
 WORLDS = (
+    World("160 texts", 160),
     World("600 texts", 600),
     World("2,000 texts", 2000),
     World("2,000 texts, one attack in ten", 2000, attacks=0.1),
     World("1,500 groups of 1 to 5", 1500, 2.0, 5),
     World("1,500 groups of 1 to 20", 1500, 1.5, 20),
     World("500 groups of 1 to 200", 500, 1.2, 200),
-    World("2,000 groups of 1 to 200", 2000, 1.2, 200),
 )
 
 

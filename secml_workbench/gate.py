@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from .metrics import Estimate, get_metric, paired_difference, undefined
 from .rendering import facts
@@ -28,12 +31,6 @@ class _Texts:
     groups: np.ndarray  # (n,) 0, 1, …
     weights: np.ndarray  # (n,)
 
-    @staticmethod
-    def of(y: np.ndarray, reference: np.ndarray, variant: np.ndarray, groups: np.ndarray | None) -> _Texts:
-        "Texts that are each their own group without `groups`."
-        index = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        return _Texts(np.asarray(y), np.asarray(reference), np.asarray(variant), index, np.ones(len(y)))
-
     def difference(self, metric: str, threshold: float, n_boot: int = 0, seed: int = 0) -> Estimate:
         return paired_difference(
             metric, self.y, self.reference, self.variant,
@@ -45,8 +42,11 @@ class _Texts:
         reference, variant = (1 - label, label) if won else (label, 1 - label)
         return _Texts(
             np.append(self.y, label), np.append(self.reference, reference), np.append(self.variant, variant),
-            np.append(self.groups, self.groups.max() + 1), np.append(self.weights, weighty_group(self.groups[self.y == label])),
+            np.append(self.groups, self.groups.max() + 1), np.append(self.weights, _UNSEEN * weighty_group(self.groups[self.y == label])),
         )  # fmt: skip
+
+
+_UNSEEN = -math.log(0.025) / 3  # of a Poisson count of 0 the upper 97.5 % limit is 3.7, the bootstrap's of one event 3
 
 
 def weighty_group(groups: np.ndarray) -> float:
@@ -61,6 +61,50 @@ def effective_size(groups: np.ndarray) -> float:
     return float(sizes.sum() ** 2 / np.square(sizes).sum())
 
 # %% ../nbs/35_gate.ipynb #19a4bc31
+_LEAST_BOOT = 100
+
+
+def _column(name: str, given: Any, n: int | None, flags: bool = False) -> np.ndarray:
+    "A column of numbers (of 0 and 1 if `flags`), one a text."
+    try:
+        column = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError, RuntimeError):
+        raise InputError(f"{name} is {brief(given, 60)}; expected one number a text") from None
+    if column.ndim != 1 or (n is not None and len(column) != n):
+        raise InputError(f"{name} has shape {column.shape}, y {(n,)}; expected one value a text in both")
+    if flags and (np.asarray(given).dtype.kind not in "biuf" or not np.isin(column, (0, 1)).all()):
+        raise InputError(f"{name} has other values than 0 and 1; expected one of them for each text")
+    return column
+
+
+def _group_numbers(groups: Any, n: int) -> np.ndarray:
+    "0, 1, … for each text; without groups every text is its own."
+    if groups is None:
+        return np.arange(n)
+    column = np.asarray(groups)
+    if column.shape != (n,):
+        raise InputError(f"groups has shape {column.shape}, y {(n,)}; expected one value a text in both")
+    if pd.isna(column).any():
+        raise InputError(f"{int(pd.isna(column).sum())} of {n} groups are missing; give a text without near-duplicates a group of its own")
+    return np.asarray(pd.factorize(column)[0])
+
+
+def _checked(
+    y: Any, reference: Any, variant: Any, groups: Any, hard_benign: Any, threshold: Any, n_boot: Any
+) -> tuple[_Texts, np.ndarray | None]:
+    "The texts, and which are hard benign ones. Raises InputError."
+    if not isinstance(threshold, Real) or not 0 < float(threshold) <= np.nextafter(1, 2):
+        raise InputError(f"threshold is {brief(threshold, 40)}; expected a probability above 0")
+    whole = isinstance(n_boot, Integral) and not isinstance(n_boot, bool)
+    if not whole or not (n_boot == 0 or n_boot >= _LEAST_BOOT):
+        raise InputError(f"n_boot is {brief(n_boot, 40)}; expected 0 (no interval) or at least {_LEAST_BOOT} replicates")
+    labels = _column("y", y, None, flags=True).astype(int)
+    n = len(labels)
+    flags = None if hard_benign is None else _column("hard_benign", hard_benign, n, flags=True).astype(bool)
+    before, after = _column("reference", reference, n), _column("variant", variant, n)
+    return _Texts(labels, before, after, _group_numbers(groups, n), np.ones(n)), flags
+
+
 def _looked_at(metric: str, texts: _Texts, hard_benign: np.ndarray | None) -> _Texts:
     "The texts that a metric looks at."
     if metric != "hard_benign_fpr":
@@ -104,8 +148,9 @@ def metric_delta(
     seed: int = 0,
 ) -> Estimate:  # variant - reference
     "The change of a metric with its paired 95 % interval, each end from a bootstrap of the texts and one unseen event."
-    texts = _Texts.of(y, reference, variant, groups)
-    return _delta(_looked_at(metric, texts, hard_benign), metric, threshold, n_boot, seed)[0]
+    name = get_metric(metric).name
+    texts, hard_benign = _checked(y, reference, variant, groups, hard_benign, threshold, n_boot)
+    return _delta(_looked_at(name, texts, hard_benign), name, threshold, n_boot, seed)[0]
 
 # %% ../nbs/35_gate.ipynb #7dad810a
 _MIN_TEXTS = 30  # of each class, near-duplicates counted once: fewer decide nothing
@@ -173,22 +218,18 @@ def gate(
 ) -> Gate:
     "Pass only when the upper end of the 95 % interval of the loss is under the limit; what is in doubt does not."
     chosen, limit = get_metric(metric), max_accuracy_loss
-    if not 0 < limit < 1:
+    if not isinstance(limit, Real) or not 0 < float(limit) < 1:
         raise InputError(f"max_accuracy_loss is {brief(limit)}; expected a fraction such as 0.02")
-    reference, variant, y = np.asarray(reference, float), np.asarray(variant, float), np.asarray(y)
-    lengths = {"reference": reference, "variant": variant, "groups": groups, "hard_benign": hard_benign}
-    for name, given in lengths.items():
-        if given is not None and np.shape(given) != y.shape:
-            raise InputError(f"{name} has shape {np.shape(given)}, y {y.shape}; expected one value a text in both")
-    groups = None if groups is None else np.asarray(groups)
+    texts, hard_benign = _checked(y, reference, variant, groups, hard_benign, threshold, n_boot)
+    y, reference, variant = texts.y, texts.reference, texts.variant
+    groups = None if groups is None else texts.groups
     decision, reason = _closed(y, reference, variant, threshold, groups)
     if not decision and chosen.name == "recall_at_fpr":
         decision, reason = _enough_benign(y, groups)
     few, needed = decision == "undecided", None
     if decision == "fail":
         return Gate(False, decision, (reason,), undefined(reason, len(y)), chosen.name, limit)
-    texts = _looked_at(chosen.name, _Texts.of(y, reference, variant, groups), hard_benign)
-    delta, event = _delta(texts, chosen.name, threshold, n_boot, seed)
+    delta, event = _delta(_looked_at(chosen.name, texts, hard_benign), chosen.name, threshold, n_boot, seed)
     if not decision:
         decision, reason, needed = _decide(delta, chosen.title, chosen.higher_is_better, limit, 3 * event)
     return Gate(decision == "pass", decision, (reason,), delta, chosen.name, limit, needed, few)

@@ -346,8 +346,17 @@ def test_the_gate_is_not_fooled_by_few_texts_whatever_the_metric():
     assert needed is None  # too few of a class: no number is made up
     half = np.repeat([0, 1], 60)
     assert 150 <= gate(half * 0.9, half * 0.9, half).texts_needed <= 600
-    with pytest.raises(InputError, match="one value a text"):
-        gate(many * 0.9, many[:5] * 0.9, many)
+    wrong = (
+        ({"variant": many[:5] * 0.9}, "one value a text"), ({"y": many * 2}, "other values than 0 and 1"),
+        ({"reference": ["a"] * 2000}, "one number a text"), ({"threshold": float("nan")}, "expected a probability"),
+        ({"threshold": "0.5"}, "expected a probability"), ({"n_boot": 1}, "at least 100"),
+        ({"groups": [None] * 2000}, "2000 of 2000 groups are missing"), ({"groups": [1]}, "groups has shape"),
+        ({"hard_benign": ["False"] * 2000}, "hard_benign"), ({"max_accuracy_loss": "0.02"}, "a fraction"),
+    )  # fmt: skip
+    for given, match in wrong:
+        with pytest.raises(InputError, match=match):
+            gate(**{"reference": many * 0.9, "variant": many * 0.9, "y": many, **given})
+    assert gate(many * 0.9, many * 0.9, many.astype(bool), groups=[f"g{i}" for i in range(2000)]).passed
 
 
 def test_one_large_family_of_near_duplicates_decides_nothing():
