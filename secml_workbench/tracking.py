@@ -219,7 +219,7 @@ _QUIET = {
 
 def _shown_uri(uri: str) -> str:
     "The address without a password, fit for messages and logs."
-    return re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", uri)
+    return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", uri))
 
 
 def _quiet_mlflow() -> None:
@@ -248,8 +248,10 @@ def _store_lock(uri: str) -> Iterator[None]:
 
 
 def _refused(uri: str, error: BaseException) -> InputError:
+    local = uri.startswith("sqlite:")
+    remedy = "move that file away if a first start was killed and left it half made" if local else "start that server"
     return InputError(
-        f"cannot use the MLflow store {brief(_shown_uri(uri), 90)} ({type(error).__name__}); start that server, or set "
+        f"cannot use the MLflow store {brief(_shown_uri(uri), 90)} ({type(error).__name__}); {remedy}, or set "
         "mlflow_tracking_uri in settings.ini (or SECML_MLFLOW_TRACKING_URI), empty for the local sqlite"
     )
 

@@ -75,6 +75,8 @@ class HyperparameterSearchSpace:
     extra: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  # name, one of EXTRA -> a range of numbers, or choices of words
 
     def __post_init__(self) -> None:
+        if not isinstance(self.extra, Mapping) or not all(isinstance(given, tuple | list) for given in self.extra.values()):
+            raise InputError(f"extra is {brief(self.extra, 60)}; expected a name and its range or choices, such as {{'label_smoothing': (0.0, 0.2)}}")
         refuse_unknown(self.extra, EXTRA, "hyperparameter")
         object.__setattr__(self, "extra", {name: tuple(given) for name, given in self.extra.items()})
         for name in self.names:
@@ -197,6 +199,8 @@ class OptimizationConfig:
     max_train_rows: int = 0  # a stratified sample for every trial; 0: all
 
     def __post_init__(self) -> None:
+        if not isinstance(self.constraints, Mapping):
+            raise InputError(f"constraints is {brief(self.constraints)}; expected a metric and its bound, such as {{'recall': 0.9}}")
         refuse_unknown([self.metric_name], METRICS, "metric")
         refuse_unknown([self.direction], ["auto", "maximize", "minimize"], "direction")
         refuse_unknown([self.sampler], SAMPLERS, "sampler")
@@ -206,10 +210,13 @@ class OptimizationConfig:
         for name, bound in self.constraints.items():
             if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
                 raise InputError(f"the bound of {name} is {brief(bound)}; expected a number")
-        least = {"n_trials": 1, "cv_folds": 1, "timeout_seconds": 0, "early_stopping_rounds": 0, "max_train_rows": 0}
-        for name in least:
-            if not getattr(self, name) >= least[name]:
-                raise InputError(f"{name} is {brief(getattr(self, name))}; expected {least[name]} or more")
+        least = {"n_trials": 1, "cv_folds": 1, "timeout_seconds": 0, "early_stopping_rounds": 0, "max_train_rows": 0, "seed": 0}
+        for name, low in least.items():
+            given, kinds = getattr(self, name), (int, float) if name == "timeout_seconds" else int
+            if isinstance(given, bool) or not isinstance(given, kinds) or not low <= given < 2**32:
+                raise InputError(f"{name} is {brief(given)}; expected a {'' if name == 'timeout_seconds' else 'whole '}number, {low} or more")
+        if not isinstance(self.pruning, bool):
+            raise InputError(f"pruning is {brief(self.pruning)}; expected true or false")
         if self.direction != "auto" and (self.direction == "maximize") != METRICS[self.metric_name].higher_is_better:
             asked = f"direction is {self.direction}, but {self.metric_name} is to be {self.goal}d"
             raise InputError(f"{asked}; leave direction at auto")
@@ -471,7 +478,7 @@ def _clear_up(study: Study) -> None:
 
 # %% ../nbs/30_tuning.ipynb #73f13a06
 def _unreachable(url: str, error: Exception) -> InputError:
-    shown = url.split("://")[0] + "://…" if "@" in url else url
+    shown = url if url.startswith(("sqlite:", "journal:")) else url.split("://")[0] + "://…"  # others may hold a password
     why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return InputError(
         f"cannot open the study store {brief(shown, 90)}: {brief(why, 90)}; "
@@ -489,7 +496,7 @@ def open_storage(
     url = re.sub("^postgres(ql)?://", "postgresql+psycopg://", url)  # of the extra `postgres`
     kind, _, place = url.partition(":///")
     try:
-        if url == "memory":
+        if url in ("memory", "sqlite://", "sqlite:///:memory:"):
             return InMemoryStorage()
         if kind in ("sqlite", "journal") and place:
             Path(place).parent.mkdir(parents=True, exist_ok=True)
@@ -538,11 +545,11 @@ def _conditions(
 
 def _refuse_changed(name: str, kept: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     "Raise InputError naming what differs between a study's conditions and the present ones."
-    changed = [key for key in now if kept.get(key) != now[key]]
+    changed = [key for key in {**now, **kept} if kept.get(key) != now.get(key)]
     if not changed:
         return
     first = changed[0]
-    before, after = (_difference(kept.get(first), now[first]), _difference(now[first], kept.get(first)))
+    before, after = (_difference(kept.get(first), now.get(first)), _difference(now.get(first), kept.get(first)))
     raise InputError(
         f"study {brief(name, 60)} was begun with another {' and another '.join(changed)} ({before}, now {after}); "
         "give another study_name, or delete_study to start anew"
@@ -598,6 +605,8 @@ def open_study(
             )
         except optuna.exceptions.StorageInternalError as error:
             raise _unreachable("the one set", error) from None
+        if "conditions" not in study.user_attrs and study.get_trials(deepcopy=False):
+            raise InputError(f"study {brief(name, 60)} was not begun here: its trials cannot be compared; give another study_name")
         if "conditions" not in study.user_attrs:
             study.set_user_attr("conditions", dict(conditions))
         _refuse_changed(name, study.user_attrs.get("conditions", {}), conditions)
@@ -832,6 +841,9 @@ def search(
             bar.update(len(_ended(study)) - bar.n)
             if after_trial:
                 after_trial(_result(study, config))
+    elsewhere = sum(trial.state.name == "RUNNING" for trial in study.get_trials(deepcopy=False))
+    if elsewhere:
+        log.warning("study %s: %d of its trials still run in another process and are not in this result", study_name, elsewhere)
     return _result(study, config)
 
 
@@ -991,11 +1003,11 @@ def measure(
 
 
 def _drop_weights(folder: Path, result: TuningResult) -> None:
-    "Delete the weights of all trials but the best and the default."
-    kept = {f"trial-{t.number}" for t in (result.best, result.default) if t is not None}
-    for path in folder.glob("trial-*"):
-        if path.name not in kept:
-            shutil.rmtree(path, ignore_errors=True)
+    "Delete the weights of all trials that have ended but the best and the default; another process may still write its own."
+    kept = {t.number for t in (result.best, result.default) if t is not None}
+    for trial in result.trials:
+        if trial.number not in kept:
+            shutil.rmtree(folder / f"trial-{trial.number}", ignore_errors=True)
 
 
 def _with_weights(folder: Path, result: TuningResult) -> TuningResult:

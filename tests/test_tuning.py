@@ -16,18 +16,20 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
 
 from secml_workbench import tuning
-from secml_workbench.settings import WorkbenchError, load_settings
+from secml_workbench.settings import InputError, WorkbenchError, load_settings
 from secml_workbench.tracking import connect, track
 from secml_workbench.tuning import (
     MAX_RETRIES,
     Attempt,
     HyperparameterSearchSpace,
     OptimizationConfig,
+    TrialRecord,
     TuningResult,
     search,
 )
@@ -238,6 +240,44 @@ def test_two_processes_share_a_study_in_postgresql_and_one_is_killed(postgres: s
     result = finish(postgres, 8)
     assert sum(result.counts.values()) == 8 and result.counts["failed"] == 0
     assert sum(t.is_default and t.state == "complete" for t in result.trials) == 1
+
+
+def test_a_study_is_never_taken_up_under_fewer_conditions(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+
+    def objective(attempt: Attempt) -> float:
+        attempt.measure({"f1": 0.5})
+        return 0.5
+
+    for name, begun in (("a", {"constraints": {"f1": 0.9}}), ("b", {"second_objective": "f1"})):
+        search(objective, config=OptimizationConfig(n_trials=2, **begun), study_name=name, storage=url)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=f"begun with another {next(iter(begun)).replace('_', ' ')}"):
+            search(objective, config=OptimizationConfig(n_trials=3), study_name=name, storage=url)
+    foreign = optuna.create_study(study_name="foreign", storage=url)
+    foreign.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+    with pytest.raises(ValueError, match="was not begun here"):
+        search(objective, config=OptimizationConfig(n_trials=3), study_name="foreign", storage=url)
+
+
+def test_the_weights_of_a_trial_that_runs_elsewhere_stay(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / f"trial-{number}").mkdir()
+    ended = [TrialRecord(n, "complete", {}, value) for n, value in enumerate((0.5, 0.9, 0.7))]
+    found = TuningResult("s", "roc_auc", "maximize", {}, 0.9, None, tuple(ended))
+    tuning._drop_weights(tmp_path, found)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["trial-1", "trial-3"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"n_trials": "3"}, {"n_trials": 2.5}, {"n_trials": True}, {"cv_folds": 1.5}, {"timeout_seconds": "5"},
+        {"pruning": "no"}, {"seed": -1}, {"constraints": None}, {"n_trials": float("inf")},
+    ],
+)  # fmt: skip
+def test_a_setting_of_the_wrong_kind_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"{next(iter(wrong))} is .*expected"):
+        OptimizationConfig(**wrong)
 
 
 def test_a_real_mlflow_server_holds_the_true_state_of_every_trial(tmp_path: Path) -> None:
