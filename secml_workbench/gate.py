@@ -104,7 +104,7 @@ def _checked(
     before, after = _column("reference", reference, n), _column("variant", variant, n)
     return _Texts(labels, before, after, _group_numbers(groups, n), np.ones(n)), flags
 
-
+# %% ../nbs/35_gate.ipynb #34fdc6c3
 def _looked_at(metric: str, texts: _Texts, hard_benign: np.ndarray | None) -> _Texts:
     "The texts that a metric looks at."
     if metric != "hard_benign_fpr":

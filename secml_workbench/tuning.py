@@ -758,7 +758,7 @@ def _missed(config: OptimizationConfig, trial: FrozenTrial) -> tuple[float, ...]
     broken = config.broken(trial.user_attrs.get("measured", {})) if "measured" in trial.user_attrs else {}
     return tuple(broken.get(name, 0.0) for name in config.constraints)
 
-
+# %% ../nbs/30_tuning.ipynb #9679391f
 _UNCOUNTED = ("interrupted", "waiting", "surplus")
 
 
@@ -846,7 +846,7 @@ def search(
         log.warning("study %s: %d of its trials still run in another process and are not in this result", study_name, elsewhere)
     return _result(study, config)
 
-
+# %% ../nbs/30_tuning.ipynb #ddb496b8
 def _agree(study: Study, run: Run) -> None:
     "Correct the MLflow runs of trials that were killed after their run had ended and before the study knew."
     retried = _retried(study)
