@@ -724,7 +724,7 @@ GLOSSARY = {
     "hard benign": "harmless texts with words that attacks use",
     "Pareto front": "the variants that no other beats in one respect without being worse in another",
     "dB": "decibel: signal-to-noise ratio on a logarithmic scale; 20 dB more is a tenth of the error",
-    "unseen event": "what happened in none of n texts may still happen in 3 of n: each end of an interval counts one event more than was seen",
+    "unseen event": "what happened in none of n texts may still happen in 3.7 of n: each end of an interval counts one event more than was seen",
     "fp32": "32-bit floating point numbers: the original",
     "int8": "8-bit integers with a scale: a quarter of the bytes",
     "flip": "a text on which original and variant decide differently",
