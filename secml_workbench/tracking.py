@@ -241,15 +241,32 @@ def _store_lock(uri: str) -> Iterator[None]:
         return
     from filelock import FileLock
 
-    file = Path(uri.removeprefix("sqlite:///").split("?")[0])
+    file = _sqlite_file(uri)
     file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(f"{file}.lock", timeout=120):
+        _make_whole(file)
         yield
+
+
+def _sqlite_file(uri: str) -> Path:
+    return Path(uri.removeprefix("sqlite:///").split("?")[0])
+
+
+def _make_whole(file: Path) -> None:
+    "Make a new sqlite store under another name first: a kill while MLflow makes its tables leaves no half of one."
+    if file.exists():
+        return
+    from mlflow import MlflowClient
+
+    half = file.with_name(f"{file.name}.new")
+    half.unlink(missing_ok=True)
+    MlflowClient(tracking_uri=f"sqlite:///{half}").search_experiments(max_results=1)
+    half.replace(file)
 
 
 def _refused(uri: str, error: BaseException) -> InputError:
     local = uri.startswith("sqlite:")
-    remedy = "move that file away if a first start was killed and left it half made" if local else "start that server"
+    remedy = "move that file away if it is no MLflow store, or make its folder writable" if local else "start that server"
     return InputError(
         f"cannot use the MLflow store {brief(_shown_uri(uri), 90)} ({type(error).__name__}); {remedy}, or set "
         "mlflow_tracking_uri in settings.ini (or SECML_MLFLOW_TRACKING_URI), empty for the local sqlite"

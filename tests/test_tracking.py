@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,21 @@ def test_a_killed_process_does_not_run_for_ever(tmp_path: Path) -> None:
     killed = next(run for run in runs if run.info.run_name == "killed")
     assert (killed.info.status, killed.data.tags["state"]) == ("KILLED", "abandoned")
     assert next(run for run in runs if run.info.run_name == "next").info.status == "FINISHED"
+
+
+def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
+    process = writer(tmp_path, "killed", wait=60)
+    deadline, half = time.monotonic() + 60, tmp_path / "mlflow.db.new"
+    while not (half.exists() and half.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert half.exists()
+    assert not (tmp_path / "mlflow.db").exists()
+    with tracking.track("next", "study", {}, settings=isolated(tmp_path)) as run:
+        pass
+    assert tracking.connect(isolated(tmp_path)).get_run(run.id).info.status == "FINISHED"
+    assert not half.exists()
 
 
 def test_threads_do_not_mix(tmp_path: Path) -> None:
