@@ -287,6 +287,24 @@ def _progress_class(job: _Job, interruptions: Sequence[int]) -> type:
 
     return Progress
 
+
+def _keep_best_class() -> type:
+    "A callback that keeps the best epoch's weights in memory: what is never taken up again needs no checkpoint."
+    from transformers import TrainerCallback
+
+    class KeepBest(TrainerCallback):
+        weights: Any = None
+
+        def on_evaluate(self, args: Any, state: Any, control: Any, model: Any, metrics: Any, **_: Any) -> None:
+            value, before = metrics[f"eval_{args.metric_for_best_model}"], state.best_metric
+            if before is None or (value > before if args.greater_is_better else value < before):
+                self.weights = {name: one.to("cpu", copy=True) for name, one in model.state_dict().items()}
+
+        def on_train_end(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
+            model.load_state_dict(self.weights)
+
+    return KeepBest
+
 # %% ../nbs/25_training.ipynb #c2571283
 def _arguments(job: _Job, folder: Path, resumable: bool) -> Any:
     "The Trainer's settings: everything that could write, print or report elsewhere is off."
@@ -298,8 +316,8 @@ def _arguments(job: _Job, folder: Path, resumable: bool) -> Any:
         output_dir=str(folder), num_train_epochs=config.epochs, learning_rate=config.learning_rate,
         per_device_train_batch_size=config.batch_size, warmup_steps=min(config.warmup_steps, steps // 2),
         weight_decay=config.weight_decay, seed=config.seed,
-        eval_strategy="epoch", save_strategy="epoch", logging_strategy="epoch", save_total_limit=2,
-        save_only_model=not resumable, load_best_model_at_end=True, metric_for_best_model=job.metric,
+        eval_strategy="epoch", save_strategy="epoch" if resumable else "no", logging_strategy="epoch",
+        save_total_limit=2, load_best_model_at_end=resumable, metric_for_best_model=job.metric,
         greater_is_better=get_metric(job.metric).higher_is_better, use_cpu=device == "cpu",
         dataloader_pin_memory=device == "cuda", remove_unused_columns=False, logging_nan_inf_filter=False,
         report_to="none", disable_tqdm=True, log_level="error",
@@ -321,6 +339,8 @@ def _trainer(job: _Job, folder: Path, resumable: bool, interruptions: Sequence[i
         callbacks=[_progress_class(job, interruptions)()],
     )
     trainer.remove_callback(PrinterCallback)
+    if not resumable:
+        trainer.add_callback(_keep_best_class()())
     if job.config.early_stopping_patience:
         trainer.add_callback(EarlyStoppingCallback(job.config.early_stopping_patience))
     return trainer
