@@ -1296,6 +1296,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                            'secml_workbench/tuning_report.py'),
                                                'secml_workbench.tuning_report.test_table': ( 'tuning_report.html#test_table',
                                                                                              'secml_workbench/tuning_report.py'),
+                                               'secml_workbench.tuning_report.took': ( 'tuning_report.html#took',
+                                                                                       'secml_workbench/tuning_report.py'),
                                                'secml_workbench.tuning_report.trained_as': ( 'tuning_report.html#trained_as',
                                                                                              'secml_workbench/tuning_report.py'),
                                                'secml_workbench.tuning_report.use_section': ( 'tuning_report.html#use_section',

@@ -295,6 +295,7 @@ class TuningResult:
     default_model: Path | None = None
     second_objective: str = ""
     run_id: str = ""  # of the study's MLflow run
+    stopped: str = ""  # why it has fewer trials than it was to have; empty: it has them all
 
     @property
     def counts(self) -> dict[str, int]:  # complete, pruned, failed
@@ -341,7 +342,7 @@ def _sentence(result: TuningResult) -> str:
         return f"{result.study_name}: {why} ({counts or 'none ran'})."
     default = "–" if result.default_value is None else f"{result.default_value:.4f}"
     values = f"best {result.metric} {result.best_value:.4f} on validation, defaults {default}"
-    return f"{result.study_name}: {values} ({counts})."
+    return f"{result.study_name}: {values} ({counts}){'; stopped early: ' if result.stopped else ''}{result.stopped}."
 
 
 def show_params(
@@ -851,7 +852,7 @@ def search(
     deadline = time.monotonic() + config.timeout_seconds if config.timeout_seconds else math.inf
     trials = _Trials(objective, space, config, defaults, run, deadline)
     with _quiet(), _storing(study_name), tqdm(total=config.n_trials, initial=len(_ended(study)), desc="trials", unit="trial") as bar:
-        earlier = int(bar.n)
+        earlier, why = int(bar.n), ""
         while len(_ended(study)) < config.n_trials:
             why = _why_stop(study, config, deadline, earlier)
             if why:
@@ -861,6 +862,7 @@ def search(
             bar.update(len(_ended(study)) - bar.n)
             if after_trial:
                 after_trial(_result(study, config))
+        study.set_user_attr("stopped", why)
     elsewhere = sum(trial.state.name == "RUNNING" for trial in study.get_trials(deepcopy=False))
     if elsewhere:
         log.warning("study %s: %d of its trials still run in another process and are not in this result", study_name, elsewhere)
@@ -943,6 +945,7 @@ def _result(study: Study, config: OptimizationConfig) -> TuningResult:
     empty = TuningResult(
         study.study_name, config.metric_name, config.goal, {}, None, None, tuple(records),
         second_objective=config.second_objective, run_id=study.user_attrs.get("mlflow run", ""),
+        stopped=study.user_attrs.get("stopped", ""),
     )  # fmt: skip
     best, default = empty.best, empty.default
     return replace(

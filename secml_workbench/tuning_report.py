@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 __all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'SHORT', 'TRAINED', 'base_encoder', 'space_of', 'run_study', 'trained_as', 'compare',
            'advantage', 'rate', 'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted',
            'short', 'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards',
-           'recipe_table', 'test_table', 'gain_section', 'history_figure', 'search_sentence', 'front_section',
+           'recipe_table', 'test_table', 'gain_section', 'history_figure', 'took', 'search_sentence', 'front_section',
            'curves_figure', 'varied', 'slices_figure', 'hyperparameter_sentence', 'parallel_figure', 'model_sentence',
            'source_rows', 'source_table', 'source_sentence', 'use_section']
 
@@ -391,7 +391,7 @@ def first_cards(
         lowest = f"; lowest recall at 1 % FPR {missed['model']['recall'].estimate:.2f}" if missed else ""
         cards.append(Card("sources never seen", value, f"{title}; TF-IDF {reach(unseen, 'baseline')[0]}{lowest}"))
     seconds = [t.seconds for t in result.trials if t.seconds is not None and t.state == "complete"]
-    each = f"; median {np.median(seconds):.0f} s" if seconds else ""
+    each = f"; {took(result)} in all, median {np.median(seconds):.0f} s" if seconds else ""
     ended = ", ".join(f"{number} {state}" for state, number in counts.items())
     return [*cards, Card("trials", str(sum(counts.values())), f"{ended}{each}")]
 
@@ -490,13 +490,20 @@ def history_figure(
         return fig
 
 
+def took(result: TuningResult) -> str:  # "42 min"
+    "The time that all trials took together."
+    seconds = sum(t.seconds or 0 for t in result.trials)
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
 def search_sentence(result: TuningResult) -> str:
     "The finding of the section on the search."
     counts = result.counts
     ended = [f"{counts['complete']} ran to their end"]
     ended += [f"{counts['pruned']} stopped early because the others were better by then"] if counts["pruned"] else []
     ended += [f"{counts['failed']} failed"] if counts["failed"] else []
-    said = f"Of {counted(sum(counts.values()), 'trial')} {', '.join(ended)}"
+    said = f"Of {counted(sum(counts.values()), 'trial')} ({took(result)}) {', '.join(ended)}"
+    said += f"; the study stopped before its total: {result.stopped}" if result.stopped else ""
     if result.best is None:
         return f"{said}."
     default = (
@@ -580,6 +587,9 @@ def slices_figure(
             axes.set_xlabel(name.replace("_", " "))
             if name == "learning_rate":
                 axes.set_xscale("log")
+                low, high = min(t.params[name] for t in done), max(t.params[name] for t in done)
+                axes.set_xticks([low, math.sqrt(low * high), high], [f"{v:.0e}" for v in (low, math.sqrt(low * high), high)])
+                axes.minorticks_off()
             elif name in ("batch_size", "epochs", "max_length"):
                 axes.set_xticks(sorted({t.params[name] for t in done}))
         for axes in grid[len(names) :]:
