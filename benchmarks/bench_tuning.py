@@ -24,14 +24,14 @@ from pathlib import Path
 import numpy as np
 from common import publish, row
 
-from secml_workbench import training, tuning
+from secml_workbench import study, training, tuning
 from secml_workbench.corpus import load_corpus
 from secml_workbench.settings import load_settings
 from secml_workbench.torch_backend import default_encoder
 from secml_workbench.tracking import connect, provenance, set_threads
 
 TRAIN, VALIDATION, TRIALS, KILLED_TRIALS = 800, 400, 6, 20
-SPACE = tuning.HyperparameterSearchSpace.small()
+SPACE = study.HyperparameterSearchSpace.small()
 
 
 def parts(seed):
@@ -122,17 +122,17 @@ def ours(splits, seed: int, folder: Path, wanted: float) -> tuple[float, float |
     settings = load_settings(
         state_dir=str(folder), mlflow_tracking_uri=f"sqlite:///{folder}/mlflow.db", optuna_storage=f"sqlite:///{folder}/o.db"
     )
-    config = tuning.OptimizationConfig(n_trials=TRIALS, metric_name="f1", seed=seed)
+    config = study.OptimizationConfig(n_trials=TRIALS, metric_name="f1", seed=seed)
     connect(settings)  # both stores are there, as in a workbench that is in use
-    tuning.open_storage(settings.optuna_storage)
+    study.open_storage(settings.optuna_storage)
     clock, begun, at = Clock(), time.monotonic(), datetime.now()
     with clock.watching():
         result = tuning.tune(default_encoder(), splits, SPACE, config, study_name="ours", settings=settings)
     seconds = time.monotonic() - begun
-    study = tuning._kept_study("ours", settings)[0]
+    kept = tuning._kept_study("ours", settings)[0]
     reached = [
         (trial.datetime_complete - at).total_seconds()
-        for trial in study.trials
+        for trial in kept.trials
         if trial.state.name == "COMPLETE" and trial.values[0] >= wanted - 1e-12
     ]
     share = 1 - (clock.training - clock.saving) / seconds
@@ -142,7 +142,7 @@ def ours(splits, seed: int, folder: Path, wanted: float) -> tuple[float, float |
 WORKER = """
 import sys
 from dataclasses import replace
-from secml_workbench import tuning
+from secml_workbench import study, tuning
 from secml_workbench.corpus import load_corpus
 from secml_workbench.settings import load_settings
 from secml_workbench.training import TINY
@@ -156,8 +156,8 @@ def say(folder, result):
     kept(folder, result)
     print("done", sum(result.counts.values()), flush=True)
 tuning._drop_weights = say
-space = tuning.HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
-config = tuning.OptimizationConfig(n_trials=int(total), metric_name="roc_auc")
+space = study.HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
+config = study.OptimizationConfig(n_trials=int(total), metric_name="roc_auc")
 print("begun", flush=True)
 base = replace(TINY, epochs=1)
 tuning.tune(encoder, load_corpus("tiny").split(), space, config, study_name="killed", base=base, settings=settings)
@@ -189,10 +189,10 @@ def _settings(place: Path):
     )
 
 
-def _stored(place: Path) -> tuning.TuningResult:
+def _stored(place: Path) -> study.TuningResult:
     with contextlib.suppress(ValueError):
         return tuning.load_study("killed", _settings(place))
-    return tuning.TuningResult("killed", "roc_auc", "maximize", {}, None, None, ())
+    return study.TuningResult("killed", "roc_auc", "maximize", {}, None, None, ())
 
 
 def _compared(place: Path) -> dict:

@@ -52,7 +52,7 @@ def refuse_unknown(
     unknown = [name for name in given if name not in known]
     if not unknown:
         return
-    near = difflib.get_close_matches(unknown[0], known, n=1)
+    near = difflib.get_close_matches(str(unknown[0]), known, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     plural = what if len(unknown) == 1 else f"{what}s"
     listed = ", ".join(brief(name, 40) for name in unknown[:5])

@@ -287,7 +287,7 @@ def _progress_class(job: _Job, interruptions: Sequence[int]) -> type:
 
     return Progress
 
-
+# %% ../nbs/25_training.ipynb #3e16bf46
 def _keep_best_class() -> type:
     "A callback that keeps the best epoch's weights in memory: what is never taken up again needs no checkpoint."
     from transformers import TrainerCallback

@@ -28,14 +28,15 @@ from secml_workbench.rendering import (
     Card, FirstScreen, Markup, facts, figure, heading, note, paragraph, table, texts_as_data,
 )  # fmt: skip
 from .settings import InputError, load_settings, refuse_unknown
+from secml_workbench.study import (
+    HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges,
+    measure_title, recipe_words, show_params, trial_table,
+)  # fmt: skip
 from .subject import at_most, open_subject
 from .torch_backend import default_encoder, load_torch
 from .tracking import provenance, set_threads, track
 from .training import TrainingConfig, train
-from secml_workbench.tuning import (
-    HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges,
-    measure_title, recipe_words, show_params, trial_table, tune,
-)  # fmt: skip
+from .tuning import tune
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from secml_workbench import training
 from secml_workbench.batching import scores
 from secml_workbench.corpus import Corpus, load_corpus
 from secml_workbench.metrics import Estimate
@@ -135,6 +136,27 @@ def test_interrupted_then_taken_up(how: signal.Signals, tmp_path: Path, encoder:
     whole = train_detector(folder / "whole", "tiny", QUICK, encoder=encoder, tracked=False, settings=isolated(folder))
     assert whole.facts["history"] == found["history"]
     assert whole.facts["weights_sha256"] == found["weights_sha256"]
+
+
+@pytest.mark.parametrize("best", [1, 3])
+def test_the_best_epoch_comes_back_from_checkpoints_and_from_memory(
+    best: int, tmp_path: Path, encoder: Path, corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits, settings, weights = corpus.split(seed=42), isolated(tmp_path), []
+
+    def judge(job: training._Job) -> dict[str, float]:
+        weights.append({name: one.clone() for name, one in job.classifier.model.state_dict().items()})
+        epoch = len(weights)
+        return {job.metric: 0.9 if epoch == best else 0.5, "validation_loss": 1.0}
+
+    monkeypatch.setattr(training._Job, "judge", judge)
+    for how in ({"out": tmp_path / "detector"}, {"on_epoch": lambda epoch, metrics: None}):
+        weights.clear()
+        classifier, result = train(encoder, splits.train, splits.validation, QUICK, settings=settings, **how)
+        assert result.best_epoch == best
+        found = classifier.model.state_dict()
+        same = [all(bool((one == held[name]).all()) for name, one in found.items()) for held in weights]
+        assert same == [epoch == best for epoch in (1, 2, 3)]
 
 
 def test_two_processes_at_once_train_once(tmp_path: Path, encoder: Path) -> None:
