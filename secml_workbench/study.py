@@ -253,7 +253,7 @@ class OptimizationConfig:
         return "maximize" if METRICS[self.metric_name].higher_is_better else "minimize"
 
 # %% ../nbs/27_study.ipynb #57bf6133
-STATES = ("complete", "pruned", "failed", "interrupted")
+STATES = ("complete", "pruned", "failed", "interrupted", "given up")
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ class TrialRecord:
     params: Mapping[str, Any]
     value: float | None = None  # complete trials only
     seconds: float | None = None
-    reason: str = ""  # why it was pruned, failed or interrupted
+    reason: str = ""  # why it did not complete
     history: tuple[float, ...] = ()  # the validation metric after each epoch (of the first fold)
     is_default: bool = False  # the default hyperparameters
     measured: Mapping[str, float] = field(default_factory=dict)  # for the constraints and the second objective
@@ -292,7 +292,7 @@ class TuningResult:
 
     @property
     def counts(self) -> dict[str, int]:  # complete, pruned, failed
-        "How many trials ended in which state; interrupted ones were replaced and do not count."
+        "How many trials ended in which state; those whose process was stopped were replaced and do not count."
         return {state: sum(t.state == state for t in self.trials) for state in STATES[:3]}
 
     @property
@@ -449,13 +449,14 @@ def _retried(study: Study) -> set[int]:
 
 
 def _state(trial: FrozenTrial, retried: set[int]) -> str:
-    "One of STATES, or running, waiting or surplus. Interrupted once too often is failed."
+    "One of STATES, or running, waiting or surplus."
     if trial.user_attrs.get("surplus"):
         return "surplus"
     if trial.state.name != "FAIL":
         return {"COMPLETE": "complete", "PRUNED": "pruned"}.get(trial.state.name, trial.state.name.lower())
-    again = trial.number in retried or (trial.user_attrs.get("interrupted") and _deaths(trial) <= MAX_RETRIES)
-    return "interrupted" if again else "failed"
+    if "reason" in trial.user_attrs and "interrupted" not in trial.user_attrs:
+        return "failed"  # it could still say why; a process that was killed cannot
+    return "interrupted" if trial.number in retried or _deaths(trial) <= MAX_RETRIES else "given up"
 
 
 def _deaths(trial: FrozenTrial) -> int:
@@ -483,7 +484,6 @@ def _clear_up(study: Study) -> None:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         if _is_gone(study, trial):
             study._storage.set_trial_user_attr(trial._trial_id, "interrupted", "ended")
-            study._storage.set_trial_user_attr(trial._trial_id, "reason", "its process was ended")
             study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
     retried = _retried(study)
     for trial in study.get_trials(states=(TrialState.FAIL,)):
@@ -682,26 +682,33 @@ class _Trials:
         trial.set_user_attr("owner", _owner())
         params = suggest(trial, self.space, self.defaults if trial.user_attrs.get("is_default") else None)
         trial.set_user_attr("params", params)
-        with self.run.child(f"trial {trial.number}", params) if self.run else nullcontext() as child:
+        try:
+            with self.run.child(f"trial {trial.number}", params) if self.run else nullcontext() as child:
+                return self._measured(trial, params, child)
+        except BaseException as error:
+            if isinstance(error, TimeUp | KeyboardInterrupt):
+                trial.set_user_attr("interrupted", "stopped")
+            trial.set_user_attr("reason", _reason(error))
+            raise
+
+    def _measured(self, trial: Trial, params: Mapping[str, Any], child: Run | None) -> float | tuple[float, float]:
+        "Run the caller's objective; its value, or both of two."
+        if child:
+            trial.set_user_attr("mlflow run", child.id)
+        measured: dict[str, float] = {}
+        report = partial(_after_epoch, self, trial, child)
+        try:
+            value = self.objective(Attempt(trial.number, params, report, self.check_time, measured.update))
+        except TimeUp:
             if child:
-                trial.set_user_attr("mlflow run", child.id)
-            report = partial(_after_epoch, self, trial, child)
-            measured: dict[str, float] = {}
-            try:
-                attempt = Attempt(trial.number, params, report, self.check_time, measured.update)
-                value = _finite(self.objective(attempt), self.config.metric_name)
-                kept = {name: _finite(measured.get(name, math.nan), name) for name in self.config.measured}
-                trial.set_user_attr("measured", kept)
-                if child:
-                    child.log_metrics({f"best_{self.config.metric_name}": value, **kept})
-                return (value, kept[self.config.second_objective]) if self.config.second_objective else value
-            except BaseException as error:
-                trial.set_user_attr("reason", _reason(error))
-                if isinstance(error, TimeUp | KeyboardInterrupt):
-                    trial.set_user_attr("interrupted", "stopped")
-                    if child:
-                        child.end("killed")
-                raise
+                child.end("killed")
+            raise
+        value = _finite(value, self.config.metric_name)
+        kept = {name: _finite(measured.get(name, math.nan), name) for name in self.config.measured}
+        trial.set_user_attr("measured", kept)
+        if child:
+            child.log_metrics({f"best_{self.config.metric_name}": value, **kept})
+        return (value, kept[self.config.second_objective]) if self.config.second_objective else value
 
     def check_time(self) -> None:
         "Raise TimeUp when the time limit is over."
@@ -777,7 +784,7 @@ def _missed(config: OptimizationConfig, trial: FrozenTrial) -> tuple[float, ...]
     return tuple(broken.get(name, 0.0) for name in config.constraints)
 
 # %% ../nbs/27_study.ipynb #9679391f
-_UNCOUNTED = ("interrupted", "waiting", "surplus")
+_UNCOUNTED = ("interrupted", "given up", "waiting", "surplus")
 
 
 def _ended(study: Study) -> list[str]:
@@ -785,6 +792,12 @@ def _ended(study: Study) -> list[str]:
     retried = _retried(study)
     states = [_state(trial, retried) for trial in study.get_trials(deepcopy=False)]
     return [state for state in states if state not in _UNCOUNTED]
+
+
+def _given_up(study: Study) -> int:
+    "How many trials were given up; each is a place of its own in the study, or the sampler would suggest the same again."
+    retried = _retried(study)
+    return sum(_state(trial, retried) == "given up" for trial in study.get_trials(deepcopy=False))
 
 
 def _is_surplus(trial: Trial, n_trials: int) -> bool:
@@ -806,7 +819,7 @@ def _why_stop(study: Study, config: OptimizationConfig, deadline: float, earlier
         return f"the time limit of {config.timeout_seconds:g} s is over"
     ended = _ended(study)[earlier:]
     if ended[-1:] == ["failed"]:
-        failed = [t for t in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)) if not t.user_attrs.get("surplus")]
+        failed = [t for t in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)) if _state(t, set()) == "failed"]
         last = failed[-1].user_attrs.get("reason", "no reason")
         if any(words in last.lower() for words in _FULL):
             return f"the disk is full ({last}); free some space and start again, the study goes on"
@@ -870,7 +883,7 @@ def _agree(study: Study, run: Run) -> None:
     retried = _retried(study)
     for trial in study.get_trials(deepcopy=False):
         child = trial.user_attrs.get("mlflow run")
-        if child and _state(trial, retried) == "interrupted":
+        if child and _state(trial, retried) in ("interrupted", "given up"):
             run.mark_killed(child)
 
 
@@ -892,7 +905,7 @@ def _storing(study_name: str) -> Iterator[None]:
 
 def _one_trial(study: Study, trials: _Trials, config: OptimizationConfig) -> None:
     "Run one trial; an interrupted one is queued again."
-    study.sampler = _sampler(config, len(_ended(study)))
+    study.sampler = _sampler(config, len(_ended(study)) + _given_up(study))
     try:
         study.optimize(trials, n_trials=1, catch=(Exception,))
     finally:

@@ -503,7 +503,9 @@ def search_sentence(result: TuningResult) -> str:
     ended = [f"{counts['complete']} ran to their end"]
     ended += [f"{counts['pruned']} stopped early because the others were better by then"] if counts["pruned"] else []
     ended += [f"{counts['failed']} failed"] if counts["failed"] else []
+    dead = sum(t.state == "given up" for t in result.trials)
     said = f"Of {counted(sum(counts.values()), 'trial')} ({took(result)}) {', '.join(ended)}"
+    said += f"; {counted(dead, 'further trial')} killed the process time and again and gave up its place" if dead else ""
     said += f"; the study stopped before its total: {result.stopped}" if result.stopped else ""
     if result.best is None:
         return f"{said}."
