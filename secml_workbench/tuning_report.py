@@ -46,8 +46,8 @@ logger = logging.getLogger(__name__)
 # %% auto #0
 __all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'SHORT', 'TRAINED', 'base_encoder', 'space_of', 'run_study', 'trained_as', 'compare',
            'advantage', 'rate', 'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted',
-           'short', 'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards',
-           'recipe_table', 'test_table', 'gain_section', 'history_figure', 'took', 'search_sentence', 'front_section',
+           'took', 'short', 'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards',
+           'recipe_table', 'test_table', 'gain_section', 'history_figure', 'search_sentence', 'front_section',
            'curves_figure', 'varied', 'slices_figure', 'hyperparameter_sentence', 'parallel_figure', 'model_sentence',
            'source_rows', 'source_table', 'source_sentence', 'use_section']
 
@@ -248,6 +248,12 @@ def counted(
     "A number with its noun; words up to twelve."
     words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
     return f"{words[number] if number < len(words) else f'{number:,}'} {what}{'' if number == 1 else 's'}"
+
+
+def took(result: TuningResult) -> str:  # "42 min"
+    "The time that all trials took together."
+    seconds = sum(t.seconds or 0 for t in result.trials)
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def short(estimate: Estimate) -> str:
@@ -489,12 +495,6 @@ def history_figure(
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.08, y=0.15)
         return fig
-
-
-def took(result: TuningResult) -> str:  # "42 min"
-    "The time that all trials took together."
-    seconds = sum(t.seconds or 0 for t in result.trials)
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def search_sentence(result: TuningResult) -> str:
