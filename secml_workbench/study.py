@@ -204,7 +204,7 @@ class OptimizationConfig:
     direction: str = "auto"  # maximize or minimize; auto: as the metric says
     cv_folds: int = 1  # grouped and stratified; 1: one hold-out
     early_stopping_rounds: int = 0  # trials without a better one; 0: never
-    pruning: bool = True  # with two objectives never: who is behind in one may lead in the other
+    pruning: bool = True  # never with two objectives (who is behind in one may lead in the other) and with gp (it learns from complete trials alone)
     sampler: str = "tpe"  # one of SAMPLERS
     constraints: Mapping[str, float] = field(default_factory=dict)  # a metric or latency_ms -> its bound; a trial that breaks one is not chosen
     second_objective: str = ""  # latency_ms or another metric; the result is a Pareto front
@@ -248,6 +248,11 @@ class OptimizationConfig:
         return {name: by for name, by in missed.items() if by > 0}
 
     @property
+    def prunes(self) -> bool:
+        "Whether trials are stopped that fall behind."
+        return self.pruning and not self.second_objective and self.sampler != "gp"
+
+    @property
     def goal(self) -> str:  # "maximize" or "minimize"
         "The direction that the metric asks for."
         return "maximize" if METRICS[self.metric_name].higher_is_better else "minimize"
@@ -268,6 +273,7 @@ class TrialRecord:
     reason: str = ""  # why it did not complete
     history: tuple[float, ...] = ()  # the validation metric after each epoch (of the first fold)
     is_default: bool = False  # the default hyperparameters
+    is_warm_start: bool = False  # see warm_start
     measured: Mapping[str, float] = field(default_factory=dict)  # for the constraints and the second objective
     broken: Mapping[str, float] = field(default_factory=dict)  # constraint -> by how much its bound was missed
 
@@ -369,7 +375,7 @@ def trial_table(
     shown = sorted({t.number: t for t in [*head, *result.trials][:limit]}.values(), key=lambda t: t.number)
     rows = [
         {
-            "trial": f"{t.number} (defaults)" if t.is_default else str(t.number),
+            "trial": f"{t.number}{' (defaults)' * t.is_default}{' (warm start)' * t.is_warm_start}",
             "state": f"{t.state}: {t.reason}" if t.reason else f"{t.state}: misses {', '.join(t.broken)}" if t.broken else t.state,
             "value": None if t.value is None else f"{t.value:.4f}",
             **{name: f"{number:.4g}" for name, number in t.measured.items()},
@@ -471,7 +477,8 @@ def _try_again(study: Study, trial: FrozenTrial) -> None:
     deaths = _deaths(trial)
     if deaths > MAX_RETRIES:
         return
-    trial.user_attrs = {"deaths": deaths, **({"is_default": True} if trial.user_attrs.get("is_default") else {})}
+    what = {key: True for key in ("is_default", "is_warm_start") if trial.user_attrs.get(key)}
+    trial.user_attrs = {"deaths": deaths, **what}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         RetryHeartbeatStaleTrialCallback()(study, trial)
@@ -561,23 +568,22 @@ def conditions_of(
 
 def _refuse_changed(name: str, kept: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     "Raise InputError naming what differs between a study's conditions and the present ones."
-    changed = [key for key in {**now, **kept} if kept.get(key) != now.get(key)]
-    if not changed:
-        return
-    first = changed[0]
-    before, after = (_difference(kept.get(first), now.get(first)), _difference(now.get(first), kept.get(first)))
-    raise InputError(
-        f"study {brief(name, 60)} was begun with another {' and another '.join(changed)} ({before}, now {after}); "
-        "give another study_name, or delete_study to start anew"
-    )
+    changed = [_change(key, kept.get(key), now.get(key)) for key in {**now, **kept} if kept.get(key) != now.get(key)]
+    if changed:
+        raise InputError(
+            f"study {brief(name, 60)} was begun otherwise: {'; '.join(changed)}; "
+            "give another study_name, or delete_study to start anew"
+        )
 
 
-def _difference(one: Any, other: Any) -> str:
-    "What of `one` is not in `other`, short."
-    if isinstance(one, dict) and isinstance(other, dict):
-        name = next(key for key in one if one[key] != other.get(key))
-        return f"{name} {brief(one[name], 50)}"
-    return brief(one, 50)
+def _change(name: str, before: Any, now: Any) -> str:
+    "What a condition was and is; of several values the first one that differs."
+    if isinstance(before, dict) or isinstance(now, dict):
+        before, now = before or {}, now or {}
+        key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
+        return _change(f"{name}: {key}", before.get(key), now.get(key))
+    was, is_now = ("none" if value is None else brief(value, 50) for value in (before, now))
+    return f"{name} was {was}, is {is_now}"
 
 
 @contextmanager
@@ -630,7 +636,7 @@ def open_study(
             inside = {key: value for key, value in defaults.items() if holds(space, key, value)}
             study.enqueue_trial(inside, user_attrs={"is_default": True})
             if warm_start(defaults, space) != defaults:
-                study.enqueue_trial(warm_start(defaults, space))
+                study.enqueue_trial(warm_start(defaults, space), user_attrs={"is_warm_start": True})
         me = _owner()
         study.set_user_attr(f"worker {me['host']} {me['pid']}", me)
         _clear_up(study)
@@ -729,7 +735,7 @@ def _after_epoch(trials: _Trials, trial: Trial, child: Run | None, epoch: int, v
     if epoch >= trial.user_attrs["params"]["epochs"]:
         return  # at its end a trial completes, whatever the clock and the others say
     trials.check_time()
-    if trials.config.pruning and not trials.config.second_objective and _is_behind(trial, epoch, trials.config):
+    if trials.config.prunes and _is_behind(trial, epoch, trials.config):
         raise optuna.TrialPruned(f"worse than the median after epoch {epoch}")
 
 
@@ -826,8 +832,8 @@ def _why_stop(study: Study, config: OptimizationConfig, deadline: float, earlier
     if ended[-FAILURES_IN_A_ROW:] == ["failed"] * FAILURES_IN_A_ROW:
         return f"{FAILURES_IN_A_ROW} trials in a row failed, the last one with {last}"
     if config.early_stopping_rounds and study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        best = result_of(study, config).best
-        later = study.get_trials(deepcopy=False)[best.number + 1 if best else 0 :]
+        front = [trial.number for trial in result_of(study, config).front]
+        later = study.get_trials(deepcopy=False)[max(front) + 1 :] if front else []  # none that keeps the constraints: go on
         since = sum(t.state in (TrialState.COMPLETE, TrialState.PRUNED) for t in later)
         if since >= config.early_stopping_rounds:
             return f"no better one in {since} trials"
@@ -852,7 +858,7 @@ def search(
 
     space, config = space or HyperparameterSearchSpace(), config or OptimizationConfig()
     refuse_unknown(defaults or {}, space.names, "hyperparameter")
-    defaults = default_params(names=space.names) | dict(defaults or {})
+    defaults = default_params(TrainingConfig(**(defaults or {})), space.names)
     wanted = conditions_of(space, config, conditions or {})
     store = open_storage(storage) if isinstance(storage, str) else storage
     study = open_study(study_name, store, wanted, config, defaults, space)
@@ -905,7 +911,10 @@ def _storing(study_name: str) -> Iterator[None]:
 
 def _one_trial(study: Study, trials: _Trials, config: OptimizationConfig) -> None:
     "Run one trial; an interrupted one is queued again."
-    study.sampler = _sampler(config, len(_ended(study)) + _given_up(study))
+    ended = _ended(study)
+    if config.sampler == "gp" and ended[-1:] == ["failed"]:  # it learns nothing from that, and would suggest the same again
+        config = replace(config, sampler="qmc")
+    study.sampler = _sampler(config, len(ended) + _given_up(study))
     try:
         study.optimize(trials, n_trials=1, catch=(Exception,))
     finally:
@@ -924,6 +933,7 @@ def _record(trial: FrozenTrial, retried: set[int], config: OptimizationConfig) -
         reason="" if state == "complete" else trial.user_attrs.get("reason", "its process was ended"),
         history=tuple(trial.user_attrs.get("history", ())),
         is_default=bool(trial.user_attrs.get("is_default")),
+        is_warm_start=bool(trial.user_attrs.get("is_warm_start")),
         measured=dict(trial.user_attrs.get("measured", {})),
         broken=config.broken(trial.user_attrs["measured"]) if "measured" in trial.user_attrs else {},
     )

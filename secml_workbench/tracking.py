@@ -467,6 +467,8 @@ def _take_up(store: _Store, run_id: str, tags: Mapping[str, object], data: Mappi
     if not kept:
         return None
     store.ask("update_run", run_id, status="RUNNING")
+    if "error" in kept[0].data.tags:
+        store.ask("delete_tag", run_id, "error")
     run = Run(store, run_id, tags, data)
     run.set_tags({**_origin(), "state": "running"})
     return run

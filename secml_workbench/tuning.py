@@ -39,9 +39,14 @@ if TYPE_CHECKING:
 __all__ = ['measure', 'log_best', 'tune', 'load_study', 'get_history', 'best_parameters', 'delete_study']
 
 # %% ../nbs/30_tuning.ipynb #c73b9866
+def _sample(splits: Splits, config: OptimizationConfig) -> Corpus:
+    "The training texts of every trial."
+    return splits.train.sample(config.max_train_rows or len(splits.train), seed=config.seed)
+
+
 def _folds(splits: Splits, config: OptimizationConfig) -> list[tuple[Corpus, Corpus]]:
     "Training and validation texts of each fold; several folds are grouped and stratified within the training texts."
-    sample = splits.train.sample(config.max_train_rows or len(splits.train), seed=config.seed)
+    sample = _sample(splits, config)
     if config.cv_folds == 1:
         return [(sample, splits.validation)]
     from sklearn.model_selection import StratifiedGroupKFold
@@ -113,6 +118,17 @@ def _drop_weights(folder: Path, result: TuningResult) -> None:
     for trial in result.trials:
         if trial.number not in kept:
             shutil.rmtree(folder / f"trial-{trial.number}", ignore_errors=True)
+
+
+def _refit(objective: _FineTuning, splits: Splits, config: OptimizationConfig, result: TuningResult) -> None:
+    "Train the best and the default recipe again where there are no weights: after cross-validation, or on another machine."
+    for trial in (result.best, result.default):
+        out = objective.weights / f"trial-{trial.number}" if trial else None
+        if trial and out and trial.state == "complete" and not out.is_dir():
+            train(
+                objective.encoder, _sample(splits, config), splits.validation, replace(objective.base, **trial.params), out=out,
+                metric=objective.metric, known=objective.known, settings=objective.settings,
+            )  # fmt: skip
 
 
 def _with_weights(folder: Path, result: TuningResult) -> TuningResult:
@@ -191,13 +207,14 @@ def tune(
             objective, space, config, study_name=study_name, defaults=defaults, conditions=conditions, storage=storage,
             run=parent, after_trial=partial(_drop_weights, folder),
         )  # fmt: skip
+        _refit(objective, splits, config, result)
         result = _with_weights(folder, result)
         parent.log_metrics({"best_value": result.best_value, "default_value": result.default_value, **result.counts})
         parent.log_dict(result, "tuning.json")
         log_best(result, parent, settings)
-        if result.counts["failed"] and not result.counts["complete"]:
-            parent.set_tags({"error": next(t.reason for t in reversed(result.trials) if t.state == "failed")})
-            parent.end("failed")
+        if not result.counts["complete"]:
+            parent.set_tags({"error": next((t.reason for t in reversed(result.trials) if t.reason), result.stopped)})
+            parent.end("failed" if result.counts["failed"] else "killed")
     return result
 
 
@@ -282,13 +299,15 @@ def delete_study(
     study_name: str,
     settings: Settings | None = None,
 ) -> None:
-    "Remove a study and its weights."
+    "Remove a study and its weights; its runs stay in MLflow."
     import optuna
 
     settings = settings or load_settings()
     study, _ = _kept_study(study_name, settings)
     optuna.delete_study(study_name=study_name, storage=study._storage)
-    shutil.rmtree(settings.state_dir / "tuning" / slug(study_name), ignore_errors=True)
+    folder = settings.state_dir / "tuning" / slug(study_name)
+    shutil.rmtree(folder, ignore_errors=True)
+    Path(f"{folder}.lock").unlink(missing_ok=True)
 
 
 def _kept_study(study_name: str, settings: Settings) -> tuple[Study, dict[str, Any]]:

@@ -27,9 +27,9 @@ from .records import Record, to_jsonable
 from secml_workbench.rendering import (
     Card, FirstScreen, Markup, facts, figure, heading, note, paragraph, table, texts_as_data,
 )  # fmt: skip
-from .settings import InputError, load_settings, refuse_unknown
+from .settings import InputError, brief, load_settings, refuse_unknown
 from secml_workbench.study import (
-    HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges,
+    EXTRA, PARAMETERS, HyperparameterSearchSpace, OptimizationConfig, TuningResult, default_params, edges,
     measure_title, recipe_words, show_params, trial_table,
 )  # fmt: skip
 from .subject import at_most, open_subject
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'SHORT', 'TRAINED', 'base_encoder', 'space_of', 'run_study', 'trained_as', 'compare',
-           'advantage', 'rate', 'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted',
-           'took', 'short', 'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards',
+__all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'SHORT', 'TRAINED', 'base_encoder', 'space_of', 'run_study', 'compare', 'advantage',
+           'rate', 'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted', 'took',
+           'short', 'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards',
            'recipe_table', 'test_table', 'gain_section', 'history_figure', 'search_sentence', 'front_section',
            'curves_figure', 'varied', 'slices_figure', 'hyperparameter_sentence', 'parallel_figure', 'model_sentence',
            'source_rows', 'source_table', 'source_sentence', 'use_section']
@@ -67,12 +67,18 @@ def base_encoder(
 # %% ../nbs/50_tuning_report.ipynb #3b4e4f37
 def space_of(
     search_space: str,  # small or full
-    extra: Mapping[str, Sequence[Any]],  # more fields of TrainingConfig -> range or choices
+    also: Mapping[str, Sequence[Any]],  # fields of TrainingConfig -> range or choices
 ) -> HyperparameterSearchSpace:
     "The space that the parameters ask for. Raises InputError when it cannot be searched."
     refuse_unknown([search_space], ["small", "full"], "search space")
-    more = {name: tuple(given) if isinstance(given, list | tuple) else (given,) for name, given in extra.items()}
-    return HyperparameterSearchSpace.small(extra=more) if search_space == "small" else HyperparameterSearchSpace(extra=more)
+    refuse_unknown(also, [*PARAMETERS, *EXTRA], "hyperparameter")
+    for name, given in also.items():
+        if not isinstance(given, list | tuple):
+            raise InputError(f"also_search has {brief(given, 40)} for {name}; expected a list: [lowest, highest], or choices")
+    space = HyperparameterSearchSpace.small() if search_space == "small" else HyperparameterSearchSpace()
+    ranges = {name: tuple(given) for name, given in also.items()}
+    own: dict[str, Any] = {name: ranges.pop(name) for name in PARAMETERS if name in ranges}
+    return replace(space, **own, extra=ranges)
 
 
 def run_study(
@@ -87,23 +93,6 @@ def run_study(
     splits = corpus.split(seed=config.seed)
     splits = replace(splits, validation=at_most(splits.validation, rows, config.seed))
     return tune(encoder, splits, space, config, **rest)
-
-
-def trained_as(
-    trial: TrialRecord | None,
-    folder: Path | None,  # its weights, if they were kept
-    encoder: Path,
-    corpus: Corpus,
-    config: OptimizationConfig,
-) -> TextClassifier | None:  # None: there is no such complete trial
-    "The classifier of a trial: its kept weights, else trained again by its recipe."
-    if trial is None or trial.state != "complete":
-        return None
-    if folder is not None:
-        return load_torch(folder)
-    splits = corpus.split(seed=config.seed)
-    recipe = replace(TrainingConfig(), **trial.params, seed=config.seed)
-    return train(encoder, at_most(splits.train, config.max_train_rows, config.seed), splits.validation, recipe)[0]
 
 # %% ../nbs/50_tuning_report.ipynb #d998c3c3
 SHOWN = ("roc_auc", "average_precision", "f1", "recall_at_fpr", "hard_benign_fpr", "ece")
@@ -287,7 +276,7 @@ def verdict_of(
     if best is None:
         broken = sorted({name for t in result.trials for name in t.broken})
         if broken:
-            return f"{many}, and none keeps to the constraints: {' and '.join(broken)} cannot be had together with this model and space."
+            return f"{many}, and none keeps the constraint{'s' if len(broken) > 1 else ''} on {' and '.join(measure_title(name) for name in broken)}."
         reasons = [t.reason for t in result.trials if t.reason]
         return f"{many} and none completed, so nothing can be said about tuning" + (
             f": {reasons[-1]}." if reasons else "."
@@ -303,7 +292,7 @@ def verdict_of(
     ends = {
         "pass": f"{many} gained {points(gain)} {title} over the default hyperparameters on test.",
         "fail": f"The best of {many.lower()} is worse than the defaults on test: {points(gain)} {title}.",
-        "undecided": f"The best of {many.lower()} is no better than the defaults on test: {points(gain)} {title}.",
+        "undecided": f"On test the best of {many.lower()} cannot be told from the defaults: {points(gain)} {title}.",
     }
     return ends[judge(gain)]
 
@@ -391,16 +380,14 @@ def first_cards(
     auc, rival = measured["model"]["roc_auc"], measured["baseline"]["roc_auc"]
     value, _, interval = short(auc).partition(" [")
     detail = f"TF-IDF {short(rival).partition(' ')[0]}; difference {points(ahead)}"
-    cards.append(Card("better than TF-IDF", value, f"[{interval} ROC AUC, test; {detail}" if interval else detail, judge(ahead)))
+    cards.append(Card("shipped model better than TF-IDF", value, f"[{interval} ROC AUC, test; {detail}" if interval else detail, judge(ahead)))
     if unseen:
         value, title = reach(unseen, "model")
         missed = worst(unseen, "recall")
         lowest = f"; lowest recall at 1 % FPR {missed['model']['recall'].estimate:.2f}" if missed else ""
         cards.append(Card("sources never seen", value, f"{title}; TF-IDF {reach(unseen, 'baseline')[0]}{lowest}"))
-    seconds = [t.seconds for t in result.trials if t.seconds is not None and t.state == "complete"]
-    each = f"; {took(result)} in all, median {np.median(seconds):.0f} s" if seconds else ""
     ended = ", ".join(f"{number} {state}" for state, number in counts.items())
-    return [*cards, Card("trials", str(sum(counts.values())), f"{ended}{each}")]
+    return [*cards, Card("trials", str(sum(counts.values())), f"{ended}; {took(result)} in all; one seed")]
 
 # %% ../nbs/50_tuning_report.ipynb #e9ceb963
 def recipe_table(
@@ -445,15 +432,10 @@ def gain_section(
 ) -> Markup:
     "Best against default: finding, recipes, test metrics."
     said = paragraph(verdict_of(result, gain)) + recipe_table(result, trained)
-    both = (
-        {"best": "Best trial", "default": "Defaults"}
-        if result.best and not result.best.is_default
-        else {"default": "Defaults (best)"}
-    )
-    if any(who in measured for who in both):
-        shown = {title: measured[who] for who, title in both.items() if who in measured}
-        said += test_table(shown, rows)
-    return said
+    own = result.best is not None and result.best.is_default
+    titles = {"default": "Defaults (best)"} if own else {"best": "Best trial", "default": "Defaults"}
+    shown = {title: measured[who] for who, title in {**titles, "model": "Shipped model"}.items() if who in measured}
+    return said + test_table(shown, rows)
 
 # %% ../nbs/50_tuning_report.ipynb #2b7677ad
 def history_figure(
@@ -512,7 +494,8 @@ def search_sentence(result: TuningResult) -> str:
     default = (
         "" if result.default_value is None or result.best.is_default else f", the defaults {result.default_value:.3f}"
     )
-    return f"{said}; trial {result.best.number} reached {result.best_value:.3f}{default}."
+    which = f"trial {result.best.number}{', the warm start,' if result.best.is_warm_start else ''}"
+    return f"{said}; {which} reached {result.best_value:.3f}{default}."
 
 # %% ../nbs/50_tuning_report.ipynb #cd78b600
 def front_section(result: TuningResult) -> Markup:
@@ -617,7 +600,7 @@ def hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) ->
         said += (
             " The best trial lies at an edge of the space: "
             + ", ".join(f"{n.replace('_', ' ')} ({e})" for n, e in touched.items())
-            + "."
+            + "; the parameter also_search takes another range."
         )
     return said
 

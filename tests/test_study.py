@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -153,9 +154,51 @@ def test_an_unfinished_study_of_another_kind_is_refused_without_a_trace(tmp_path
     url = f"sqlite:///{tmp_path}/studies.db"
     config = OptimizationConfig(n_trials=2)
     before = search(lambda attempt: 0.5, config=config, study_name="killed", storage=url)
-    with pytest.raises(ValueError, match="another search space"):
+    with pytest.raises(ValueError, match="begun otherwise: search space: learning_rate was"):
         search(lambda attempt: 0.6, HyperparameterSearchSpace.small(), config, study_name="killed", storage=url)
     assert search(lambda attempt: 0.7, config=config, study_name="killed", storage=url).trials == before.trials
+
+
+SMALL = HyperparameterSearchSpace.small
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ({}, {"label_smoothing": (0.0, 0.2)}, "label_smoothing was none, is [0.0, 0.2]"),
+        ({"label_smoothing": (0.0, 0.2)}, {}, "label_smoothing was [0.0, 0.2], is none"),
+        ({"label_smoothing": (0.0, 0.2)}, {"label_smoothing": (0.0, 0.1)}, "was [0.0, 0.2], is [0.0, 0.1]"),
+    ],
+)
+def test_another_space_is_refused_by_what_changed(before: dict[str, Any], after: dict[str, Any], said: str) -> None:
+    store, config = study.open_storage("memory"), OptimizationConfig(n_trials=2)
+    search(lambda _: 0.5, SMALL(extra=before), config, study_name="s", storage=store)
+    with pytest.raises(InputError, match=re.escape(said)):
+        search(lambda _: 0.5, SMALL(extra=after), config, study_name="s", storage=store)
+
+
+def test_gp_tries_nothing_twice_though_trials_fall_behind_and_fail() -> None:
+    def objective(attempt: Attempt) -> float:
+        for epoch in range(1, attempt.params["epochs"] + 1):
+            attempt.report(epoch, 1 - attempt.params["weight_decay"] * epoch)
+        if attempt.number % 4 == 3:
+            raise MemoryError("does not fit")
+        return 1 - attempt.params["weight_decay"]
+
+    result = search(objective, config=OptimizationConfig(n_trials=14, sampler="gp"), study_name="gp")
+    assert len({str(trial.params) for trial in result.trials}) == 14
+    assert result.counts == {"complete": 11, "pruned": 0, "failed": 3}
+
+
+def test_early_stopping_waits_for_the_front_and_for_the_constraints() -> None:
+    def objective(attempt: Attempt) -> float:
+        attempt.measure({"latency_ms": 100 - attempt.number, "recall": 0.5})
+        return 0.5
+
+    for more in ({"second_objective": "latency_ms"}, {"constraints": {"recall": 0.9}}):
+        config = OptimizationConfig(n_trials=8, early_stopping_rounds=2, **more)
+        result = search(objective, config=config, study_name="patient")
+        assert result.counts["complete"] == 8 and not result.stopped
 
 
 @pytest.fixture
@@ -250,7 +293,7 @@ def test_a_study_is_never_taken_up_under_fewer_conditions(tmp_path: Path) -> Non
 
     for name, begun in (("a", {"constraints": {"f1": 0.9}}), ("b", {"second_objective": "f1"})):
         search(objective, config=OptimizationConfig(n_trials=2, **begun), study_name=name, storage=url)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match=f"begun with another {next(iter(begun)).replace('_', ' ')}"):
+        with pytest.raises(ValueError, match=f"begun otherwise: {next(iter(begun)).replace(chr(95), chr(32))}"):
             search(objective, config=OptimizationConfig(n_trials=3), study_name=name, storage=url)
     foreign = optuna.create_study(study_name="foreign", storage=url)
     foreign.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)

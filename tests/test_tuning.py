@@ -6,14 +6,16 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from secml_workbench.settings import load_settings
-from secml_workbench.study import TrialRecord, TuningResult
+from secml_workbench.corpus import load_corpus
+from secml_workbench.settings import Settings, load_settings
+from secml_workbench.study import HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult
 from secml_workbench.tracking import connect
-from secml_workbench.training import tiny_detector
-from secml_workbench.tuning import _drop_weights, load_study
+from secml_workbench.training import TINY, tiny_detector
+from secml_workbench.tuning import _drop_weights, delete_study, load_study, tune
 
 
 def test_the_weights_of_a_trial_that_runs_elsewhere_stay(tmp_path: Path) -> None:
@@ -54,13 +56,21 @@ def tuned(place: Path, layers: int, processes: int) -> tuple[TuningResult, list[
     for worker in workers:
         said = worker.communicate(timeout=300)[1]
         assert worker.returncode == 0, said
-    settings = load_settings(
+    return load_study("s", isolated(place)), *runs(isolated(place))
+
+
+def isolated(place: Path) -> Settings:
+    return load_settings(
         state_dir=str(place), mlflow_tracking_uri=f"sqlite:///{place}/m.db", optuna_storage=f"sqlite:///{place}/o.db"
     )
+
+
+def runs(settings: Settings) -> tuple[list[Any], list[Any]]:
+    "The parent runs of tuning in MLflow, and their children."
     client = connect(settings)
-    runs = client.search_runs([client.get_experiment_by_name("tuning").experiment_id])
-    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-    return load_study("s", settings), [run for run in runs if run not in children], children
+    found = client.search_runs([client.get_experiment_by_name("tuning").experiment_id])
+    children = [run for run in found if "mlflow.parentRunId" in run.data.tags]
+    return [run for run in found if run not in children], children
 
 
 def test_two_processes_that_begin_a_study_at_once_share_one_mlflow_run(tmp_path: Path) -> None:
@@ -76,3 +86,39 @@ def test_a_study_without_a_completed_trial_is_failed_in_mlflow(tmp_path: Path) -
     assert result.counts == {"complete": 0, "pruned": 0, "failed": 4}
     assert [run.info.status for run in (*parents, *children)] == ["FAILED"] * 5
     assert "trainable_layers is 9" in parents[0].data.tags["error"]
+
+
+def here(settings: Settings, **config: Any) -> TuningResult:
+    "A study in this process."
+    space = HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
+    splits = load_corpus("tiny").split()
+    return tune(
+        tiny_detector(settings), splits, space, OptimizationConfig(n_trials=2, **config), study_name="s",
+        base=replace(TINY, epochs=1), settings=settings,
+    )  # fmt: skip
+
+
+def test_cross_validation_ends_with_models_too(tmp_path: Path) -> None:
+    settings = isolated(tmp_path)
+    result = here(settings, cv_folds=2)
+    assert result.best_model and result.default_model
+    assert "model" in [file.path for file in connect(settings).list_artifacts(result.run_id)]
+    written = (result.best_model / "model.safetensors").stat().st_mtime_ns
+    again = here(settings, cv_folds=2)
+    assert (again.best_model, again.trials) == (result.best_model, result.trials)
+    assert (result.best_model / "model.safetensors").stat().st_mtime_ns == written
+    delete_study("s", settings)
+    assert not list((tmp_path / "tuning").iterdir())
+
+
+def test_a_study_that_was_stopped_in_its_first_trial_is_killed_in_mlflow_until_it_goes_on(tmp_path: Path) -> None:
+    settings = isolated(tmp_path)
+    stopped = here(settings, timeout_seconds=0.01)
+    (parent,), _ = runs(settings)
+    assert stopped.best is None and stopped.stopped == "the time limit of 0.01 s is over"
+    assert (parent.info.status, parent.data.tags["state"]) == ("KILLED", "killed")
+    assert "time limit" in parent.data.tags["error"]
+    here(settings)
+    (parent,), _ = runs(settings)
+    assert (parent.info.status, parent.data.tags["state"]) == ("FINISHED", "finished")
+    assert "error" not in parent.data.tags
