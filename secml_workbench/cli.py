@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['DEFAULT_MODEL', 'app', 'Model', 'Data', 'TextColumn', 'LabelColumn', 'PositiveLabel', 'Parameter', 'AsJson', 'Force',
            'split_parameters', 'local', 'make_reports', 'shorter', 'report', 'one_report', 'tune', 'quantize',
-           'show_explanation', 'explain', 'explain_texts', 'train', 'options', 'run', 'main']
+           'show_explanation', 'explain', 'explain_texts', 'parameters', 'train', 'options', 'run', 'main']
 
 # %% ../nbs/91_cli.ipynb #bc9f001b
 DEFAULT_MODEL = "minilm-detector"
@@ -46,7 +46,7 @@ Data = Annotated[str, typer.Option(help='Corpus: a CSV, TSV, JSONL or Parquet fi
 TextColumn = Annotated[str, typer.Option(help="Column of the texts.")]
 LabelColumn = Annotated[str, typer.Option(help="Column of the labels.")]
 PositiveLabel = Annotated[str, typer.Option(help="Which label is the attack; inferred, and said, when left out.")]
-Parameter = Annotated[list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter; may be repeated.")]
+Parameter = Annotated[list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter, one of those that secml parameters lists; may be repeated.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even if nothing changed.")]
 
@@ -128,7 +128,7 @@ def report(
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
-    "Write reports (HTML, JSON, notebook) about a model on a corpus."
+    "Write reports (HTML, JSON, notebook) about a model."
     from secml_workbench.reporting import KINDS
 
     refuse_unknown([kind], [*KINDS, "all"], "report")
@@ -167,7 +167,7 @@ def tune(
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
-    "Search hyperparameters; print the best, write the tuning report."
+    "Search hyperparameters, print the best, write the report."
     given = _columns(text_column, label_column, positive_label) | split_parameters(parameter)
     record = one_report("tuning", model, data, out, given, force, as_json)
     if record:
@@ -188,7 +188,7 @@ def quantize(
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
-    "Quantize, measure and gate; print the variants, write the quantization report."
+    "Quantize, measure and gate variants; write the report."
     given = _columns(text_column, label_column, positive_label) | split_parameters(parameter)
     record = one_report("quantization", model, data, out, given, force, as_json)
     if record:
@@ -223,7 +223,7 @@ def explain(
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
-    "Explain why the model decides as it does: for given texts, or as a report."
+    "Explain decisions: of given texts, or in a report."
     given = split_parameters(parameter)
     if not texts:
         record = one_report("explanation", model, data, out, _columns(text_column, label_column, positive_label) | given, force, as_json)
@@ -253,6 +253,24 @@ def explain_texts(
     classifier = load_classifier(tiny_detector() if model == "tiny" else local(model), positive_label=positive_label)
     return [explain_text(classifier, text, method, **values) for text in texts]
 
+# %% ../nbs/91_cli.ipynb #c97ceb29
+def _declared(kind: str) -> dict[str, Any]:
+    "What `-p` takes: a template's parameters, or the fields of `TrainingConfig`."
+    from secml_workbench.reporting import KINDS, Parameter, template_parameters
+    from secml_workbench.training import TrainingConfig
+
+    refuse_unknown([kind], [*KINDS, "train"], "kind")
+    if kind != "train":
+        return dict(template_parameters(kind))
+    return {f.name: Parameter(str(f.type), f.default) for f in fields(TrainingConfig)}
+
+
+@app.command()
+def parameters(kind: Annotated[str, typer.Argument(help="tuning, quantization, explanation or train.")]) -> None:
+    "List what -p takes: names, defaults, meanings."
+    for name, one in _declared(kind).items():
+        typer.echo(f"{name}={dumps(one.default).strip()}" + (f"\n    {one.help}" if one.help else ""))
+
 # %% ../nbs/91_cli.ipynb #a57f0652
 @app.command()
 def train(
@@ -266,14 +284,12 @@ def train(
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
-    "Fine-tune an encoder into a detector; write it with its model card and test metrics."
-    from secml_workbench.reporting import Parameter as Declared
+    "Fine-tune an encoder into a detector, and test it."
     from secml_workbench.reporting import check_parameters
     from secml_workbench.training import TrainingConfig, train_detector
 
     settings = load_settings()
-    known = {f.name: Declared(str(f.type), f.default) for f in fields(TrainingConfig)}
-    values = {"seed": settings.seed} | check_parameters(split_parameters(parameter), known)
+    values = {"seed": settings.seed} | check_parameters(split_parameters(parameter), _declared("train"))
     columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column, "positive_label": positive_label}
     folder = Path(out) if out else settings.models_dir / DEFAULT_MODEL
     done = train_detector(folder, local(data), TrainingConfig(**values), encoder=local(model) or None, force=force, **columns)
