@@ -1,22 +1,16 @@
-"""Tuning: time to the peer's best value, what a study costs beyond training, and twenty kills at random moments.
+"""Tuning: time to the peer's best value, and what a study costs beyond training.
 
-    .venv/bin/python benchmarks/bench_tuning.py [--repeats 3] [--kills 20]
+    .venv/bin/python benchmarks/bench_tuning.py [--repeats 3]
 
 The peer is `Trainer.hyperparameter_search` with its Optuna backend: same encoder, texts, hold-out, search space, number
 of trials and seed, in turns on one machine. Ours is timed from the call to the end of the first trial, as the store has
-it, that reaches the peer's best validation F1. The killed study fine-tunes a two-layer encoder on the tiny corpus.
+it, that reaches the peer's best validation F1.
 """
 
 import argparse
 import contextlib
-import os
-import random
-import signal
-import subprocess
-import sys
 import tempfile
 import time
-from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +24,7 @@ from secml_workbench.settings import load_settings
 from secml_workbench.torch_backend import default_encoder
 from secml_workbench.tracking import connect, provenance, set_threads
 
-TRAIN, VALIDATION, TRIALS, KILLED_TRIALS = 800, 400, 6, 20
+TRAIN, VALIDATION, TRIALS = 800, 400, 6
 SPACE = study.HyperparameterSearchSpace.small()
 
 
@@ -139,89 +133,9 @@ def ours(splits, seed: int, folder: Path, wanted: float) -> tuple[float, float |
     return result.best_value, min(reached, default=None), share
 
 
-WORKER = """
-import sys
-from dataclasses import replace
-from secml_workbench import study, tuning
-from secml_workbench.corpus import load_corpus
-from secml_workbench.settings import load_settings
-from secml_workbench.training import TINY
-
-place, encoder, total = sys.argv[1:4]
-settings = load_settings(
-    state_dir=place, mlflow_tracking_uri=f"sqlite:///{place}/mlflow.db", optuna_storage=f"sqlite:///{place}/optuna.db"
-)
-kept = tuning._drop_weights
-def say(folder, result):
-    kept(folder, result)
-    print("done", sum(result.counts.values()), flush=True)
-tuning._drop_weights = say
-space = study.HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
-config = study.OptimizationConfig(n_trials=int(total), metric_name="roc_auc")
-print("begun", flush=True)
-base = replace(TINY, epochs=1)
-tuning.tune(encoder, load_corpus("tiny").split(), space, config, study_name="killed", base=base, settings=settings)
-"""
-
-
-def killed(kills: int, place: Path) -> dict:
-    "Kill a study again and again, let it finish, and compare what its two stores hold."
-    training.tiny_detector(load_settings(state_dir=str(place)))
-    command = [sys.executable, "-c", WORKER, str(place), str(place / "tiny-encoder"), str(KILLED_TRIALS)]
-    dice, seen, happened = random.Random(0), [], 0
-    for _ in range(kills):
-        worker = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        worker.stdout.readline()
-        time.sleep(dice.uniform(0, 12))
-        happened += worker.poll() is None
-        os.kill(worker.pid, signal.SIGKILL)
-        seen += [int(line.split()[1]) for line in worker.communicate()[0].splitlines() if line.startswith("done")]
-        if Path(place / "optuna.db").exists():
-            seen.append(sum(_stored(place).counts.values()))
-            assert seen[-1] >= max(seen), f"a completed trial was lost: {seen}"
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return {"kills": happened, "completed before the last start": max(seen), **_compared(place)}
-
-
-def _settings(place: Path):
-    return load_settings(
-        state_dir=str(place), mlflow_tracking_uri=f"sqlite:///{place}/mlflow.db", optuna_storage=f"sqlite:///{place}/optuna.db"
-    )
-
-
-def _stored(place: Path) -> study.TuningResult:
-    with contextlib.suppress(ValueError):
-        return tuning.load_study("killed", _settings(place))
-    return study.TuningResult("killed", "roc_auc", "maximize", {}, None, None, ())
-
-
-def _compared(place: Path) -> dict:
-    "What Optuna and MLflow say of every trial."
-    result, client = _stored(place), connect(_settings(place))
-    runs = client.search_runs([client.get_experiment_by_name("tuning").experiment_id], max_results=5000)
-    children = [run for run in runs if "mlflow.parentRunId" in run.data.tags]
-    said = {"finished": "complete", "pruned": "pruned", "failed": "failed"}
-    theirs = Counter((run.info.run_name, said.get(run.data.tags["state"], "killed")) for run in children)
-    dead = {t.number for t in result.trials if t.state in ("interrupted", "given up")}
-    mine = Counter((f"trial {t.number}", "killed" if t.number in dead else t.state) for t in result.trials)
-    lacking = {key for key in mine - theirs if key[1] != "killed"}  # one killed before its run began has none
-    tried = [trial.number for trial in tuning._kept_study("killed", _settings(place))[0].trials]
-    return {
-        "trials": result.counts["complete"] + result.counts["pruned"],
-        "failed": result.counts["failed"],
-        "interrupted": sum(trial.state == "interrupted" for trial in result.trials),
-        "number twice": len(tried) - len(set(tried)),
-        "stores disagree": len(lacking) + sum((theirs - mine).values()),
-        "parent runs": len(runs) - len(children),
-        "given up": sum(trial.state == "given up" for trial in result.trials),
-        "parent running": sum(run.info.status == "RUNNING" for run in runs),
-    }
-
-
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--repeats", type=int, default=3)
-    options.add_argument("--kills", type=int, default=20)
     given = options.parse_args()
     started = time.monotonic()
     set_threads(load_settings())
@@ -240,13 +154,7 @@ def main() -> None:
     rows.append(row(case, middle, "", target=0.5, met=middle <= 0.5))
     most = max(shares)
     rows.append(row("time of a study that is no training: at most", most, "", target=0.05, met=most <= 0.05))
-    with tempfile.TemporaryDirectory() as held:
-        found = killed(given.kills, Path(held))
-    exact = found["trials"] == KILLED_TRIALS and not found["number twice"] and not found["stores disagree"]
-    exact &= found["parent runs"] == 1 and not found["parent running"]
-    case = f"complete and pruned trials of a study of {KILLED_TRIALS}, killed {found['kills']} times"
-    rows.append(row(case, found["trials"], "trials", target=KILLED_TRIALS, met=exact))
-    publish("tuning", rows, provenance(seed=0, started=started), killed=found)
+    publish("tuning", rows, provenance(seed=0, started=started))
 
 
 if __name__ == "__main__":
