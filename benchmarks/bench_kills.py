@@ -1,4 +1,4 @@
-"""Tuning: a study of twenty trials, killed at twenty random moments and taken up each time, compared with MLflow.
+"""Tuning: a study of forty trials, killed at twenty random moments and taken up each time, compared with MLflow.
 
     .venv/bin/python benchmarks/bench_kills.py [--kills 20]
 
@@ -7,9 +7,7 @@ It fine-tunes a two-layer encoder on the tiny corpus. Kills strike the start, wh
 
 import argparse
 import contextlib
-import os
 import random
-import signal
 import subprocess
 import sys
 import tempfile
@@ -23,7 +21,7 @@ from secml_workbench import study, training, tuning
 from secml_workbench.settings import load_settings
 from secml_workbench.tracking import connect, provenance
 
-TRIALS, LONGEST = 20, 24  # seconds from a start to its kill
+TRIALS, LONGEST = 40, 24  # seconds from a start to its kill
 
 
 WORKER = """
@@ -61,7 +59,7 @@ def killed(kills: int, place: Path) -> dict:
         worker.stdout.readline()
         time.sleep(dice.uniform(0, LONGEST))
         happened += worker.poll() is None
-        os.kill(worker.pid, signal.SIGKILL)
+        worker.kill()  # SIGKILL
         seen += [int(line.split()[1]) for line in worker.communicate()[0].splitlines() if line.startswith("done")]
         if Path(place / "optuna.db").exists():
             seen.append(sum(_stored(place).counts.values()))
