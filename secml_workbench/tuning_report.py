@@ -278,7 +278,8 @@ def verdict_of(
         if broken:
             return f"{many}, and none keeps the constraint{'s' if len(broken) > 1 else ''} on {' and '.join(measure_title(name) for name in broken)}."
         reasons = [t.reason for t in result.trials if t.reason]
-        return f"{many} and none completed, so nothing can be said about tuning" + (
+        none = f"None of {many.lower()} completed" if sum(result.counts.values()) else "No trial came to its end"
+        return f"{none}, so nothing can be said about tuning" + (
             f": {reasons[-1]}." if reasons else "."
         )
     if best.is_default:
@@ -482,6 +483,8 @@ def history_figure(
 def search_sentence(result: TuningResult) -> str:
     "The finding of the section on the search."
     counts = result.counts
+    if not sum(counts.values()):
+        return f"No trial came to its end{f': {result.stopped}' if result.stopped else ''}."
     ended = [f"{counts['complete']} ran to their end"]
     ended += [f"{counts['pruned']} stopped early because the others were better by then"] if counts["pruned"] else []
     ended += [f"{counts['failed']} failed"] if counts["failed"] else []
