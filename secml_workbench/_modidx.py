@@ -938,6 +938,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'secml_workbench.study._agree': ('study.html#_agree', 'secml_workbench/study.py'),
                                        'secml_workbench.study._change': ('study.html#_change', 'secml_workbench/study.py'),
                                        'secml_workbench.study._check_choices': ('study.html#_check_choices', 'secml_workbench/study.py'),
+                                       'secml_workbench.study._check_least': ('study.html#_check_least', 'secml_workbench/study.py'),
                                        'secml_workbench.study._check_range': ('study.html#_check_range', 'secml_workbench/study.py'),
                                        'secml_workbench.study._clear_up': ('study.html#_clear_up', 'secml_workbench/study.py'),
                                        'secml_workbench.study._deaths': ('study.html#_deaths', 'secml_workbench/study.py'),

@@ -193,6 +193,16 @@ def lower_is_better(
     "Whether less is better."
     return name == LATENCY or not METRICS[name].higher_is_better
 
+# %% ../nbs/27_study.ipynb #c88c27a0
+_LEAST = {"n_trials": 1, "cv_folds": 1, "timeout_seconds": 0, "early_stopping_rounds": 0, "max_train_rows": 0, "seed": 0}
+
+
+def _check_least(name: str, given: Any, low: int) -> None:
+    "Refuse what is no number, or less than it can be."
+    whole = name != "timeout_seconds"
+    if isinstance(given, bool) or not isinstance(given, int if whole else (int, float)) or not low <= given < 2**32:
+        raise InputError(f"{name} is {brief(given)}; expected a {'whole ' if whole else ''}number, {low} or more")
+
 # %% ../nbs/27_study.ipynb #a3d11e0c
 @dataclass(frozen=True)
 class OptimizationConfig:
@@ -223,11 +233,8 @@ class OptimizationConfig:
         for name, bound in self.constraints.items():
             if isinstance(bound, bool) or not isinstance(bound, int | float) or not math.isfinite(bound):
                 raise InputError(f"the bound of {name} is {brief(bound)}; expected a number")
-        least = {"n_trials": 1, "cv_folds": 1, "timeout_seconds": 0, "early_stopping_rounds": 0, "max_train_rows": 0, "seed": 0}
-        for name, low in least.items():
-            given, kinds = getattr(self, name), (int, float) if name == "timeout_seconds" else int
-            if isinstance(given, bool) or not isinstance(given, kinds) or not low <= given < 2**32:
-                raise InputError(f"{name} is {brief(given)}; expected a {'' if name == 'timeout_seconds' else 'whole '}number, {low} or more")
+        for name, low in _LEAST.items():
+            _check_least(name, getattr(self, name), low)
         if not isinstance(self.pruning, bool):
             raise InputError(f"pruning is {brief(self.pruning)}; expected true or false")
         if self.direction != "auto" and (self.direction == "maximize") != METRICS[self.metric_name].higher_is_better:
@@ -955,7 +962,7 @@ def _importances(study: Study) -> dict[str, float]:
     finite = all(map(math.isfinite, shares.values()))
     return {name: float(share) for name, share in shares.items()} if finite else {}
 
-
+# %% ../nbs/27_study.ipynb #342ea4c1
 def result_of(
     study: Study,  # Optuna's
     config: OptimizationConfig,  # its metric, constraints and second objective

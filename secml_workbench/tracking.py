@@ -263,7 +263,7 @@ def _make_whole(file: Path) -> None:
     MlflowClient(tracking_uri=f"sqlite:///{half}").search_experiments(max_results=1)
     half.replace(file)
 
-
+# %% ../nbs/03_tracking.ipynb #15ae7691
 def _refused(uri: str, error: BaseException) -> InputError:
     local = uri.startswith("sqlite:")
     remedy = "move that file away if it is no MLflow store, or make its folder writable" if local else "start that server"
