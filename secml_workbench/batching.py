@@ -15,14 +15,14 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from tqdm.auto import tqdm
 
-from .settings import InputError, brief
+from .settings import InputError, UnsupportedError, brief
 
 logger = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = ['logger', 'ATTACK_NAMES', 'BENIGN_NAMES', 'TOKEN_BUDGET', 'Positive', 'find_positive', 'TextClassifier', 'scores',
-           'clean_text', 'check_texts', 'token_limit', 'text_ids', 'Window', 'encode_windows', 'length_batches',
-           'predict_windows', 'softmax', 'labels_of', 'TextReader', 'WindowedClassifier']
+           'clean_text', 'check_texts', 'token_limit', 'text_ids', 'text_tokens', 'Window', 'encode_windows',
+           'length_batches', 'pad_batch', 'predict_windows', 'softmax', 'labels_of', 'TextReader', 'WindowedClassifier']
 
 # %% ../nbs/20_batching.ipynb #3671d3a3
 @dataclass(frozen=True)
@@ -236,6 +236,23 @@ def text_ids(
         rows[r] = [j for i in ids for j in spelled.get(i, (i,))]
     return rows
 
+# %% ../nbs/20_batching.ipynb #5a1c0d02
+def text_tokens(
+    tokenizer: Any,  # a Hugging Face tokenizer
+    text: str,  # a clean text
+) -> list[tuple[int, int, int]]:  # id, start and end of each token of `text_ids`, in characters
+    "The tokens of a text with their places in it. Raises UnsupportedError: a tokenizer that does not know them."
+    if not getattr(tokenizer, "is_fast", False):
+        kind = type(tokenizer).__name__
+        raise UnsupportedError(f"{kind} does not say where in a text its tokens come from; use a method that asks by words: shap, lime or occlusion")
+    encoded = tokenizer(
+        text, add_special_tokens=False, split_special_tokens=True, truncation=False, padding=False,
+        return_attention_mask=False, return_token_type_ids=False, return_offsets_mapping=True, verbose=False,
+    )  # fmt: skip
+    control = _control_ids(tokenizer)
+    places = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
+    return [(j, *place) for i, place in places for j in ([i] if i not in control else _spelled(tokenizer, control, i))]
+
 # %% ../nbs/20_batching.ipynb #23ded351
 @dataclass(frozen=True)
 class Window:
@@ -243,6 +260,9 @@ class Window:
 
     row: int  # which text
     input_ids: tuple[int, ...]  # special tokens included
+    start: int = 0  # of its first token among the tokens of the text
+    before: int = 0  # special tokens that precede it
+    tokens: int = 0  # of the text
 
 
 @lru_cache(maxsize=8)
@@ -272,7 +292,8 @@ def encode_windows(
     windows = []
     for row, ids in enumerate(text_ids(tokenizer, list(texts), known)):
         for start in range(0, max(1, len(ids) - body + step), step):
-            windows.append(Window(row, (*before, *(ids[start : start + body] or filler), *after)))
+            part = ids[start : start + body]
+            windows.append(Window(row, (*before, *(part or filler), *after), start, len(before), len(part)))
     return windows
 
 
@@ -299,8 +320,12 @@ def length_batches(
     return batches
 
 
-def _padded(rows: Sequence[tuple[int, ...]], pad_id: int, left: bool) -> tuple[np.ndarray, np.ndarray]:
-    "Ids and mask of one batch, both int64 (b, longest)."
+def pad_batch(
+    rows: Sequence[tuple[int, ...]],  # token ids of each
+    pad_id: int,
+    left: bool,  # padding goes before the tokens
+) -> tuple[np.ndarray, np.ndarray]:  # ids and mask, both int64 (b, longest)
+    "One batch, as a model takes it."
     width = max(len(row) for row in rows)
     ids = np.full((len(rows), width), pad_id, dtype=np.int64)
     mask = np.zeros((len(rows), width), dtype=np.int64)
@@ -331,7 +356,7 @@ def predict_windows(
     rows = np.empty((len(distinct), width), dtype=np.float32)
     bar = tqdm(length_batches([len(ids) for ids in distinct], token_budget), disable=not progress, unit="batch")
     for batch in bar:
-        rows[batch] = forward(*_padded([distinct[i] for i in batch], pad_id, pad_left))
+        rows[batch] = forward(*pad_batch([distinct[i] for i in batch], pad_id, pad_left))
     column = {ids: i for i, ids in enumerate(distinct)}
     best = _most_suspicious(windows, decide(rows)[[column[w.input_ids] for w in windows]], len(place))
     chosen = [column[windows[b].input_ids] for b in best]

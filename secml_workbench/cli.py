@@ -204,9 +204,12 @@ def show_explanation(
     explanation: Explanation,
 ) -> str:  # several lines
     "An explanation as plain text: the prediction and the words that weigh most."
-    top = sorted(explanation.words, key=lambda word: -abs(word.score))[:10]
-    rows = [f"  {word.score:+.3f}  {visible(word.text)[:60]}" for word in top]
-    return "\n".join([f"{explanation.method}: P({visible(explanation.target)}) = {explanation.prediction:.3f}", *rows])
+    from secml_workbench.explanation import quality
+
+    sign = "+" if explanation.signed else ""
+    rows = [f"  {word.score:{sign}.3f}  {visible(word.text)[:60]}" for word in explanation.top(10)]
+    head = f"{explanation.title}: P({visible(explanation.label)[:80]}) = {explanation.prediction:.3f} ({quality(explanation)})"
+    return "\n".join([head, *rows])
 
 
 @app.command()
@@ -214,7 +217,9 @@ def explain(
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to explain; none: write the report.")] = None,
     model: Model = "",
     data: Data = "",
-    method: Annotated[str, typer.Option(help="lime or shap.")] = "shap",
+    method: Annotated[str, typer.Option(help="With a TEXT: shap, lime, occlusion, gradient, attention, or a full name such as attention_rollout.")] = "shap",
+    target: Annotated[str, typer.Option(help="With a TEXT: the class to explain; empty: what the model counts as attack.")] = "",
+    level: Annotated[str, typer.Option(help="With a TEXT: what gets a score: word or token.")] = "word",
     out: Annotated[str, typer.Option(help="Folder of the reports; with a TEXT, a JSON file.")] = "",
     text_column: TextColumn = "",
     label_column: LabelColumn = "",
@@ -232,7 +237,7 @@ def explain(
         return
     if out:
         check_writable(out)
-    found = explain_texts(texts, model or DEFAULT_MODEL, method, positive_label, given)
+    found = explain_texts(texts, model or DEFAULT_MODEL, positive_label, given, method=method, target=target or None, level=level)
     document = dumps({"explanations": found})
     if out:
         atomic_write(out, document)
@@ -240,18 +245,19 @@ def explain(
 
 
 def explain_texts(
-    texts: Sequence[str], model: str, method: str, positive_label: str, given: dict[str, str]
+    texts: Sequence[str], model: str, positive_label: str, given: dict[str, str], *, method: str, **how: Any
 ) -> list[Explanation]:
     "Explanations of single texts; of the template's parameters those apply that a text alone needs."
     from secml_workbench.classifier import load_classifier
-    from secml_workbench.explanation import explain as explain_text
+    from secml_workbench.explainers import explain_many, resolve_method
     from secml_workbench.reporting import check_parameters, template_parameters
     from secml_workbench.training import tiny_detector
 
+    resolve_method(method)  # before a model is loaded
     known = {name: known for name, known in template_parameters("explanation").items() if name in ("n_samples", "seed")}
     values = {"seed": load_settings().seed} | check_parameters(given, known)
     classifier = load_classifier(tiny_detector() if model == "tiny" else local(model), positive_label=positive_label)
-    return [explain_text(classifier, text, method, **values) for text in texts]
+    return explain_many(classifier, texts, method, progress=True, **values, **how)
 
 # %% ../nbs/91_cli.ipynb #c97ceb29
 def _declared(kind: str) -> dict[str, Any]:

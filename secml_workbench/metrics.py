@@ -17,9 +17,9 @@ from .rendering import Markup, table
 from .settings import InputError, brief, refuse_unknown
 
 # %% auto #0
-__all__ = ['FPR', 'METRICS', 'DEFAULT_METRICS', 'Estimate', 'undefined', 'threshold_at_fpr', 'Metric', 'get_metric', 'evaluate',
-           'metrics_table', 'paired_difference', 'McNemar', 'mcnemar', 'flip_rate', 'SliceRow', 'by_slice',
-           'length_slices']
+__all__ = ['FPR', 'METRICS', 'DEFAULT_METRICS', 'Estimate', 'undefined', 'threshold_at_fpr', 'Metric', 'get_metric',
+           'mean_estimate', 'evaluate', 'metrics_table', 'paired_difference', 'McNemar', 'mcnemar', 'flip_rate',
+           'SliceRow', 'by_slice', 'length_slices']
 
 # %% ../nbs/11_metrics.ipynb #6b5ac431
 @dataclass(frozen=True)
@@ -256,6 +256,21 @@ def _with_interval(value: float, replicates: np.ndarray, n: int, caution: str = 
         return Estimate(value, None, None, n, f"{share} are undefined: too few texts")
     low, high = np.quantile(replicates[~lost], (0.025, 0.975))
     return Estimate(value, float(low), float(high), n, caution)
+
+# %% ../nbs/11_metrics.ipynb #11aa0002
+def mean_estimate(
+    values: Any,  # (n,) one a text; NaN: undefined there
+    *,
+    n_boot: int = 2000,
+    seed: int = 0,
+) -> Estimate:  # mean with its 95 % percentile bootstrap interval
+    "The mean over texts with its uncertainty; undefined, with the reason, for fewer than two."
+    found = np.asarray(values, dtype=np.float64).ravel()
+    found = found[~np.isnan(found)]
+    if len(found) < 2:
+        return undefined(f"{len(found)} texts are too few", len(found))
+    weights = np.concatenate(list(_replicates(len(found), n_boot, seed)))
+    return _with_interval(float(found.mean()), weights @ found / len(found), len(found))
 
 # %% ../nbs/11_metrics.ipynb #202cba73
 def evaluate(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from secml_workbench.batching import TextClassifier
 
 # %% auto #0
-__all__ = ['Word', 'split_words', 'AdditiveClassifier', 'PerturbationEngine']
+__all__ = ['Word', 'split_words', 'AdditiveClassifier', 'PerturbationEngine', 'evaluate_together']
 
 # %% ../nbs/33_perturbation.ipynb #e50aa788
 _CAP = {"word": 64, "punctuation": 64, "tag": 64, "spaceless": 8, "flag": 2, "single": 1, "glue": 64}
@@ -137,16 +137,25 @@ def _pieces(
     return (text[: words[0].start] if words else text), pieces
 
 # %% ../nbs/33_perturbation.ipynb #7b170810
+def _check_words(text: str, words: Sequence[Word]) -> tuple[Word, ...]:
+    "Words as given, refused unless they are slices of the text in order. Raises InputError."
+    end = 0
+    for word in words:
+        if not end <= word.start < word.end <= len(text) or text[word.start : word.end] != word.text:
+            raise InputError(f"{brief(word, 90)} is no slice of the text after character {end}; expected words in order that do not overlap")
+        end = word.end
+    return tuple(words)
+
+
 class PerturbationEngine:
     "Masks over the words of one text -> probabilities of one classifier, each distinct mask evaluated once."
-
-    _characters = 4_000_000  # of perturbed text that exist at a time
 
     def __init__(
         self,
         classifier: TextClassifier,  # any
         text: str,  # any, also empty
         *,
+        words: Sequence[Word] | None = None,  # what a mask switches, in order; None: `split_words`
         replacement: str = "",  # stands in for a removed word; empty: its characters are cut out
         max_units: int = 200,  # more words than this are grouped
     ) -> None:
@@ -155,7 +164,7 @@ class PerturbationEngine:
         if max_units < 1:
             raise InputError(f"max_units is {max_units}; expected 1 or more")
         self.classifier, self.text, self.replacement = classifier, text, replacement
-        self.words = split_words(text)
+        self.words = split_words(text) if words is None else _check_words(text, words)
         self.units = _group(len(self.words), max_units)
         self.evaluations = 0  # texts that the classifier was asked about
         self._head, self._pieces = _pieces(text, self.words, self.units, replacement)
@@ -177,23 +186,16 @@ class PerturbationEngine:
         masks: np.ndarray,  # bool (m, units)
     ) -> np.ndarray:  # float64 (m, labels)
         "Probabilities for each mask. InputError: masks of another width; UnsupportedError: the model gives NaN."
+        masks = self._checked(masks)
+        evaluate_together([(self, masks)])
+        keys = _keys(masks)
+        return np.array([self._table[key] for key in keys]).reshape(len(keys), len(self.classifier.labels))
+
+    def _checked(self, masks: np.ndarray) -> np.ndarray:
         masks = np.atleast_2d(np.asarray(masks, dtype=bool))
         if masks.ndim != 2 or masks.shape[1] != len(self):
             raise InputError(f"masks have shape {masks.shape}; expected (m, {len(self)}), one column a unit")
-        keys = [row.tobytes() for row in np.packbits(masks, axis=1)]
-        new = {key: i for i, key in enumerate(keys) if key not in self._table}
-        step = max(1, self._characters // (len(self.text) + 1))
-        for at in range(0, len(new), step):
-            self._evaluate(list(new.items())[at : at + step], masks)
-        return np.array([self._table[key] for key in keys]).reshape(len(keys), len(self.classifier.labels))
-
-    def _evaluate(self, new: Sequence[tuple[bytes, int]], masks: np.ndarray) -> None:
-        texts = [self.perturbed(masks[i]) for _, i in new]
-        found = np.asarray(self.classifier.predict_proba(texts), dtype=np.float64)
-        if not np.isfinite(found).all():
-            raise UnsupportedError(f"{brief(self.classifier.name, 60)} gives NaN for a part of this text: nothing to explain")
-        self._table.update(zip((key for key, _ in new), found, strict=True))
-        self.evaluations += len(new)
+        return masks
 
     def spread(
         self,
@@ -202,3 +204,39 @@ class PerturbationEngine:
         "Scores of the units as scores of the words: each word an equal share of its unit's."
         sizes = np.array([last - first for first, last in self.units], dtype=int)
         return np.repeat(np.asarray(scores, dtype=np.float64) / np.maximum(sizes, 1), sizes)
+
+# %% ../nbs/33_perturbation.ipynb #7b17e002
+_CHARACTERS = 4_000_000  # of perturbed text that exist at a time
+
+
+def _keys(masks: np.ndarray) -> list[bytes]:
+    return [row.tobytes() for row in np.packbits(masks, axis=1)]
+
+
+def _portions(asked: Sequence[tuple[PerturbationEngine, np.ndarray]]) -> Iterator[list[tuple[PerturbationEngine, bytes, str]]]:
+    "The texts of new masks, some at a time."
+    portion, characters = [], 0
+    for engine, masks in asked:
+        new = {key: i for i, key in enumerate(_keys(masks)) if key not in engine._table}
+        for key, i in new.items():
+            portion.append((engine, key, engine.perturbed(masks[i])))
+            characters += len(portion[-1][2]) + 1
+            if characters >= _CHARACTERS:
+                yield portion
+                portion, characters = [], 0
+    if portion:
+        yield portion
+
+
+def evaluate_together(
+    asked: Sequence[tuple[PerturbationEngine, np.ndarray]],  # different engines of one classifier, each with masks (m, units)
+) -> None:
+    "Evaluate masks of several texts in common batches; each engine keeps its own. UnsupportedError: the model gives NaN."
+    for portion in _portions([(engine, engine._checked(masks)) for engine, masks in asked]):
+        classifier = portion[0][0].classifier
+        found = np.asarray(classifier.predict_proba([text for _, _, text in portion]), dtype=np.float64)
+        if not np.isfinite(found).all():
+            raise UnsupportedError(f"{brief(classifier.name, 60)} gives NaN for a part of this text: nothing to explain")
+        for (engine, key, _), row in zip(portion, found, strict=True):
+            engine._table[key] = row
+            engine.evaluations += 1
