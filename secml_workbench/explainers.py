@@ -94,7 +94,7 @@ def lime(
         scores[unit] = weight
     return Attribution(scores, float(intercept), float(r2) if np.isfinite(r2) else None)
 
-# %% ../nbs/34_explainers.ipynb #030d005f
+# %% ../nbs/34_explainers.ipynb #afb6dd7a
 EXACT_UNITS = 10  # up to here SHAP evaluates every subset
 
 
@@ -106,6 +106,18 @@ def _numpy_seed_kept() -> Iterator[None]:
         yield
     finally:
         np.random.set_state(state)
+
+
+class _Masks:
+    "shap's masker for a function of masks: a masked input is the mask itself."
+
+    immutable_outputs = True
+
+    def __init__(self, units: int, clustering: np.ndarray | None = None) -> None:
+        self.shape, self.clustering = (1, units), clustering
+
+    def __call__(self, mask: np.ndarray, _: np.ndarray) -> tuple[np.ndarray]:
+        return (mask[None].astype(float),)
 
 
 def shap(
@@ -125,13 +137,13 @@ def shap(
 
     with _numpy_seed_kept():
         if units <= EXACT_UNITS:
-            found = library.ExactExplainer(probability, np.zeros((1, units)))(np.ones((1, units)), silent=True)
+            found = library.ExactExplainer(probability, _Masks(units))(np.ones((1, units)), silent=True)
         else:
-            explainer = library.PermutationExplainer(probability, np.zeros((1, units)), seed=seed)
+            explainer = library.PermutationExplainer(probability, _Masks(units), seed=seed)
             found = explainer(np.ones((1, units)), max_evals=max(n_samples, 2 * units + 1), silent=True)
     return Attribution(np.asarray(found.values[0], dtype=np.float64), base)
 
-# %% ../nbs/34_explainers.ipynb #33ac5c17
+# %% ../nbs/34_explainers.ipynb #607144b3
 def _halves(units: int) -> np.ndarray:  # (units - 1, 4), as scipy's linkage
     "A balanced tree over neighbours: pairs, pairs of pairs, and so on."
     nodes, rows = [(i, 1) for i in range(units)], list[tuple[float, float, float, float]]()
@@ -161,7 +173,7 @@ def shap_partition(
     def probability(masks: np.ndarray) -> np.ndarray:
         return ask(engine, masks > 0, target)
 
-    masker = library.maskers.Partition(np.zeros((1, units)), max_samples=1, clustering=_halves(units))
+    masker = _Masks(units, _halves(units))
     with _numpy_seed_kept():
         found = library.PartitionExplainer(probability, masker)(np.ones((1, units)), max_evals=n_samples, batch_size=64, silent=True)
     return Attribution(np.asarray(found.values[0], dtype=np.float64), float(np.ravel(found.base_values)[0]))

@@ -217,7 +217,7 @@ def agreement(
     tops = [{word.start for word in one.top(k)} for one in (first, second)]
     return Agreement(first.method, second.method, rank_correlation(*sizes), len(tops[0] & tops[1]) / k if k else None, k, n)
 
-# %% ../nbs/13_explanation.ipynb #738d2c6b
+# %% ../nbs/13_explanation.ipynb #11963f5a
 _NEGLIGIBLE = 0.001  # a probability that no reader should be shown a ranking of
 
 
@@ -247,7 +247,7 @@ def word_table(
         for i in order
     ]
     columns = {"word": explanations[0].level, "at": "character"} | {one.method: one.title for one in explanations}
-    caption = f"The {len(rows)} strongest of {len(words)} {explanations[0].level}s, by their share of all that a method gives"
+    caption = f"The {len(rows)} strongest of {len(words):,} {explanations[0].level}s, by their share of all that a method gives"
     return table(rows, columns=columns, caption=caption if len(rows) < len(words) else "All of them, the strongest first")
 
 

@@ -171,12 +171,13 @@ def _difference(first: np.ndarray, second: np.ndarray, seed: int, n_boot: int = 
     low, high = np.quantile(draws[0] - draws[1], (0.025, 0.975))
     return Estimate(float(first.mean() - second.mean()), float(low), float(high), len(first))
 
-# %% ../nbs/42_shortcuts.ipynb #93f7aabb
+# %% ../nbs/42_shortcuts.ipynb #626c73a9
 def find_shortcuts(
     classifier: TextClassifier,
     texts: Sequence[str],  # of the test part
     labels: np.ndarray,  # (n,) 0 benign, 1 malicious
     *,
+    harmless: Sequence[str] = (),  # for the test of trigger words, which few texts hold; empty: the benign ones of `texts`
     threshold: float = 0.5,
     seed: int = 0,
 ) -> list[Shortcut]:  # one a test, found or not
@@ -184,7 +185,7 @@ def find_shortcuts(
     texts, labels = check_texts(texts), np.asarray(labels)
     if len(texts) != len(labels):
         raise InputError(f"{len(texts)} texts and {len(labels)} labels; expected one label a text")
-    benign = [text for text, label in zip(texts, labels, strict=True) if label == 0]
+    benign = check_texts(harmless) or [text for text, label in zip(texts, labels, strict=True) if label == 0]
     return [
         _changes("punctuation", "taking all punctuation out", classifier, texts, without_punctuation, threshold, seed),
         _changes("length", "adding 50 words of plain prose", classifier, texts, longer, threshold, seed),
