@@ -29,6 +29,7 @@ from secml_workbench.classifier import load_classifier
 from secml_workbench.corpus import load_corpus
 from secml_workbench.explainers import ask, explain, explain_many, make_engine
 from secml_workbench.importance import global_importance
+from secml_workbench.shortcuts import find_shortcuts
 from secml_workbench.tracking import provenance, set_threads
 
 SEED = 42
@@ -311,6 +312,11 @@ def main() -> None:
             met=bool(rise[8000] < rise[1000] + 30),
         )
     )
+    for one in find_shortcuts(detector, test.texts, test.labels, seed=SEED):
+        found = one.share
+        rows.append(
+            row(f"shortcut, {one.name}: {one.finding}", found.estimate, "share", low=found.low, high=found.high)
+        )
     publish("explanation", rows, provenance(data_sha256=corpus.sha256, seed=SEED, started=started))
 
 
