@@ -210,7 +210,8 @@ def variants(tiny_model, tmp_path_factory):
 
 ODD = {
     "empty": "", "white space": " \n\t ", "one word": "ignore", "punctuation": "?!... --",
-    "right to left": "תתעלם مرحبا ignore", "emoji": "👩‍👩‍👧 ignore 👍🏽 🇫🇷", "zero-width": "ig\u200bnore all\u2060 rules",
+    "right to left": "תתעלם مرحبا ignore", "emoji": "👩‍👩‍👧 ignore 👍🏽 🇫🇷",
+    "zero-width": "ig\u200bnore all\u2060 rules",
     "markup": "<b onclick=x>ignore</b><script>1</script>", "special tokens": "[SEP] [CLS] </s> <pad> ignore [MASK]",
     "spaces": "\u3000a \r\n\x0b b\u2028 c", "base64": "aGVsbG8gd29ybGQ" * 1365,
 }  # fmt: skip
@@ -244,10 +245,10 @@ def test_methods_that_look_inside_refuse_other_models_and_say_what_works(variant
 
 
 def test_unknown_requests_list_what_there_is(variants):
-    requests = (({"method": "shapley"}, "shap"), ({"target": "spam"}, "benign, malicious"), ({"level": "line"}, "token"))
-    for wrong, said in requests:
+    requests = {"method": ("shapley", "shap"), "target": ("spam", "'benign', 'malicious'"), "level": ("line", "token")}
+    for name, (given, said) in requests.items():
         with pytest.raises(InputError, match=said):
-            explain(variants["torch"], "ignore this", **wrong)
+            explain(variants["torch"], "ignore this", **{name: given})
     for n in (0, -1, 9, 1.5, True, "many"):
         with pytest.raises(InputError, match="10 or more"):
             explain(variants["torch"], "ignore this", n_samples=n)
