@@ -39,7 +39,7 @@ class TokenScores:
     windows: int = 1
     overlap_gap: float | None = None  # mean |difference| of a token's scores in two windows, as a share of the largest score
 
-# %% ../nbs/26_attribution.ipynb #524a9170
+# %% ../nbs/26_attribution.ipynb #c01a76a3
 def torch_inside(
     classifier: TextClassifier,
     what: str,  # "gradients", "attention": what is wanted
@@ -50,7 +50,7 @@ def torch_inside(
     if isinstance(classifier, TorchClassifier):
         return classifier
     kind, name = type(classifier).__name__, brief(classifier.name, 60)
-    raise UnsupportedError(f"{name} is a {kind}, which shows no {what}; use shap, lime or occlusion, or explain the torch model that it was made from")
+    raise UnsupportedError(f"{name} is of kind {kind}, which shows no {what}; use shap, lime or occlusion, or explain the torch model that it was made from")
 
 
 class _Inside:
@@ -72,8 +72,8 @@ class _Inside:
         wide = torch.cat([torch.zeros_like(logits), logits], dim=1) if logits.shape[1] == 1 else logits
         return wide.softmax(dim=1)
 
-    def probability(self, embedded: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-        "Probability of the target (b,) when the tokens have these embeddings (b, s, d)."
+    def run(self, embedded: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, **more: bool) -> Any:
+        "The model's output when the tokens have these embeddings (b, s, d)."
         uses = []
 
         def put(*_: Any) -> torch.Tensor:
@@ -82,12 +82,16 @@ class _Inside:
 
         handle = self.embedding.register_forward_hook(put)
         try:
-            logits = self.model(input_ids=ids, attention_mask=mask).logits
+            output = self.model(input_ids=ids, attention_mask=mask, **more)
         finally:
             handle.remove()
         if len(uses) != 1:
             raise UnsupportedError(f"this {self.model.config.model_type} model reads its embeddings {len(uses)} times; gradients by token need once: use shap, lime or occlusion")
-        return self.chances(logits)[:, self.columns].sum(dim=1)
+        return output
+
+    def probability(self, embedded: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        "Probability of the target (b,)."
+        return self.chances(self.run(embedded, ids, mask).logits)[:, self.columns].sum(dim=1)
 
     def tensors(self, windows: Sequence[Window], blank: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         "Ids and mask of a batch of windows; blank: every token of the text replaced by one that says nothing."
@@ -242,7 +246,7 @@ def _integrated_gradients(inside: _Inside, windows: Sequence[Window]) -> list[_S
                 way.cut()
     return [way.result() for way in ways]
 
-# %% ../nbs/26_attribution.ipynb #cc614515
+# %% ../nbs/26_attribution.ipynb #8e5b4feb
 @contextmanager
 def _eager(model: Any) -> Iterator[None]:
     "The model with attention weights that can be read."
@@ -268,7 +272,8 @@ def _attend(inside: _Inside, windows: Sequence[Window]) -> tuple[list[torch.Tens
 
     ids, mask = inside.tensors(windows)
     with torch.enable_grad():
-        output = inside.model(input_ids=ids, attention_mask=mask, output_attentions=True, output_hidden_states=True)
+        embedded = inside.embedding(ids).detach().requires_grad_(True)  # weights may be frozen
+        output = inside.run(embedded, ids, mask, output_attentions=True, output_hidden_states=True)
         layers, hidden = list(getattr(output, "attentions", None) or ()), getattr(output, "hidden_states", None)
         square = (*ids.shape, ids.shape[1])
         if not layers or not hidden or any(one is None or (one.shape[0], *one.shape[2:]) != square for one in layers):
@@ -332,9 +337,24 @@ def _attention(inside: _Inside, windows: Sequence[Window], summary: _Summary) ->
                 found[i] = _Scored(inside.own(windows[i], row))
     return found
 
-# %% ../nbs/26_attribution.ipynb #58369f20
+# %% ../nbs/26_attribution.ipynb #a33d5850
 TOKEN_METHODS = ("saliency", "input_x_gradient", "integrated_gradients", *_ATTENTION)
 UNSIGNED = frozenset({"saliency", *_ATTENTION})  # their scores have no direction
+
+
+@contextmanager
+def _looking(inside: _Inside) -> Iterator[None]:
+    "Gradients on, whatever the caller has switched off; what torch raises in a model that is built otherwise becomes a refusal."
+    import torch
+
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        kind = brief(inside.model.config.model_type, 40)
+        raise UnsupportedError(f"a {kind} model cannot be looked into ({first_line(error, 100)}); use shap, lime or occlusion") from None
 
 
 def _score_windows(inside: _Inside, windows: Sequence[Window], method: str) -> list[_Scored]:
@@ -394,7 +414,7 @@ def _portions(counts: Sequence[int]) -> Iterator[slice]:
     if len(counts) > start:
         yield slice(start, len(counts))
 
-# %% ../nbs/26_attribution.ipynb #52d19955
+# %% ../nbs/26_attribution.ipynb #2d7c8bda
 def token_scores(
     classifier: TextClassifier,  # a torch one
     texts: Sequence[str],  # n texts of any length
@@ -411,7 +431,8 @@ def token_scores(
         for portion in _portions(torch_classifier.window_counts(texts).tolist()):
             some = texts[portion]
             windows = torch_classifier.encode(some)
-            scored = _score_windows(inside, windows, method)
+            with _looking(inside):
+                scored = _score_windows(inside, windows, method)
             for row, text in enumerate(some):
                 own = [i for i, window in enumerate(windows) if window.row == row]
                 spans = tuple((start, end) for _, start, end in text_tokens(torch_classifier.tokenizer, text))

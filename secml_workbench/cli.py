@@ -235,6 +235,8 @@ def explain(
         if record:
             typer.echo(visible(record.verdict))
         return
+    if out and Path(out).is_dir():
+        raise InputError(f"--out {brief(out)} is a folder; with a TEXT it names a JSON file")
     if out:
         check_writable(out)
     found = explain_texts(texts, model or DEFAULT_MODEL, positive_label, given, method=method, target=target or None, level=level)
@@ -257,6 +259,8 @@ def explain_texts(
     known = {name: known for name, known in template_parameters("explanation").items() if name in ("n_samples", "seed")}
     values = {"seed": load_settings().seed} | check_parameters(given, known)
     classifier = load_classifier(tiny_detector() if model == "tiny" else local(model), positive_label=positive_label)
+    if str(how.get("target")).isdigit() and how["target"] not in classifier.labels:
+        how["target"] = int(how["target"])
     return explain_many(classifier, texts, method, progress=True, **values, **how)
 
 # %% ../nbs/91_cli.ipynb #c97ceb29

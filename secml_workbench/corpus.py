@@ -34,9 +34,9 @@ TEXT, LABEL, SOURCE, GROUP, HARD_BENIGN = "text", "label", "source", "group", "h
 
 # %% auto #0
 __all__ = ['logger', 'TEXT', 'LABEL', 'SOURCE', 'GROUP', 'HARD_BENIGN', 'READERS', 'KNOWN_MALICIOUS', 'KNOWN_BENIGN', 'GROUPING',
-           'TRIGGERS', 'LabelMapping', 'map_labels', 'text_key', 'near_duplicate_groups', 'has_trigger', 'CorpusChecks',
-           'Corpus', 'sample_corpus', 'load_corpus', 'Splits', 'split_corpus', 'Fold', 'leave_one_source_out',
-           'SourceCount', 'CorpusCard', 'corpus_card']
+           'TRIGGERS', 'LabelMapping', 'map_labels', 'text_key', 'near_duplicate_groups', 'has_trigger',
+           'without_triggers', 'CorpusChecks', 'Corpus', 'sample_corpus', 'load_corpus', 'Splits', 'split_corpus',
+           'Fold', 'leave_one_source_out', 'SourceCount', 'CorpusCard', 'corpus_card']
 
 # %% ../nbs/10_corpus.ipynb #6821081c
 _Columns = tuple[list[str], Callable[[str], list[Any]]]  # names, and one column's values by name
@@ -383,6 +383,11 @@ _TRIGGER = re.compile(r"\b(?:" + "|".join(map(re.escape, TRIGGERS)) + ")", re.IG
 def has_trigger(text: str) -> bool:
     "Whether a text uses one of the words that attacks are known for."
     return _TRIGGER.search(text) is not None
+
+
+def without_triggers(text: str) -> str:
+    "The text without those words (whole ones: of \"ignoring\" nothing is left)."
+    return re.sub(_TRIGGER.pattern + r"\w*", "", text, flags=re.IGNORECASE)
 
 # %% ../nbs/10_corpus.ipynb #51e00bea
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ['TITLES', 'WordScore', 'Explanation', 'quality', 'show', 'Agreement', 'rank_correlation', 'agreement', 'word_table',
            'side_by_side']
 
-# %% ../nbs/13_explanation.ipynb #49b8aeca
+# %% ../nbs/13_explanation.ipynb #6406b086
 TITLES = {
     "lime": "LIME", "shap": "SHAP", "shap_partition": "SHAP, by halves", "occlusion": "Occlusion", "saliency": "Saliency",
     "input_x_gradient": "Input × gradient", "integrated_gradients": "Integrated gradients", "attention_last_layer": "Attention, last layer",
@@ -60,6 +60,7 @@ class Explanation:
     base_value: float | None = None  # where the scores start: LIME: the intercept; SHAP: no words; integrated gradients: blank tokens
     additivity_gap: float | None = None  # prediction - (base_value + sum of the scores); None: they are not meant to add up
     local_r2: float | None = None  # LIME: weighted R² of the linear fit
+    orders: int | None = None  # SHAP above ten units: random orders that the scores are means of; None: exact
     convergence_delta: float | None = None  # integrated gradients: error of the sum over the tokens, at worst over windows
     converged: bool = True  # integrated gradients: whether the delta is at most 1 % of prediction - base value
     windows: int = 1  # stretches in which a long text was read: gradients and attention explain each as the model read it
@@ -112,7 +113,7 @@ class Explanation:
     def _repr_html_(self) -> str:
         return show(self)._repr_html_()
 
-# %% ../nbs/13_explanation.ipynb #7bf4bb76
+# %% ../nbs/13_explanation.ipynb #e6fe163a
 _SAID = {
     "occlusion": "each word taken out alone", "input_x_gradient": "a slope: the scores do not add up",
     "saliency": "strength without direction", "attention_last_layer": "attention: strength without direction",
@@ -124,12 +125,15 @@ def _worth(explanation: Explanation) -> str:
     "What the method promises, and whether it holds here."
     one = explanation
     if one.local_r2 is not None:
-        return f"local R² {one.local_r2:.2f}{', weak: read with care' if one.local_r2 < 0.5 else ''}"
+        weak = "too few samples for a fit" if one.n_samples < 2 * one.units else "weak: read with care" if one.local_r2 < 0.5 else ""
+        return f"local R² {one.local_r2:.2f}{f', {weak}' if weak else ''}"
     if one.convergence_delta is not None:
-        how = "the scores add up to" if one.converged else "NOT converged: the scores miss the probability by"
-        return f"{how} {'within ' if one.converged else ''}{abs(one.convergence_delta):.1g}"
+        where = "in each window the scores" if one.windows > 1 else "the scores"
+        missed = abs(one.convergence_delta)
+        return f"{where} add up to within {missed:.1g}" if one.converged else f"NOT converged: {where} miss the probability by {missed:.1g}"
     if one.additivity_gap is not None:
-        return f"the scores add up{'' if abs(one.additivity_gap) < 1e-6 else f', but for {abs(one.additivity_gap):.1g}'}"
+        means = "" if one.orders is None else f"; means over {one.orders} orders{', few: another seed may say otherwise' if one.orders < 10 else ''}"
+        return f"the scores add up{'' if abs(one.additivity_gap) < 1e-6 else f', but for {abs(one.additivity_gap):.1g}'}{means}"
     return _SAID.get(one.method, "the scores do not add up")
 
 
@@ -155,7 +159,7 @@ def show(
     base = "" if one.base_value is None else f", base value {one.base_value:.3f}"
     return (
         paragraph(f"{one.title}: P({one.label[:80]}) = {one.prediction:.3f}{base}")
-        + highlight(one.text, [(word.start, word.end, word.score) for word in one.words], scale=scale)
+        + highlight(one.text, [(word.start, word.end, word.score) for word in one.words], scale=scale, signed=one.signed)
         + paragraph(f"{quality(one)}; {one.evaluations:,} evaluations in {one.seconds:.2f} s")
     )
 
@@ -217,12 +221,14 @@ def agreement(
     tops = [{word.start for word in one.top(k)} for one in (first, second)]
     return Agreement(first.method, second.method, rank_correlation(*sizes), len(tops[0] & tops[1]) / k if k else None, k, n)
 
-# %% ../nbs/13_explanation.ipynb #11963f5a
+# %% ../nbs/13_explanation.ipynb #49d67406
 _NEGLIGIBLE = 0.001  # a probability that no reader should be shown a ranking of
 
 
 def _cell(one: Explanation, i: int, total: float) -> str:
     score = one.words[i].score
+    if one.in_probability and abs(score) < 0.0005:
+        return "0.000"
     shown = f"{score:+.3f}" if one.in_probability else f"{score / total:+.0%}" if one.signed else f"{score / total:.0%}"
     return shown.replace("-", "−")
 
@@ -237,9 +243,10 @@ def word_table(
     totals = [np.abs(one.scores).sum() or 1.0 for one in explanations]
     shares = np.max([np.abs(one.scores) / total for one, total in zip(explanations, totals, strict=True)], axis=0)
     moved = [np.abs(one.scores) for one in explanations if one.in_probability] or [shares]
-    order = [i for i in np.argsort(-shares, kind="stable")[:k].tolist() if shares[i] >= 0.01 and max(one[i] for one in moved) >= _NEGLIGIBLE]
-    if not order:
-        return paragraph(f"No word moves the probability by {_NEGLIGIBLE} or more.")
+    if max(one.max() for one in moved) < _NEGLIGIBLE:
+        what = "moves the probability by" if any(one.in_probability for one in explanations) else "has a share of"
+        return paragraph(f"No {explanations[0].level} {what} {_NEGLIGIBLE} or more.")
+    order = [i for i in np.argsort(-shares, kind="stable")[:k].tolist() if max(one[i] for one in moved) >= _NEGLIGIBLE]
     words = explanations[0].words
     rows: list[dict[str, object]] = [
         {"word": escape(words[i].text, 40), "at": words[i].start}
@@ -264,5 +271,5 @@ def side_by_side(
     for one in explanations:
         spans = [(word.start, word.end, word.score) for word in one.words]
         parts += paragraph(f"{one.title} ({quality(one)})")
-        parts += highlight(one.text, spans, scale=shared if one.in_probability else None, limit=limit)
+        parts += highlight(one.text, spans, scale=shared if one.in_probability else None, limit=limit, signed=one.signed)
     return parts + word_table(explanations)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .batching import Positive
+from .batching import Positive, clean_text
 from .settings import InputError, UnsupportedError, brief
 
 if TYPE_CHECKING:
@@ -158,12 +158,14 @@ class PerturbationEngine:
         words: Sequence[Word] | None = None,  # what a mask switches, in order; None: `split_words`
         replacement: str = "",  # stands in for a removed word; empty: its characters are cut out
         max_units: int = 200,  # more words than this are grouped
+        level: str = "word",  # what the words are called: word or token
     ) -> None:
         if not isinstance(text, str):
             raise InputError(f"text is a {type(text).__name__}; expected str")
         if max_units < 1:
             raise InputError(f"max_units is {max_units}; expected 1 or more")
-        self.classifier, self.text, self.replacement = classifier, text, replacement
+        text = clean_text(text)
+        self.classifier, self.text, self.replacement, self.level = classifier, text, replacement, level
         self.words = split_words(text) if words is None else _check_words(text, words)
         self.units = _group(len(self.words), max_units)
         self.evaluations = 0  # texts that the classifier was asked about
@@ -232,6 +234,8 @@ def evaluate_together(
     asked: Sequence[tuple[PerturbationEngine, np.ndarray]],  # different engines of one classifier, each with masks (m, units)
 ) -> None:
     "Evaluate masks of several texts in common batches; each engine keeps its own. UnsupportedError: the model gives NaN."
+    if len({id(engine.classifier) for engine, _ in asked}) > 1:
+        raise InputError("engines of several classifiers; evaluate those of one classifier together")
     for portion in _portions([(engine, engine._checked(masks)) for engine, masks in asked]):
         classifier = portion[0][0].classifier
         found = np.asarray(classifier.predict_proba([text for _, _, text in portion]), dtype=np.float64)

@@ -189,22 +189,22 @@ def _signed(score: float) -> str:
     return f"{score:+.3g}".replace("-", "−")
 
 
-def _piece(text: str, score: float, scale: float) -> str:
+def _piece(text: str, score: float, scale: float, signed: bool) -> str:
     step = _step(score, scale)
     if not step or not text:
         return _safe(text)
-    said, side = _signed(score), "p" if step > 0 else "n"
+    said, side = _signed(score) if signed else f"{score:.3g}", "u" if not signed else "p" if step > 0 else "n"
     unseen = f'<span class="s-vh"> ({said}) </span>'
     return f'<mark class="s-{side}{abs(step)}" title="{said}">{_safe(text)}{unseen}</mark>'
 
 # %% ../nbs/02_rendering.ipynb #00deb38b
-def _highlighted(text: str, pieces: Sequence[Span], scale: float, start: int, end: int) -> str:
+def _highlighted(text: str, pieces: Sequence[Span], scale: float, signed: bool, start: int, end: int) -> str:
     "HTML of `text[start:end]` with its pieces marked."
     out, at = [], start
     for left, right, score in pieces:
         left, right = max(left, start), min(right, end)
         if left < right:
-            out += [_safe(text[at:left]), _piece(text[left:right], score, scale)]
+            out += [_safe(text[at:left]), _piece(text[left:right], score, scale, signed)]
             at = right
     return "".join([*out, _safe(text[at:end])])
 
@@ -215,17 +215,18 @@ def highlight(
     *,
     scale: float | None = None,  # the score of the strongest colour; None: the largest |score| here
     limit: int | None = 2000,  # most characters shown
+    signed: bool = True,  # whether a score has a direction
 ) -> Markup:
-    "A text with coloured scores: orange and a solid line above zero, blue and a dotted line below."
+    "A text with coloured scores: orange and a solid line above zero, blue and a dotted line below; grey if they have no direction."
     pieces = _pieces(len(text), spans)
     if scale is None:
         scale = max((abs(score) for _, _, score in pieces), default=0.0)
     start, end = _kept(len(text), limit)
-    body = _highlighted(text, pieces, scale, 0, start)
+    body = _highlighted(text, pieces, scale, signed, 0, start)
     if start < end:
         lost = max((s for left, right, s in pieces if left < end and right > start), key=abs, default=None)
         more = "" if lost is None else f", strongest score there {_signed(lost)}"
-        body += _gap(start, end, len(text), more) + _highlighted(text, pieces, scale, end, len(text))
+        body += _gap(start, end, len(text), more) + _highlighted(text, pieces, scale, signed, end, len(text))
     return Markup(f'<div class="s-text">{body}</div>')
 
 # %% ../nbs/02_rendering.ipynb #320817ee
