@@ -242,7 +242,7 @@ def moving_words(drivers: GlobalImportance) -> str:
 def believed(study: FaithfulnessStudy) -> str:
     "Which methods to believe, in one sentence without its full stop."
     if study.best is None:
-        return "no explanation could be judged on its alarms"
+        return "No explanation could be judged on its alarms"
     best, chance = study.mean(study.best, "normalized_aopc").estimate, study.mean("random", "normalized_aopc").estimate
     names = _listed([TITLES[m] for m in study.leaders])
     many, verb = len(study.leaders) > 1, "explain" if len(study.leaders) > 1 else "explains"
@@ -512,7 +512,7 @@ def drivers_section(
     families, n = [row for row in drivers.families[ALL] if row.name != OTHER], drivers.n_texts[ALL]
     if not words:
         return paragraph(f"No word stands in {drivers.min_support} or more of the {n} texts: nothing to add up.")
-    finding = f"{moving_words(drivers)}, each where it stands."
+    finding = f"{moving_words(drivers)} (mean over the texts that hold a word)."
     rest = next((row for row in drivers.families[ALL] if row.name == OTHER), None)
     known = max(families, key=lambda row: row.importance.estimate or 0.0, default=None)
     if known and rest:
