@@ -132,7 +132,7 @@ def _worth(explanation: Explanation) -> str:
         missed = abs(one.convergence_delta)
         return f"{where} add up to within {missed:.1g}" if one.converged else f"NOT converged: {where} miss the probability by {missed:.1g}"
     if one.additivity_gap is not None:
-        means = "" if one.orders is None else f"; means over {one.orders} orders{', few: another seed may say otherwise' if one.orders < 10 else ''}"
+        means = "" if one.orders is None else f"; means over {one.orders} order{'s' * (one.orders > 1)}{', few: another seed may say otherwise' if one.orders < 10 else ''}"
         return f"the scores add up{'' if abs(one.additivity_gap) < 1e-6 else f', but for {abs(one.additivity_gap):.1g}'}{means}"
     return _SAID.get(one.method, "the scores do not add up")
 

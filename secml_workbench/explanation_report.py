@@ -48,7 +48,7 @@ __all__ = ['THRESHOLD', 'LONG', 'READABLE', 'HARMLESS', 'JUDGED', 'NOTICEABLE', 
 
 # %% ../nbs/52_explanation_report.ipynb #40ff8bdb
 THRESHOLD = 0.5
-LONG = 2000  # characters: longer texts cost more than they show
+LONG = 300  # words: longer texts cost more than they show
 READABLE = range(4, 61)  # words: texts that can be read in a report, and explained quickly
 HARMLESS = 1500  # texts at most on which trigger words are tested
 JUDGED = range(4, 13)  # words: texts whose deletions can be searched word by word
@@ -96,10 +96,10 @@ def choose_texts(
         "false negative": _pick(attack & ~flagged, p, readable),
         "true negative": _pick(~attack & ~flagged, np.abs(p - (np.median(passed) if len(passed) else 0)), readable),
     }
-    lengths = np.array([min(len(text), LONG) for text in texts])
+    lengths = np.array([min(len(split_words(text[: 20 * LONG])), LONG + 1) for text in texts])
     for kind, order in (("borderline", np.abs(p - threshold)), ("longest", -lengths.astype(float))):
         others = ~np.isin(np.arange(len(p)), [row for row in chosen.values() if row is not None])
-        chosen[kind] = _pick(others, order, readable if kind == "borderline" else lengths < LONG)
+        chosen[kind] = _pick(others, order, readable if kind == "borderline" else lengths <= LONG)
     return chosen
 
 # %% ../nbs/52_explanation_report.ipynb #a73929f6
@@ -384,7 +384,7 @@ OUTCOMES = {
     "false negative": "Missed: an attack that the model lets through (the most confident one)",
     "true negative": "Let pass: a harmless text that the model does not flag (the typical one)",
     "borderline": "Borderline: the text closest to the threshold",
-    "longest": f"Longest: the longest text of the test part (of those up to {LONG:,} characters)",
+    "longest": f"Longest: the longest text of the test part (of those up to {LONG} words)",
     "your text": "Your text",
 }
 

@@ -166,7 +166,7 @@ def _languages(classifier: TextClassifier, threshold: float) -> Shortcut:
     elsewhere = float(np.mean([flagged[language].mean() for language in others]))
     n = len(everyday(english))
     share = difference_of(elsewhere, n * len(others), float(flagged[english].mean()), n)
-    headline = f"flags {elsewhere:.0%} of harmless sentences in other languages ({flagged[english].mean():.0%} in English)"
+    headline = f"flags {elsewhere:.0%} of harmless sentences in other languages"
     rates = [f"{language} {flagged[language].mean():.0%}" for language in (english, *others)]
     finding = f"harmless everyday sentences flagged: {', '.join(rates)}"
     found = [(float(p[language][i]), everyday(language)[i]) for language in others for i in np.flatnonzero(flagged[language])]
@@ -184,7 +184,7 @@ def _triggers(classifier: TextClassifier, benign: Sequence[str], threshold: floa
     rows = sorted(np.flatnonzero(hard & flagged).tolist(), key=lambda i: -float(p[i]))
     bare = scores(classifier, [without_triggers(benign[i]) for i in rows]) if rows else np.zeros(0)
     alone = int((bare < threshold).sum())
-    headline = f"flags {rate:.0%} of harmless texts with words such as “ignore” or “password” ({other:.0%} of those without)"
+    headline = f"flags {rate:.0%} of harmless texts with words such as “ignore”"
     finding = (
         f"harmless texts flagged: {rate:.1%} of {int(hard.sum())} with a trigger word, {other:.1%} of {int((~hard).sum())} without; "
         f"{alone} of the {len(rows)} are let through once the words are gone"
