@@ -207,7 +207,9 @@ def show_explanation(
     from secml_workbench.explanation import quality
 
     sign = "+" if explanation.signed else ""
-    rows = [f"  {word.score:{sign}.3f}  {visible(word.text)[:60]}" for word in explanation.top(10)]
+    total = abs(explanation.scores).sum() or 1.0
+    shown = [f"{w.score:{sign}.3f}" if explanation.in_probability else f"{w.score / total:{sign}.0%}" for w in explanation.top(10)]
+    rows = [f"  {score:>6}  {visible(word.text)[:60]}" for score, word in zip(shown, explanation.top(10), strict=True)]
     head = f"{explanation.title}: P({visible(explanation.label)[:80]}) = {explanation.prediction:.3f} ({quality(explanation)})"
     return "\n".join([head, *rows])
 
