@@ -52,7 +52,7 @@ def torch_inside(
     kind, name = type(classifier).__name__, brief(classifier.name, 60)
     raise UnsupportedError(f"{name} is of kind {kind}, which shows no {what}; use shap, lime or occlusion, or explain the torch model that it was made from")
 
-
+# %% ../nbs/26_attribution.ipynb #860464d2
 class _Inside:
     "A torch classifier and the columns of its answer that are explained."
 
@@ -107,7 +107,7 @@ class _Inside:
         at = shift + window.before
         return row[at : at + window.tokens].detach().double().cpu().numpy()
 
-
+# %% ../nbs/26_attribution.ipynb #83fb4947
 def _blanked(window: Window, blank: int) -> tuple[int, ...]:
     ids, end = window.input_ids, window.before + window.tokens
     return (*ids[: window.before], *[blank] * window.tokens, *ids[end:])

@@ -213,7 +213,7 @@ def show_explanation(
     head = f"{explanation.title}: P({visible(explanation.label)[:80]}) = {explanation.prediction:.3f} ({quality(explanation)})"
     return "\n".join([head, *rows])
 
-
+# %% ../nbs/91_cli.ipynb #2374838b
 @app.command()
 def explain(
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to explain; none: write the report.")] = None,
@@ -247,7 +247,7 @@ def explain(
         atomic_write(out, document)
     typer.echo(document if as_json else "\n".join(show_explanation(one) for one in found), nl=not as_json)
 
-
+# %% ../nbs/91_cli.ipynb #f87ca7bd
 def explain_texts(
     texts: Sequence[str], model: str, positive_label: str, given: dict[str, str], *, method: str, **how: Any
 ) -> list[Explanation]:

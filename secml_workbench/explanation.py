@@ -44,7 +44,7 @@ class WordScore:
     end: int
     score: float
 
-
+# %% ../nbs/13_explanation.ipynb #27ec0043
 @dataclass(frozen=True)
 class Explanation:
     "One method's account of one prediction. It shows itself in Jupyter; `to_json` and `records.to_jsonable` save it."

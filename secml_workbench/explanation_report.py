@@ -230,7 +230,7 @@ def sure_rows(
 def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
-
+# %% ../nbs/52_explanation_report.ipynb #158bb935
 def moving_words(drivers: GlobalImportance) -> str:
     "What raises and what lowers the alarm, in one sentence without its full stop."
     sure = [(row.direction.estimate or 0.0, f"“{short_label(row.name)}”") for row in sure_rows(drivers.words[ALL])]
@@ -297,7 +297,7 @@ def strongest(
     words = [word for word in top if word.score > max(0.005, 0.1 * abs(top[0].score))][:k]
     return ", ".join(f"“{short_label(word.text)}” {word.score:+.2f}" for word in words)
 
-
+# %% ../nbs/52_explanation_report.ipynb #9ec1e438
 def advice(
     entries: Sequence[Mapping[str, Any]],
     shortcuts: Sequence[Shortcut],
@@ -434,7 +434,7 @@ def interval(value: Estimate, digits: int = 2) -> str:
     between = "" if value.low is None else f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
     return f"{value.estimate:.{digits}f}{between}".replace("-", "−")
 
-
+# %% ../nbs/52_explanation_report.ipynb #efd6c85a
 def faithfulness_section(
     study: FaithfulnessStudy,
     controlled: Mapping[str, Mapping[str, Estimate]],
@@ -469,7 +469,7 @@ def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
     said += [f"Another seed changes the order of words by {_listed(shaky)}: take more samples before a single word is believed."] if shaky else []
     return " ".join(said) or "The controls find nothing: what depends on a seed is steady, and what looks inside answers to what the model has learned."
 
-
+# %% ../nbs/52_explanation_report.ipynb #6bf864d4
 def agreement_section(
     agreements: Sequence[Mapping[str, Any]],  # from `agreement_rows`
     n_texts: int,

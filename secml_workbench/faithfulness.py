@@ -185,7 +185,7 @@ class FaithfulnessStudy:
         known = {method: value for method, value in means.items() if value is not None}
         return max(known, key=lambda method: known[method]) if known else None
 
-
+# %% ../nbs/38_faithfulness.ipynb #0b8cc14a
 def compare_methods(
     classifier: TextClassifier,
     texts: Sequence[str],  # at least one
@@ -224,7 +224,7 @@ def compare_methods(
     measures = {name: {m: np.array([getattr(row, m) for row in some]) for m in MEASURES} for name, some in rows.items()}
     return FaithfulnessStudy(tuple(names), explained, measures, tuple(pairs), {name: np.array(some) for name, some in steady.items()}, seed)
 
-
+# %% ../nbs/38_faithfulness.ipynb #a3c66ddb
 def _stability(runs: Sequence[Explanation], engine: PerturbationEngine) -> float:
     "Mean rank correlation of each two runs; NaN: undefined, or exact values that no seed can change."
     if runs[0].method == "shap" and len(engine) <= EXACT_UNITS:

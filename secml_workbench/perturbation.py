@@ -146,7 +146,7 @@ def _check_words(text: str, words: Sequence[Word]) -> tuple[Word, ...]:
         end = word.end
     return tuple(words)
 
-
+# %% ../nbs/33_perturbation.ipynb #2cf7d0bc
 class PerturbationEngine:
     "Masks over the words of one text -> probabilities of one classifier, each distinct mask evaluated once."
 

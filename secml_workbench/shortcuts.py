@@ -61,7 +61,7 @@ def _decide(share: Estimate) -> bool | None:
 def _percent(value: float | None) -> str:
     return "an unknown share" if value is None else f"{value:.0%}"
 
-
+# %% ../nbs/42_shortcuts.ipynb #22d05045
 def _wilson(share: float, n: int) -> tuple[float, float]:
     "95 % interval of a share of n (Wilson, 1927)."
     z2 = 1.96**2
