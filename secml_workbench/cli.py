@@ -5,6 +5,7 @@
 # %% ../nbs/91_cli.ipynb #3e1fcbd5
 from __future__ import annotations
 
+import json
 import logging
 import os
 import sys
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import secml_workbench
-from .records import Record, atomic_write, check_writable, dumps
+from .records import Record, atomic_write, check_writable, dumps, to_jsonable
 from .rendering import visible
 from .settings import InputError, UnsupportedError, WorkbenchError, brief, load_settings, refuse_unknown
 
@@ -281,7 +282,7 @@ def _declared(kind: str) -> dict[str, Any]:
 def parameters(kind: Annotated[str, typer.Argument(help="tuning, quantization, explanation or train.")]) -> None:
     "List what -p takes: names, defaults, meanings."
     for name, one in _declared(kind).items():
-        typer.echo(f"{name}={dumps(one.default).strip()}" + (f"\n    {one.help}" if one.help else ""))
+        typer.echo(f"{name}={json.dumps(to_jsonable(one.default), ensure_ascii=False)}" + (f"\n    {one.help}" if one.help else ""))
 
 # %% ../nbs/91_cli.ipynb #a57f0652
 @app.command()

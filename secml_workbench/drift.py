@@ -21,7 +21,7 @@ from .rendering import Markup, paragraph, table
 from .settings import InputError, brief, refuse_unknown
 
 # %% auto #0
-__all__ = ['CONTROL', 'SHORT', 'Drift', 'explanation_drift', 'flagged_texts', 'drift_table']
+__all__ = ['CONTROL', 'LENGTHS', 'Drift', 'explanation_drift', 'flagged_texts', 'word_range', 'drift_table']
 
 # %% ../nbs/41_drift.ipynb #b291c3c8
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Drift:
     k: int
     aopc_difference: Estimate  # normalised AOPC, variant minus original
     flips: tuple[int, ...]  # positions of the texts that are decided otherwise
+    words: str = ""  # how long the texts are
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _drift(name: str, ours: Sequence[_Account], theirs: Sequence[_Account], thre
         mean_estimate([np.nan if pair.rank_correlation is None else pair.rank_correlation for pair in pairs], seed=seed),
         mean_estimate([np.nan if pair.top_overlap is None else pair.top_overlap for pair in pairs], seed=seed),
         k, mean_estimate([b.normalized_aopc - a.normalized_aopc for a, b in zip(ours, theirs, strict=True)], seed=seed),
-        tuple(np.flatnonzero(flips).tolist()),
+        tuple(np.flatnonzero(flips).tolist()), word_range([one.explanation.text for one in ours]),
     )  # fmt: skip
 
 # %% ../nbs/41_drift.ipynb #722daebd
@@ -102,23 +103,37 @@ def explanation_drift(
     return [_drift(title, accounts[""], some, threshold, k, seed) for title, some in accounts.items() if title]
 
 # %% ../nbs/41_drift.ipynb #bf82fc6e
-SHORT = range(4, 10)  # words
+LENGTHS = (range(4, 10), range(4, 61), range(4, 301))  # words
 
 
 def flagged_texts(
     texts: Sequence[str],
     p: np.ndarray,  # (n,) probability of attack
-    words: range = SHORT,  # how many words they may have
     n_texts: int = 15,  # at most
     *,
+    lengths: Sequence[range] = LENGTHS,  # how many words they may have: the first range that holds n_texts, else the last
     threshold: float = 0.5,
     seed: int = 0,
 ) -> list[str]:
-    "Flagged texts of so many words, drawn at random, in the order given."
-    rows = [i for i in np.flatnonzero(p >= threshold).tolist() if len(texts[i]) < 1000 and len(split_words(texts[i])) in words]
+    "Flagged texts, short ones if there are enough, drawn at random, in the order given."
+    flagged = np.flatnonzero(p >= threshold).tolist()
+    sizes = {i: len(split_words(texts[i])) for i in flagged if len(texts[i]) < 20 * max(words.stop for words in lengths)}
+    rows: list[int] = []
+    for words in lengths:
+        rows = [i for i, size in sizes.items() if size in words]
+        if len(rows) >= n_texts:
+            break
     if len(rows) > n_texts:
         rows = sorted(np.random.default_rng(seed).choice(rows, n_texts, replace=False).tolist())
     return [texts[i] for i in rows]
+
+
+def word_range(
+    texts: Sequence[str],  # at least one
+) -> str:  # "4 to 9 words"
+    "How long texts are, for a sentence."
+    sizes = [len(split_words(text)) for text in texts]
+    return f"{min(sizes)} to {max(sizes)} words" if min(sizes) < max(sizes) else f"{sizes[0]} words"
 
 
 def _cell(value: Estimate) -> str:
@@ -134,7 +149,7 @@ def drift_table(
     "The finding in a sentence and a row for each variant."
     variants = [one for one in drifts if one.name != CONTROL]
     if not variants:
-        return paragraph("No variant to compare, or fewer than two short flagged texts to compare on.")
+        return paragraph("No variant to compare, or fewer than two flagged texts of 4 to 300 words to compare on.")
     worst = min(variants, key=lambda one: -2.0 if one.rank_correlation.estimate is None else one.rank_correlation.estimate)
     flips = f"{len(worst.flips)} of {worst.n_texts} decisions flip"
     finding = f"{worst.name} is furthest from the original's reasons: rank correlation {_cell(worst.rank_correlation)}, {flips}."
@@ -143,5 +158,5 @@ def drift_table(
         for one in drifts
     ]
     columns = {"name": "variant", "rank": "rank correlation of scores", "top": f"share of the top {worst.k} both name", "aopc": "normalised AOPC, difference", "flips": "flips"}
-    caption = f"{TITLES[worst.method]} on {worst.n_texts} flagged test texts of {SHORT.start} to {SHORT.stop - 1} words, with 95 % intervals{'; the last row is what chance alone does' if drifts[-1].name == CONTROL else ', exact: chance has no part'}"
+    caption = f"{TITLES[worst.method]} on {worst.n_texts} flagged test texts of {worst.words}, with 95 % intervals{'; the last row is what chance alone does' if drifts[-1].name == CONTROL else ', exact: chance has no part'}"
     return paragraph(finding) + table(rows, columns=columns, caption=caption)

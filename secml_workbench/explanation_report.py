@@ -19,7 +19,7 @@ from .batching import TextClassifier, scores
 from .classifier import load_classifier
 from .conversion import QuantizationConfig
 from .corpus import Corpus
-from .drift import CONTROL, Drift, drift_table, explanation_drift, flagged_texts
+from .drift import CONTROL, LENGTHS, Drift, drift_table, explanation_drift, flagged_texts, word_range
 from .explainers import METHODS, explain, explain_many, make_engine, methods_for, resolve_method
 from .explanation import TITLES, Explanation, side_by_side
 from .faithfulness import MEASURES, FaithfulnessStudy, compare_methods, randomization_test
@@ -51,7 +51,7 @@ THRESHOLD = 0.5
 LONG = 300  # words: longer texts cost more than they show
 READABLE = range(4, 61)  # words: texts that can be read in a report, and explained quickly
 HARMLESS = 1500  # texts at most on which trigger words are tested
-JUDGED = range(4, 13)  # words: texts whose deletions can be searched word by word
+JUDGED = (range(4, 13), *LENGTHS[1:])  # words: short texts can be searched word by word, so they come first
 
 
 def check_parameters(
@@ -442,7 +442,7 @@ def faithfulness_section(
     "Every method against chance: finding, figure, tables."
     n = len(study.measures["random"][MEASURES[0]])
     if study.best is None:
-        return paragraph(f"Nothing can be said: {n} flagged test texts of {JUDGED.start} to {JUDGED.stop - 1} words, and on none does the probability answer to deletions.")
+        return paragraph(f"Nothing can be said: of {n} flagged test texts of 4 to 300 words there is none on which the probability answers to deletions.")
     rows = [(TITLES[m], study.mean(m, "normalized_aopc")) for m in study.methods] + [("random", study.mean("random", "normalized_aopc"))]
     rows.sort(key=lambda row: -(row[1].estimate or 0.0))
     lead = TITLES[study.best]
@@ -455,7 +455,7 @@ def faithfulness_section(
     }  # fmt: skip
     checks = {"method": "method", "log_odds": "log-odds", "seeds": "rank correlation with another seed", "shuffled": "rank correlation with shuffled weights"}
     gain = study.gain(study.best)
-    finding = f"{title}: {interval(gain)} more of what any order can reach, mean over {n} flagged texts of {JUDGED.start} to {JUDGED.stop - 1} words."
+    finding = f"{title}: {interval(gain)} more of what any order can reach, mean over {n} flagged texts of {word_range([one.text for one in study.explanations[study.best]])}."
     rows_of = _means(study, controlled)
     first = table(rows_of, columns=falls, caption="Probability lost by deletion, means with 95 % intervals. High is good; for sufficiency low is good")
     return paragraph(finding) + shown + first + table(rows_of, columns=checks, caption="Low log-odds are good; so is another seed near 1, and shuffled weights near 0") + paragraph(_control_finding(controlled))

@@ -215,7 +215,7 @@ def compare_methods(
             steady[name].append(_stability([found[names.index(name)], *others], engine))
         judge = engine if len(engine) <= JUDGED_UNITS else PerturbationEngine(classifier, text, max_units=JUDGED_UNITS)
         columns = found[0].target
-        bounds = aopc_bounds(judge, columns)
+        bounds = aopc_bounds(judge, columns, beam=5 if judge is engine else 1)
         for name, one in zip(names, found, strict=True):
             explained[name].append(one)
             rows[name].append(faithfulness(judge, columns, unit_scores(judge, one), bounds))
