@@ -5,6 +5,7 @@
 # %% ../nbs/34_explainers.ipynb #bac5fdd2
 from __future__ import annotations
 
+import math
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +38,8 @@ class Attribution:
     scores: np.ndarray  # float64 (units,)
     base_value: float | None = None
     local_r2: float | None = None
-    orders: int | None = None  # of SHAP above ten units
+    orders: int | None = None  # random orders that SHAP's values are means of
+    subsets: int | None = None  # subsets that SHAP's regression was fitted on
 
 
 def ask(
@@ -128,7 +130,7 @@ def shap(
     n_samples: int,  # evaluations for more than ten units; at least one whole order is made
     seed: int,
 ) -> Attribution:
-    "Shapley values over words by shap: exact up to ten, else from as many random orders as `n_samples` evaluations allow."
+    "Shapley values over words by shap: exact up to ten, else by regression on subsets, or from random orders where evaluations are few."
     import shap as library
 
     units = len(engine)
@@ -137,14 +139,26 @@ def shap(
     def probability(masks: np.ndarray) -> np.ndarray:
         return ask(engine, masks > 0, target)
 
-    orders = None if units <= EXACT_UNITS else max(1, n_samples // (2 * units + 1))
+    whole = np.ones((1, units))
     with _numpy_seed_kept():
-        if orders is None:
-            found = library.ExactExplainer(probability, _Masks(units))(np.ones((1, units)), silent=True)
-        else:
-            explainer = library.PermutationExplainer(probability, _Masks(units), seed=seed)
-            found = explainer(np.ones((1, units)), max_evals=max(n_samples, 2 * units + 1), silent=True)
-    return Attribution(np.asarray(found.values[0], dtype=np.float64), base, orders=orders)
+        if units <= EXACT_UNITS:
+            return Attribution(_values(library.ExactExplainer(probability, _Masks(units))(whole, silent=True).values), base)
+        if _regression_pays(units, n_samples):
+            np.random.seed(seed % 2**32)
+            fitted = library.KernelExplainer(probability, np.zeros((1, units))).shap_values(whole, nsamples=n_samples - 2, l1_reg=False, silent=True)
+            return Attribution(_values(fitted), base, subsets=min(n_samples, 2**units) - 2)
+        explainer = library.PermutationExplainer(probability, _Masks(units), seed=seed)
+        found = explainer(whole, max_evals=max(n_samples, 2 * units + 1), silent=True)
+    return Attribution(_values(found.values), base, orders=max(1, n_samples // (2 * units + 1)))
+
+
+def _values(found: Any) -> np.ndarray:
+    return np.asarray(found, dtype=np.float64)[0]
+
+
+def _regression_pays(units: int, n_samples: int) -> bool:
+    "Whether regression comes nearer than random orders: it needs some n log n subsets (Musco and Witter, 2025)."
+    return n_samples >= 1.4 * units * math.log2(units)
 
 # %% ../nbs/34_explainers.ipynb #607144b3
 def _halves(units: int) -> np.ndarray:  # (units - 1, 4), as scipy's linkage
@@ -383,7 +397,7 @@ def _from_outside(job: _Job, engines: Sequence[PerturbationEngine]) -> list[Expl
         gap = None if one.base_value is None else prediction - one.base_value - float(one.scores.sum())
         explained.append(job.explanation(
             engine.text, engine.words, engine.spread(one.scores), prediction, base_value=one.base_value, additivity_gap=gap,
-            local_r2=one.local_r2, orders=one.orders, units=len(engine), evaluations=engine.evaluations - before, seconds=seconds,
+            local_r2=one.local_r2, orders=one.orders, subsets=one.subsets, units=len(engine), evaluations=engine.evaluations - before, seconds=seconds,
         ))  # fmt: skip
     return explained
 

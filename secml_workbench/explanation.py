@@ -60,7 +60,8 @@ class Explanation:
     base_value: float | None = None  # where the scores start: LIME: the intercept; SHAP: no words; integrated gradients: blank tokens
     additivity_gap: float | None = None  # prediction - (base_value + sum of the scores); None: they are not meant to add up
     local_r2: float | None = None  # LIME: weighted R² of the linear fit
-    orders: int | None = None  # SHAP above ten units: random orders that the scores are means of; None: exact
+    orders: int | None = None  # SHAP from random orders: their number
+    subsets: int | None = None  # SHAP by regression: subsets that it was fitted on; neither: exact
     convergence_delta: float | None = None  # integrated gradients: error of the sum over the tokens, at worst over windows
     converged: bool = True  # integrated gradients: whether the delta is at most 1 % of prediction - base value
     windows: int = 1  # stretches in which a long text was read: gradients and attention explain each as the model read it
@@ -132,7 +133,7 @@ def _worth(explanation: Explanation) -> str:
         missed = abs(one.convergence_delta)
         return f"{where} add up to within {missed:.1g}" if one.converged else f"NOT converged: {where} miss the probability by {missed:.1g}"
     if one.additivity_gap is not None:
-        means = "" if one.orders is None else f"; means over {one.orders} order{'s' * (one.orders > 1)}{', few: another seed may say otherwise' if one.orders < 10 else ''}"
+        means = f"; regression on {one.subsets:,} subsets" if one.subsets else "" if one.orders is None else f"; means over {one.orders} order{'s' * (one.orders > 1)}{', few: another seed may say otherwise' if one.orders < 10 else ''}"
         return f"the scores add up{'' if abs(one.additivity_gap) < 1e-6 else f', but for {abs(one.additivity_gap):.1g}'}{means}"
     return _SAID.get(one.method, "the scores do not add up")
 

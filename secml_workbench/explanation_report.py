@@ -548,8 +548,8 @@ def method_section() -> Markup:
         paragraph(
             "From outside, words are cut out of the original text, everything else stays to the character. LIME fits a linear model "
             "to the answers for random cuts with lime's own weights and ridge regression (Ribeiro et al., 2016); SHAP "
-            "values are exact up to ten words (Shapley, 1953), else averaged over random orders of the words, forwards "
-            "and backwards (Lundberg and Lee, 2017); occlusion takes each word out alone. From inside, integrated gradients (Sundararajan et al., 2017) follow the "
+            "values are exact up to ten words (Shapley, 1953), else by a weighted regression on random subsets (Lundberg and Lee, 2017) or, "
+            "where samples are few for the length, averaged over random orders of the words; occlusion takes each word out alone. From inside, integrated gradients (Sundararajan et al., 2017) follow the "
             "gradient from blank tokens to the text until the scores add up within 1 %, and attention × gradient (Chefer et al., 2021) weighs attention "
             "by what it does for the class; a word's score is the sum of its tokens'. All explain the probability, not the log-odds."
         )

@@ -10,8 +10,8 @@ from math import comb
 import numpy as np
 import pytest
 
+from secml_workbench import explainers, perturbation
 from secml_workbench import explanation_report as report
-from secml_workbench import perturbation
 from secml_workbench.batching import clean_text
 from secml_workbench.explainers import METHODS, ask, explain, explain_many, lime_samples, make_engine
 from secml_workbench.perturbation import AdditiveClassifier, PerturbationEngine, split_words
@@ -62,11 +62,22 @@ def test_shap_is_exact_up_to_ten_words():
     assert len(engine) <= 10 and np.abs(np.array(ours) - shapley(engine)).max() < 1e-6
 
 
-def test_shap_from_orders_comes_near_the_exact_values():
+def test_shap_by_regression_comes_near_the_exact_values_and_nearer_than_orders(monkeypatch):
     text = SHORT + " please, my friend"
     engine = PerturbationEngine(Tangled({}), text)
-    ours = [word.score for word in explain(engine.classifier, text, "shap", n_samples=12_000, engine=engine).words]
-    assert len(engine) > 10 and np.abs(np.array(ours) - shapley(engine)).max() < 0.03
+    truth, errors = shapley(engine), {}
+    for pays in (True, False):
+        monkeypatch.setattr(explainers, "_regression_pays", lambda *_, pays=pays: pays)
+        found = [explain(engine.classifier, text, "shap", n_samples=250, engine=engine, seed=seed) for seed in range(8)]
+        assert all((one.orders is None) == pays == bool(one.subsets) and abs(one.additivity_gap) < 1e-6 for one in found)
+        errors[pays] = np.mean([np.abs(one.scores - truth).mean() for one in found])
+    assert len(engine) > 10 and errors[True] < 0.03 and errors[True] < 0.5 * errors[False]
+
+
+def test_shap_takes_random_orders_when_there_are_few_evaluations_for_the_length():
+    text = " ".join(f"word{i}" for i in range(40))
+    few, many = (explain(Tangled({}), text, "shap", n_samples=n) for n in (200, 400))
+    assert few.orders == 2 and few.subsets is None and many.orders is None and many.subsets == 398
 
 
 @pytest.mark.parametrize("text", [SHORT, TEXT])
