@@ -257,7 +257,10 @@ def verdict_of(
 ) -> str:
     "The finding: what not to trust, what drives the model, which method to believe."
     found, unsure = [one for one in shortcuts if one.found], [one.name for one in shortcuts if one.found is None]
-    said = f"It {_listed([one.headline for one in found])}" if found else f"No shortcut was found{f' ({_listed(unsure)} cannot be told)' if unsure else ''}"
+    headlines = [one.headline for one in found]
+    verb = headlines[0].split()[0] if found else ""
+    headlines[1:] = [headline.removeprefix(f"{verb} ") for headline in headlines[1:]]  # "flags a and b", not "flags a and flags b"
+    said = f"It {_listed(headlines)}" if found else f"No shortcut was found{f' ({_listed(unsure)} cannot be told)' if unsure else ''}"
     return f"{said}. {moving_words(drivers)}. {believed(study)}."
 
 # %% ../nbs/52_explanation_report.ipynb #7a4a72bb

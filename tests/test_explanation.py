@@ -17,6 +17,7 @@ from secml_workbench.explainers import METHODS, ask, explain, explain_many, lime
 from secml_workbench.perturbation import AdditiveClassifier, PerturbationEngine, split_words
 from secml_workbench.records import dumps
 from secml_workbench.settings import InputError, UnsupportedError
+from secml_workbench.shortcuts import Shortcut, share_of
 
 
 class Tangled(AdditiveClassifier):
@@ -290,6 +291,8 @@ def test_a_model_that_does_not_answer_to_deletions_proves_no_explanation():
     assert study.best is None and report.judge(study) == "undecided"
     drivers = global_importance(explain_many(deaf, texts, "shap"), min_support=2)
     assert "No word moves the alarm reliably. No explanation could be judged" in report.verdict_of(study, drivers, [])
+    found = [Shortcut(name, share_of(0.9, 99), True, f"flags all {name}", "", ()) for name in ("cats", "dogs")]
+    assert report.verdict_of(study, drivers, found).startswith("It flags all cats and all dogs. ")
     assert "Nothing can be said" in report.faithfulness_section(study, {"stability": {}, "shuffled": {}}).html
 
 
