@@ -158,5 +158,5 @@ def drift_table(
         for one in drifts
     ]
     columns = {"name": "variant", "rank": "rank correlation of scores", "top": f"share of the top {worst.k} both name", "aopc": "normalised AOPC, difference", "flips": "flips"}
-    caption = f"{TITLES[worst.method]} on {worst.n_texts} flagged test texts of {worst.words}, with 95 % intervals{'; the last row is what chance alone does' if drifts[-1].name == CONTROL else ', exact: chance has no part'}"
+    caption = f"{TITLES[worst.method]} on {worst.n_texts} flagged test texts of {worst.words}, with 95 % intervals{'; the last row is what chance alone does' if drifts[-1].name == CONTROL else '; no other seed beside it, for these methods and lengths draw nothing'}"
     return paragraph(finding) + table(rows, columns=columns, caption=caption)

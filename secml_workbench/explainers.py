@@ -141,7 +141,7 @@ def shap(
 
     whole = np.ones((1, units))
     with _numpy_seed_kept():
-        if units <= EXACT_UNITS:
+        if units <= EXACT_UNITS or 2**units <= n_samples:
             return Attribution(_values(library.ExactExplainer(probability, _Masks(units))(whole, silent=True).values), base)
         if _regression_pays(units, n_samples):
             np.random.seed(seed % 2**32)
@@ -315,7 +315,7 @@ def effort(
     "Samples and groups for one text: as wanted up to 200 words, then fewer, so that what is read stays about the same."
     size = max(n_words, len(text) // 6)  # a word of base64 is as long as many words
     fewer = n_samples if size <= 200 else min(n_samples, max(100, n_samples * 200 // size))
-    return fewer, min(200, max(10, fewer // 2))
+    return fewer, min(200, max(40, fewer // 2))
 
 
 def make_engine(

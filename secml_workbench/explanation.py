@@ -134,7 +134,8 @@ def _worth(explanation: Explanation) -> str:
         return f"{where} add up to within {missed:.1g}" if one.converged else f"NOT converged: {where} miss the probability by {missed:.1g}"
     if one.additivity_gap is not None:
         means = f"; regression on {one.subsets:,} subsets" if one.subsets else "" if one.orders is None else f"; means over {one.orders} order{'s' * (one.orders > 1)}{', few: another seed may say otherwise' if one.orders < 10 else ''}"
-        return f"the scores add up{'' if abs(one.additivity_gap) < 1e-6 else f', but for {abs(one.additivity_gap):.1g}'}{means}"
+        owen = ", Owen values: credit is shared among neighbours first" if one.method == "shap_partition" else ""
+        return f"the scores add up{'' if abs(one.additivity_gap) < 1e-6 else f', but for {abs(one.additivity_gap):.1g}'}{owen}{means}"
     return _SAID.get(one.method, "the scores do not add up")
 
 
