@@ -43,6 +43,7 @@ class PatternMatch:
     start: int  # characters from the beginning of the original text
     end: int
     text: str
+    how: tuple[str, ...] = ()  # what hid it, where `projection` found it; empty: it stands there as it is
 
 # %% ../nbs/12_patterns.ipynb #0e1ad1f7
 _MEMORY = 64 << 20  # most bytes that one family's automaton may grow to
