@@ -843,6 +843,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'secml_workbench/projection.py'),
                                             'secml_workbench.projection._with_blanks': ( 'projection.html#_with_blanks',
                                                                                          'secml_workbench/projection.py'),
+                                            'secml_workbench.projection.encoded_characters': ( 'projection.html#encoded_characters',
+                                                                                               'secml_workbench/projection.py'),
                                             'secml_workbench.projection.find_disguised': ( 'projection.html#find_disguised',
                                                                                            'secml_workbench/projection.py'),
                                             'secml_workbench.projection.fold_characters': ( 'projection.html#fold_characters',
