@@ -76,7 +76,7 @@ def reading(
 ) -> str:  # "", ASCII, or the character itself
     "What a character reads as."
     if char.isascii():
-        return "" if ord(char) < 32 and char not in "\t\n\r\f\v" or char == "\x7f" else char
+        return "" if (ord(char) < 32 and char not in "\t\n\r\f\v") or char == "\x7f" else char
     if 0xE0020 <= ord(char) < 0xE007F:  # tags: an ASCII text that nobody sees
         return chr(ord(char) - 0xE0000)
     kind = unicodedata.category(char)
@@ -154,7 +154,7 @@ def lexicon(families: tuple[PatternFamily, ...]) -> frozenset[str]:
 # %% ../nbs/14_projection.ipynb #c4642f74
 _SIGNS = {"0": "o", "1": "il", "!": "i", "|": "il", "3": "e", "4": "a", "@": "a", "5": "s", "$": "s", "7": "t", "+": "t", "8": "b", "9": "g", "6": "g", "2": "z"}
 _LEET = re.compile(r"!?[A-Za-z0-9@$]+(?:[!|+][A-Za-z0-9@$]+)*")
-_SMALL = frozenset("a as at i is it its of or os so to".split())  # words that leet writes in digits alone
+_SMALL = frozenset(["a", "as", "at", "i", "is", "it", "its", "of", "or", "os", "so", "to"])  # words that leet writes in digits alone
 
 
 def _unleeted(word: str, words: frozenset[str]) -> str:

@@ -31,11 +31,11 @@ def as_texts(
     X: Any,  # a list, an array or a column of texts; a table of one column
 ) -> list[str]:
     "The texts of what scikit-learn hands over. Raises InputError: something else."
-    if hasattr(X, "iloc") and getattr(X, "ndim", 1) == 2 or isinstance(X, np.ndarray) and X.ndim == 2:
+    if (hasattr(X, "iloc") and getattr(X, "ndim", 1) == 2) or (isinstance(X, np.ndarray) and X.ndim == 2):
         if X.shape[1] != 1:
             raise InputError(f"given a table of {X.shape[1]} columns; expected texts: name the column of them")
         X = X.iloc[:, 0] if hasattr(X, "iloc") else X[:, 0]
-    if isinstance(X, np.ndarray) and X.ndim != 1 or not isinstance(X, Iterable):
+    if (isinstance(X, np.ndarray) and X.ndim != 1) or not isinstance(X, Iterable):
         raise InputError(f"given {type(X).__name__} of {getattr(X, 'ndim', 'no')} dimensions; expected a list of texts")
     return check_texts(X)
 
@@ -168,7 +168,7 @@ class SecurityFeatures(TextFamily):
 
     def fit(self, X: Any, y: Any = None) -> Self:
         "Read the families. Raises InputError: no texts; a file with a fault."
-        self.families_ = [[f.name, list(f.patterns), list(f.catches)] for f in load_families(self.families or None)]  # plain data: skops saves it
+        self.families_ = [(f.name, f.patterns, f.catches) for f in load_families(self.families or None)]  # plain data: skops saves it
         return super().fit(X, y)
 
     def _names(self) -> list[str]:
@@ -176,7 +176,7 @@ class SecurityFeatures(TextFamily):
         return [*named, "pattern_count", "family_count", "hidden_pattern_count", *_COUNTED, *MEASURED]
 
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
-        families = tuple(PatternFamily(name, name, "", tuple(patterns), tuple(catches)) for name, patterns, catches in self.families_)
+        families = tuple(PatternFamily(name, name, "", patterns, catches) for name, patterns, catches in self.families_)
         words, order = lexicon(families), {family.name: 2 * i for i, family in enumerate(families)}
         rows = np.zeros((len(texts), len(self.names_)), dtype=np.float32)
         n = 2 * len(families)
