@@ -208,7 +208,7 @@ def _cut(run: str, words: frozenset[str]) -> list[str]:
             pieces.append((size > 0, piece))
     return [piece for _, piece in reversed(pieces)]
 
-
+# %% ../nbs/14_projection.ipynb #e0894906
 _Read = list[tuple[str, int]]  # characters, each with its place
 
 

@@ -142,7 +142,7 @@ def _entropy(text: str) -> float:
     n = len(text)
     return -sum(c / n * math.log2(c / n) for c in Counter(text).values()) if n else 0.0
 
-
+# %% ../nbs/43_text_features.ipynb #2a402d0b
 def _measures(text: str, readings: Sequence[View]) -> list[float]:
     invisible = mixed = 0
     if not (text.isascii() and text.isprintable()):
@@ -156,7 +156,7 @@ def _measures(text: str, readings: Sequence[View]) -> list[float]:
         invisible, invisible / size, mixed, _entropy(text), runs, max(map(len, text.split()), default=0), encoded / size, *(how in undone for how in UNDONE),
     ]  # fmt: skip
 
-
+# %% ../nbs/43_text_features.ipynb #fcc66610
 class SecurityFeatures(TextFamily):
     "Hits of attack patterns, disguised or not, and what attacks are dressed in; one row a text."
 
