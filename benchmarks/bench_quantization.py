@@ -195,6 +195,18 @@ def findings(found, test, timing) -> tuple[list[dict], dict]:
     return rows, gates
 
 
+def neighbours(found, texts) -> list[dict]:
+    "How far the texts judged with one move a classifier's probability of it: alone, and among 400."
+    rows = []
+    for name, (one, _) in found.items():
+        together = scores(one, texts)
+        alone = np.array([scores(one, [text])[0] for text in texts])
+        flips = int(((together >= 0.5) != (alone >= 0.5)).sum())
+        case = f"{name}: largest change of a probability by the other texts of a batch ({flips} of {len(texts)} flips)"
+        rows.append(row(case, float(np.abs(together - alone).max()), "probability"))
+    return rows
+
+
 def against(timing, found, ours: str, peer: str, target: float) -> list[dict]:
     "One of ours against a peer: ratio of medians at both sizes, and the files."
     rows = []
@@ -231,7 +243,7 @@ def main() -> None:
         rows = [row("quantize and gate all variants", seconds, "s", target=240, met=seconds <= 240)]
         rows += [row(f"ceiling: int8 against fp32 matrix products on {cpu_class()}", ceiling(), "times")]
         found_rows, gates = findings(found, test, timing)
-        rows += found_rows + beside(classifier, test)
+        rows += found_rows + beside(classifier, test) + neighbours(found, test.texts[:400])
     passing = [name for name, verdict in gates.items() if verdict.passed and name.split(" on ")[0] in made]
     for batch, speeds in (("one text", timing.batch1), ("32 texts", timing.batch32)):
         best = max(passing, key=lambda name: speeds[name].estimate)

@@ -5,7 +5,7 @@
 # %% ../nbs/29_conversion.ipynb #67d92498
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -128,23 +128,101 @@ def _load(export: Path) -> Any:  # onnxruntime's ONNXModel
 _FLOAT = {"DefaultTensorType": 1}  # onnx.TensorProto.FLOAT, for tensors whose type the tools cannot infer
 
 
+def _tables(model: onnx.ModelProto, target: Path, config: QuantizationConfig, keep: Sequence[str]) -> None:
+    "Save the graph, with its embedding tables in 8 bits if they are to be."
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    if not config.embeddings:
+        onnx.save(model, str(target))
+        return
+    with quiet_onnx():
+        quantize_dynamic(
+            model, target, weight_type=QuantType.QInt8, op_types_to_quantize=["Gather"], nodes_to_exclude=list(keep), extra_options=_FLOAT
+        )
+
+
+def _eight_bits(
+    weight: np.ndarray,  # (inputs, outputs) float32
+    config: QuantizationConfig,
+) -> tuple[np.ndarray, np.ndarray]:  # (inputs, outputs) int8; their scales, (outputs,) or () float32
+    "Weights around zero."
+    most = 63 if config.seven_bits else 127
+    scale = np.abs(weight).max(axis=0 if config.per_channel else None) / most
+    scale = np.where(scale > 0, scale, 1)
+    return np.rint(weight / scale).astype(np.int8), scale.astype(np.float32)
+
+
+def _replace(model: onnx.ModelProto, nodes: Sequence[onnx.NodeProto], constants: Mapping[str, np.ndarray]) -> None:
+    "Other nodes in the graph, and what they read; stored tensors that nobody reads any more go."
+    from onnx import helper, numpy_helper
+    from onnxruntime.quantization.onnx_model import ONNXModel
+
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
+    if not any(opset.domain == "com.microsoft" for opset in model.opset_import):
+        model.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    ONNXModel(model).clean_initializers()
+
+# %% ../nbs/29_conversion.ipynb #881e164b
+def _per_token_products(
+    model: onnx.ModelProto,  # changed in place
+    names: Collection[str],  # of its MatMul nodes with stored weights W
+    config: QuantizationConfig,
+) -> None:
+    "x W = m (round(127 x / m) / 127) W with m = max |x|, a number for each token; the product in the middle is one of integers."
+    from onnx import helper, numpy_helper
+
+    stored = {tensor.name: tensor for tensor in model.graph.initializer}
+    opset = next(opset.version for opset in model.opset_import if opset.domain in ("", "ai.onnx"))
+    step, zero, least, last = (f"per_token_{name}" for name in ("step", "zero", "least", "last"))
+    constants: dict[str, Any] = {step: np.float32(1 / 127), zero: np.uint8(128), least: np.float32(1e-30), last: np.array([-1])}
+    axes_input = [last] if opset >= 18 else []  # an attribute before
+    axes: dict[str, Any] = {} if opset >= 18 else {"axes": [-1]}
+    nodes: list[onnx.NodeProto] = []
+
+    def put(op: str, inputs: Sequence[str], output: str, name: str = "", **more: Any) -> None:
+        nodes.append(helper.make_node(op, inputs, [output], name=name or f"{output}/{op}", **more))
+
+    scaled: set[str] = set()
+    for node in model.graph.node:
+        if node.name not in names:
+            nodes.append(node)
+            continue
+        (x, weight), y = node.input, node.output[0]
+        if x not in scaled:  # what several products read is scaled once
+            scaled.add(x)
+            put("Abs", [x], f"{x}/abs")
+            put("ReduceMax", [f"{x}/abs", *axes_input], f"{x}/max", keepdims=1, **axes)
+            put("Max", [f"{x}/max", least], f"{x}/scale")
+            put("Div", [x, f"{x}/scale"], f"{x}/unit")
+            put("QuantizeLinear", [f"{x}/unit", step, zero], f"{x}/8bit")
+        if f"{weight}/8bit" not in constants:
+            constants[f"{weight}/8bit"], constants[f"{weight}/scale"] = _eight_bits(numpy_helper.to_array(stored[weight]), config)
+        factors = [f"{x}/8bit", f"{weight}/8bit", step, f"{weight}/scale", zero]
+        put("MatMulIntegerToFloat", factors, f"{y}/unit", node.name, domain="com.microsoft")
+        put("Mul", [f"{y}/unit", f"{x}/scale"], y)
+    _replace(model, nodes, constants)
+
+
 def int8_dynamic(
-    export: Path,  # a float graph
+    export: Path,  # a float graph of standard operators
     target: Path,  # the file that is to be
     config: QuantizationConfig,
     layers: Mapping[str, str],  # from `layer_nodes`
 ) -> None:
-    "Weights in 8 bits; activations are scaled as they come."
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    "Weights in 8 bits; the activations of each token are scaled as they come."
+    import onnx
 
     graph = _load(export)
-    tables = ("Gather", "EmbedLayerNormalization") if config.embeddings else ()
-    with quiet_onnx():
-        quantize_dynamic(
-            graph.model, target, per_channel=config.per_channel, weight_type=QuantType.QInt8,
-            op_types_to_quantize=["MatMul", "Attention", *tables], reduce_range=config.seven_bits,
-            nodes_to_exclude=float_nodes(graph.model, config, layers), extra_options={"MatMulConstBOnly": True, **_FLOAT},
-        )  # fmt: skip
+    keep = float_nodes(graph.model, config, layers)
+    _tables(graph.model, target, config, keep)
+    model = onnx.load(str(target))
+    stored = {tensor.name for tensor in model.graph.initializer}
+    products = {node.name for node in model.graph.node if node.op_type == "MatMul" and node.input[1] in stored}
+    _per_token_products(model, products - set(keep), config)
+    onnx.save(model, str(target))
 
 # %% ../nbs/29_conversion.ipynb #2187cc54
 Batch = dict[str, np.ndarray]  # input name -> (batch, tokens) int64
@@ -214,20 +292,13 @@ def int8_static(
     batches: Sequence[Batch],  # from `calibration_batches`
 ) -> None:
     "Weights and activations in 8 bits, the ranges of activations from the batches."
-    import onnx
-    from onnxruntime.quantization import QuantFormat, QuantType, quantize_dynamic, quantize_static
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
     tables, graph = target.with_name("tables.onnx"), _load(export)
     keep, inputs = float_nodes(graph.model, config, layers), [node.name for node in graph.model.graph.input]
     method, options = _method(config.calibration)
+    _tables(graph.model, tables, config, keep)
     with quiet_onnx():
-        if config.embeddings:
-            quantize_dynamic(
-                graph.model, tables, weight_type=QuantType.QInt8, op_types_to_quantize=["Gather"], nodes_to_exclude=keep,
-                extra_options=_FLOAT,
-            )  # fmt: skip
-        else:
-            onnx.save(graph.model, str(tables))
         quantize_static(
             tables, target, _reader(batches, inputs), quant_format=QuantFormat.QDQ, op_types_to_quantize=["MatMul"],
             per_channel=config.per_channel, activation_type=QuantType.QInt8 if config.symmetric else QuantType.QUInt8,

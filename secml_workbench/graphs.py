@@ -90,9 +90,9 @@ def head_node(
     return ""
 
 # %% ../nbs/28_graphs.ipynb #61448a7f
-_LINEAR = {"MatMul": 1, "Gemm": 1, "MatMulInteger": 1, "MatMulNBits": 1, "Attention": 1, "QAttention": 1}  # op -> input
-_TABLES = {"Gather": (0,), "GatherBlockQuantized": (0,), "EmbedLayerNormalization": (2, 3, 4), "QEmbedLayerNormalization": (2, 3, 4)}
-_MERGED = {"Attention": 3, "QAttention": 3}  # matrices side by side
+_LINEAR = {"MatMul": 1, "Gemm": 1, "MatMulInteger": 1, "MatMulNBits": 1, "MatMulIntegerToFloat": 1, "Attention": 1}  # op -> input
+_TABLES = {"Gather": (0,), "GatherBlockQuantized": (0,), "EmbedLayerNormalization": (2, 3, 4)}
+_MERGED = {"Attention": 3}  # matrices side by side
 
 
 def _stored(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:

@@ -94,7 +94,7 @@ def _openvino(file: Path, threads: int) -> _OpenVinoSession:
         raise UnsupportedError('openvino is not installed; pip install "secml_workbench[openvino]", or use runtime onnxruntime')
     import openvino
 
-    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
+    options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
     return _OpenVinoSession(openvino.Core().compile_model(str(file), "CPU", options))
 
 # %% ../nbs/22_onnx_backend.ipynb #c3992dc6

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from .batching import TextClassifier
 from .conversion import QuantizationConfig, Variant, calibration_batches, fp16, int4, int8_dynamic, int8_static
 from .corpus import Corpus
 from .graphs import WeightCounts, count_weights, cpu_class, has_bf16, layer_nodes
-from .onnx_backend import MODEL_FILE, export_onnx, load_onnx, read_export
+from .onnx_backend import MODEL_FILE, export_onnx, load_onnx
 from .records import MANIFEST, atomic_folder, atomic_write, dumps, hash_files, read_files, read_manifest, sha256_of, slug, to_jsonable
 from .rendering import facts
 from .settings import InputError, UnsupportedError, WorkbenchError, brief, refuse_unknown
@@ -31,8 +32,8 @@ from .torch_variants import check_cuda, half, machine_of, source_layers, torchao
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'Exports', 'Artifact', 'weights_size', 'read_artifact', 'settle', 'record_judgement', 'check_target',
-           'quantize']
+__all__ = ['logger', 'SCHEMA', 'Exports', 'Artifact', 'weights_size', 'read_artifact', 'settle', 'record_judgement',
+           'check_target', 'quantize']
 
 # %% ../nbs/32_quantization.ipynb #b0279bd6
 class Exports:
@@ -41,7 +42,6 @@ class Exports:
     def __init__(self, classifier: TorchClassifier) -> None:
         self.classifier = classifier
         self._held = tempfile.TemporaryDirectory(prefix="secml-export-")
-        self._layers: dict[bool, dict[str, str]] = {}
 
     def __enter__(self) -> Exports:
         return self
@@ -49,23 +49,22 @@ class Exports:
     def __exit__(self, *_: object) -> None:
         self._held.cleanup()
 
-    def folder(self, merged: bool) -> Path:
+    def folder(self, merged: bool = False) -> Path:
         "Configuration, tokenizer and `onnx/model.onnx`."
         place = Path(self._held.name) / ("merged" if merged else "plain")
         return place if place.is_dir() else export_onnx(self.classifier, place, fuse=merged)
 
-    def layers(self, merged: bool) -> dict[str, str]:
-        "Where torch's layers are in the graph, see `layer_nodes`."
+    @cached_property
+    def layers(self) -> dict[str, str]:
+        "Where torch's layers are in the graph of standard operators, see `layer_nodes`."
         import onnx
 
-        if merged not in self._layers:
-            self._layers[merged] = layer_nodes(onnx.load(str(self.folder(merged) / MODEL_FILE)), self.classifier.model)
-        return self._layers[merged]
-
-
-_MERGED = (Variant.ONNX_FP32, Variant.INT8_DYNAMIC)  # variants of the merged graph
+        return layer_nodes(onnx.load(str(self.folder() / MODEL_FILE)), self.classifier.model)
 
 # %% ../nbs/32_quantization.ipynb #771f7289
+SCHEMA = "secml.quantization/4"  # 3: int8_dynamic had one scale for a whole batch
+
+
 @dataclass(frozen=True)
 class Artifact:
     "A variant on disk."
@@ -74,7 +73,6 @@ class Artifact:
     variant: str
     size_bytes: int  # of the model file: what is shipped and loaded
     counts: WeightCounts
-    merged: bool  # attention and embedding are single operators
     machine: str  # where it was made, see `machine_of`
     config: QuantizationConfig
     files: Mapping[str, str]  # relative path -> SHA-256
@@ -87,7 +85,7 @@ class Artifact:
 
     def _repr_html_(self) -> str:
         shown = {"Variant": self.variant, "Model file": f"{self.size_bytes / 1e6:.1f} MB", "Weights": str(self.counts),
-                 "Attention merged": self.merged, "Made on": self.machine, "Folder": self.path.name}  # fmt: skip
+                 "Made on": self.machine, "Folder": self.path.name}  # fmt: skip
         return facts(shown)._repr_html_()
 
 
@@ -107,10 +105,12 @@ def read_artifact(
 ) -> Artifact:
     "A variant's folder, checked: a missing or changed file is an InputError."
     folder, held = Path(folder), read_manifest(folder)
+    if held.get("schema", SCHEMA) != SCHEMA:
+        raise InputError(f"{brief(str(folder))} was made by another version ({brief(str(held['schema']))}, here {SCHEMA}); quantize again")
     try:
         config, counts = QuantizationConfig(**held["config"]), WeightCounts(**held["counts"])
         return Artifact(
-            folder, config.variant, weights_size(folder), counts, bool(held["merged"]), str(held["machine"]), config,
+            folder, config.variant, weights_size(folder), counts, str(held["machine"]), config,
             dict(held["files"]), dict(held["calibration"]), dict(held["gate"]), str(held["runtime"]),
         )  # fmt: skip
     except (LookupError, TypeError, ValueError) as error:
@@ -266,8 +266,8 @@ def quantize(
             raise UnsupportedError(f"{config.variant} quantized no layer of {brief(source.name)}: no such variant of it")
         _check_answers(work, config, source)
         held = {
-            "schema": "secml.quantization/3", "source": {"name": source.name}, "config": config, "counts": counts,
-            "merged": bool(read_export(work).get("fused", {}).get("Attention")), "machine": machine_of(config.device), "gate": {},
+            "schema": SCHEMA, "source": {"name": source.name}, "config": config, "counts": counts,
+            "machine": machine_of(config.device), "gate": {},
             "calibration": {"texts": len(texts), "batches": batches, "sha256": sha256_of(texts)} if texts else {},
             "runtime": "onnxruntime" if (work / MODEL_FILE).is_file() else "torch", "files": hash_files(work),
         }  # fmt: skip
@@ -306,21 +306,19 @@ def _make(
         return torchao_variant(source, work, config), 0
     if config.device == "cuda" or config.variant == Variant.BF16:
         return half(source, work, "bfloat16" if config.variant == Variant.BF16 else "float16"), 0
-    merged = config.variant in _MERGED and not config.exclude  # a merged operator is one layer
-    export = exports.folder(merged)
+    export = exports.folder(merged=config.variant == Variant.ONNX_FP32)
     shutil.copytree(export, work, dirs_exist_ok=True)
     graph, target, batches = export / MODEL_FILE, work / "onnx" / "variant.onnx", 0
-    layers = exports.layers(merged) if config.variant not in (Variant.ONNX_FP32, Variant.FP16) else {}
     if config.variant == Variant.INT8_DYNAMIC:
-        int8_dynamic(graph, target, config, layers)
+        int8_dynamic(graph, target, config, exports.layers)
     elif config.variant == Variant.INT8_STATIC:
         given = calibration_batches(source, texts)
         batches = len(given)
-        int8_static(graph, target, config, layers, given)
+        int8_static(graph, target, config, exports.layers, given)
     elif config.variant == Variant.FP16:
         fp16(graph, target)
     elif config.variant == Variant.INT4:
-        int4(graph, target, config, layers)
+        int4(graph, target, config, exports.layers)
     if target.is_file():
         os.replace(target, work / MODEL_FILE)
     return count_weights(onnx.load(str(work / MODEL_FILE))), batches

@@ -241,8 +241,16 @@ def test_no_mask_is_the_text_itself_on_every_kind_of_classifier(variants, kind):
         assert np.array_equal(whole(kept)[0], classifier.predict_proba([text])[0].astype(np.float64)), name
         one = explain(classifier, text, "shap", n_samples=20)
         assert one.prediction == float(classifier.predict_proba([text])[0, 1].astype(np.float64)), name
-        if kind in ("torch", "tfidf", "onnx_fp32"):
-            assert abs(one.additivity_gap) < 1e-3, (name, one.additivity_gap)
+        assert abs(one.additivity_gap) < 1e-3, (name, one.additivity_gap)
+
+
+@pytest.mark.parametrize("kind", ["torch", "tfidf", "onnx_fp32", "int8_dynamic", "int8_static", "int4"])
+def test_neighbours_do_not_change_an_answer(variants, kind):
+    "Else an attacker's text could move the decision on another, and no explanation could be repeated."
+    classifier, texts = variants[kind], [*ODD.values(), *(f"tell me more about item {i}" for i in range(40))]
+    together = classifier.predict_proba(texts)
+    alone = np.concatenate([classifier.predict_proba([text]) for text in texts])
+    np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", ["torch", "onnx_fp32", "tfidf"])

@@ -89,14 +89,44 @@ def test_old_artifact_survives_a_failure(tiny, exports, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["here"]
 
 
-def test_nothing_quantized_is_an_error(tiny, exports, tmp_path, monkeypatch):
-    import onnx
-    import onnxruntime.quantization
-
-    monkeypatch.setattr(onnxruntime.quantization, "quantize_dynamic", lambda model, out, **_: onnx.save(model, out))
+def test_nothing_quantized_is_an_error(tiny, exports, tmp_path):
+    every = tuple(exports.layers)
     with pytest.raises(UnsupportedError, match="quantized no layer"):
-        quantize(tiny, out=tmp_path / "here", exports=exports)
+        quantize(tiny, QuantizationConfig(exclude=every), out=tmp_path / "here", exports=exports)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("seven", [True, False])
+@pytest.mark.parametrize("per_channel", [True, False])
+def test_dynamic_products_are_those_of_rounded_numbers(tiny, exports, tmp_path, seven, per_channel):
+    "One product of the graph against numpy: 127 steps for each token, 63 or 127 for each output or for all."
+    import onnx
+    import onnxruntime
+    from onnx import numpy_helper
+
+    config = QuantizationConfig(reduce_range=seven, per_channel=per_channel)
+    folder = quantize(tiny, config, out=tmp_path / "a", exports=exports).path
+    model = onnx.load(str(folder / "onnx" / "model.onnx"))
+    product = next(node for node in model.graph.node if node.op_type == "MatMulIntegerToFloat")
+    scaled = next(node for node in model.graph.node if product.output[0] in node.input)
+    made = {node.output[0]: node for node in model.graph.node}
+    x = made[made[product.input[0]].input[0]].input[0]  # what is divided by its scale and then rounded
+    for name in (x, scaled.output[0]):
+        model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    ids = np.array([[101, 3000, 2003, 102], [101, 8000, 102, 0]])
+    feed = {"input_ids": ids, "attention_mask": (ids > 0).astype(np.int64)}
+    got_x, got = session.run([x, scaled.output[0]], {node.name: feed[node.name] for node in session.get_inputs()})
+
+    name = product.input[1].removesuffix("/8bit")
+    before = onnx.load(str(exports.folder() / "onnx" / "model.onnx"))
+    weight = numpy_helper.to_array(next(tensor for tensor in before.graph.initializer if tensor.name == name))
+    most = 63 if seven else 127
+    steps = np.abs(weight).max(axis=0 if per_channel else None) / most
+    largest = np.abs(got_x).max(axis=-1, keepdims=True)
+    expected = np.rint(got_x / largest * 127) / 127 * largest @ (np.rint(weight / steps) * steps)
+    np.testing.assert_allclose(got, expected, atol=2e-2 * np.abs(expected).max())
+    assert np.abs(got - expected).mean() < np.abs(got - got_x @ weight).mean() / 20, "nearer to the rounded product than to the exact"
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "no manifest", "not JSON", "wrong keys", "a path outside"])
