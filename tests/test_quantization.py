@@ -126,7 +126,8 @@ def test_dynamic_products_are_those_of_rounded_numbers(tiny, exports, tmp_path, 
     largest = np.abs(got_x).max(axis=-1, keepdims=True)
     expected = np.rint(got_x / largest * 127) / 127 * largest @ (np.rint(weight / steps) * steps)
     np.testing.assert_allclose(got, expected, atol=2e-2 * np.abs(expected).max())
-    assert np.abs(got - expected).mean() < np.abs(got - got_x @ weight).mean() / 20, "nearer to the rounded product than to the exact"
+    # nearer to the product of rounded numbers than to the exact one
+    assert np.abs(got - expected).mean() < np.abs(got - got_x @ weight).mean() / 20
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "no manifest", "not JSON", "wrong keys", "a path outside"])
