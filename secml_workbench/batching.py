@@ -161,6 +161,8 @@ def check_texts(
     if isinstance(texts, (str, bytes)):
         given = f"{type(texts).__name__} {brief(texts, 40)}"
         raise InputError(f"given one {given}; expected a list of texts: wrap it in [ ]")
+    if not isinstance(texts, Iterable):
+        raise InputError(f"given {type(texts).__name__} {brief(texts, 40)}; expected a list of texts")
     texts = list(texts)
     for row, text in enumerate(texts):
         if not isinstance(text, str):

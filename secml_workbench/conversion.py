@@ -16,7 +16,7 @@ import numpy as np
 from .batching import check_texts
 from .graphs import cpu_class, head_node, overflows, quiet_onnx, weights_of
 from .metrics import METRICS
-from .settings import InputError, UnsupportedError, brief, refuse_unknown
+from .settings import InputError, UnsupportedError, brief, check_number, refuse_unknown
 
 if TYPE_CHECKING:
     import onnx
@@ -70,17 +70,15 @@ class QuantizationConfig:
         refuse_unknown([self.device], TARGETS, "device")
         refuse_unknown([self.metric], METRICS, "metric")
         refuse_unknown([self.calibration], CALIBRATIONS, "calibration")
-        for name, kinds in (("max_accuracy_loss", int | float), ("calibration_samples", int), ("group_size", int), ("seed", int)):
-            if not isinstance(getattr(self, name), kinds) or isinstance(getattr(self, name), bool):
-                raise InputError(f"{name} is {brief(getattr(self, name))}; expected a {'whole ' if kinds is int else ''}number")
+        check_number(self.max_accuracy_loss, "max_accuracy_loss")
+        for name, least in (("calibration_samples", 1), ("group_size", 1), ("seed", 0)):
+            check_number(getattr(self, name), name, least, whole=True)
         if isinstance(self.exclude, str):
             raise InputError(f"exclude is {brief(self.exclude)}; expected several names: (name,)")
         if not 0 < self.max_accuracy_loss < 1:
             raise InputError(f"max_accuracy_loss is {brief(self.max_accuracy_loss)}; expected a fraction such as 0.02")
         if self.group_size not in self.group_sizes:
             raise InputError(f"group_size is {brief(self.group_size)}; expected one of {', '.join(map(str, self.group_sizes))}")
-        if self.calibration_samples < 1:
-            raise InputError(f"calibration_samples is {brief(self.calibration_samples)}; expected 1 or more")
         object.__setattr__(self, "exclude", tuple(self.exclude))
 
     @property

@@ -5,23 +5,25 @@
 # %% ../nbs/41_drift.ipynb #25073783
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from tqdm.auto import tqdm
 
-from .batching import TextClassifier
-from .explainers import EXACT_UNITS, METHODS, RANDOM, explain, make_engine, resolve_method
+from .batching import TextClassifier, check_texts
+from .explainers import EXACT_UNITS, METHODS, RANDOM, check_request, explain, make_engine, next_seed, resolve_method
 from .explanation import TITLES, Explanation, agreement
 from .faithfulness import JUDGED_UNITS, aopc_bounds, faithfulness, unit_scores
 from .metrics import Estimate, mean_estimate
 from .perturbation import PerturbationEngine, split_words
+from .plots import interval_text
 from .rendering import Markup, paragraph, table
-from .settings import InputError, brief, refuse_unknown
+from .settings import InputError, brief, check_number, refuse_unknown
 
 # %% auto #0
-__all__ = ['CONTROL', 'LENGTHS', 'Drift', 'explanation_drift', 'flagged_texts', 'word_range', 'drift_table']
+__all__ = ['CONTROL', 'LENGTHS', 'Drift', 'explanation_drift', 'flagged_texts', 'nearest_texts', 'word_range', 'drift_table']
 
 # %% ../nbs/41_drift.ipynb #b291c3c8
 @dataclass(frozen=True)
@@ -82,8 +84,13 @@ def explanation_drift(
     progress: bool = False,
 ) -> list[Drift]:  # one a variant, then the control where chance has a part
     "Compare explanations of variants with the original's. Raises InputError: too few texts, a method from inside, other labels."
-    name = resolve_method(method)
+    name, texts = resolve_method(method), check_texts(texts)
     refuse_unknown([name], [one for one in METHODS if not METHODS[one].inside], "explanation method that works on every variant")
+    n_samples, seed = check_request(n_samples, seed)
+    check_number(threshold, "threshold", 0, 1)
+    check_number(k, "k", 1, whole=True)
+    if not isinstance(variants, Mapping):
+        raise InputError(f"variants is {type(variants).__name__} {brief(variants, 40)}; expected a dict of name and classifier")
     if len(texts) < 2:
         raise InputError(f"{len(texts)} texts; expected two or more to compare explanations on")
     for title, variant in variants.items():
@@ -93,7 +100,7 @@ def explanation_drift(
             raise InputError(f"{brief(title, 40)} has labels {brief(variant.labels, 60)}, the original {brief(original.labels, 60)}; compare variants of one model")
     jobs = {"": (original, seed), **{title: (variant, seed) for title, variant in variants.items()}}
     if name in RANDOM and any(name == "lime" or len(split_words(text)) > EXACT_UNITS for text in texts):
-        jobs[CONTROL] = original, seed + 1
+        jobs[CONTROL] = original, next_seed(seed, 1)
     accounts: dict[str, list[_Account]] = {title: [] for title in jobs}
     with tqdm(total=len(jobs) * len(texts), desc="comparing reasons", unit="text", disable=not progress, leave=False) as bar:
         for title, (classifier, own_seed) in jobs.items():
@@ -109,9 +116,9 @@ LENGTHS = (range(4, 10), range(4, 61), range(4, 301))  # words
 def flagged_texts(
     texts: Sequence[str],
     p: np.ndarray,  # (n,) probability of attack
-    n_texts: int = 15,  # at most
+    n_texts: int = 15,  # at most; half as many from the second range of lengths, a quarter from the third
     *,
-    lengths: Sequence[range] = LENGTHS,  # how many words they may have: the first range that holds n_texts, else the last
+    lengths: Sequence[range] = LENGTHS,  # how many words they may have: the first range that holds enough, else the last
     threshold: float = 0.5,
     seed: int = 0,
 ) -> list[str]:
@@ -119,13 +126,29 @@ def flagged_texts(
     flagged = np.flatnonzero(p >= threshold).tolist()
     sizes = {i: len(split_words(texts[i])) for i in flagged if len(texts[i]) < 20 * max(words.stop for words in lengths)}
     rows: list[int] = []
-    for words in lengths:
-        rows = [i for i, size in sizes.items() if size in words]
-        if len(rows) >= n_texts:
+    most = n_texts
+    for dearer, words in enumerate(lengths):
+        rows, most = [i for i, size in sizes.items() if size in words], max(2, n_texts >> dearer)
+        if len(rows) >= most:
             break
-    if len(rows) > n_texts:
-        rows = sorted(np.random.default_rng(seed).choice(rows, n_texts, replace=False).tolist())
+    if len(rows) > most:
+        rows = sorted(np.random.default_rng(seed).choice(rows, most, replace=False).tolist())
     return [texts[i] for i in rows]
+
+
+def nearest_texts(
+    texts: Sequence[str],
+    p: np.ndarray,  # (n,) probability of attack
+    n_texts: int = 15,  # at most
+    *,
+    threshold: float = 0.5,
+    without: Collection[str] = (),  # texts that are taken already
+) -> list[str]:
+    "The texts of 4 to 60 words whose probability is nearest to the threshold, the nearest first."
+    order = np.argsort(np.abs(np.asarray(p) - threshold), kind="stable")
+    taken = set(without)
+    found = (texts[i] for i in order if texts[i] not in taken and len(split_words(texts[i][:2000])) in LENGTHS[1])
+    return list(islice(found, n_texts))
 
 
 def word_range(
@@ -136,27 +159,24 @@ def word_range(
     return f"{min(sizes)} to {max(sizes)} words" if min(sizes) < max(sizes) else f"{sizes[0]} words"
 
 
-def _cell(value: Estimate) -> str:
-    if value.estimate is None:
-        return "undefined"
-    between = "" if value.low is None else f" [{value.low:.2f}, {value.high:.2f}]"
-    return f"{value.estimate:.2f}{between}".replace("-", "−")
-
 
 def drift_table(
     drifts: Sequence[Drift],  # of `explanation_drift`; may be empty
+    what: str = "texts",  # what texts they are: "flagged texts"
 ) -> Markup:
     "The finding in a sentence and a row for each variant."
     variants = [one for one in drifts if one.name != CONTROL]
     if not variants:
-        return paragraph("No variant to compare, or fewer than two flagged texts of 4 to 300 words to compare on.")
+        return paragraph("No variant to compare, or fewer than two texts of 4 to 300 words to compare on.")
     worst = min(variants, key=lambda one: -2.0 if one.rank_correlation.estimate is None else one.rank_correlation.estimate)
     flips = f"{len(worst.flips)} of {worst.n_texts} decisions flip"
-    finding = f"{worst.name} is furthest from the original's reasons: rank correlation {_cell(worst.rank_correlation)}, {flips}."
+    finding = f"{worst.name} is furthest from the original's reasons: rank correlation {interval_text(worst.rank_correlation, digits=2)}, {flips}."
+    if less := [f"{one.name} ({interval_text(one.aopc_difference, digits=2)})" for one in variants if (one.aopc_difference.high or 0.0) < 0]:
+        finding += f" Its explanations fit the model less well than the original's, by normalised AOPC: {', '.join(less)}."
     rows = [
-        {"name": one.name, "rank": _cell(one.rank_correlation), "top": _cell(one.top_overlap), "aopc": _cell(one.aopc_difference), "flips": len(one.flips)}
+        {"name": one.name, "rank": interval_text(one.rank_correlation, digits=2), "top": interval_text(one.top_overlap, digits=2), "aopc": interval_text(one.aopc_difference, digits=2), "flips": len(one.flips)}
         for one in drifts
     ]
     columns = {"name": "variant", "rank": "rank correlation of scores", "top": f"share of the top {worst.k} both name", "aopc": "normalised AOPC, difference", "flips": "flips"}
-    caption = f"{TITLES[worst.method]} on {worst.n_texts} flagged test texts of {worst.words}, with 95 % intervals{'; the last row is what chance alone does' if drifts[-1].name == CONTROL else '; no other seed beside it, for these methods and lengths draw nothing'}"
+    caption = f"{TITLES[worst.method]} on {worst.n_texts} {what} of {worst.words}, with 95 % intervals{'; the last row is what chance alone does' if drifts[-1].name == CONTROL else '; no other seed beside it, for these methods and lengths draw nothing'}"
     return paragraph(finding) + table(rows, columns=columns, caption=caption)

@@ -20,15 +20,15 @@ from .attribution import TOKEN_METHODS, UNSIGNED, TokenScores, token_scores
 from .batching import check_texts, clean_text, text_tokens
 from .explanation import Explanation, WordScore
 from .perturbation import PerturbationEngine, Word, evaluate_together, split_words
-from .settings import InputError, UnsupportedError, brief, refuse_unknown
+from .settings import InputError, UnsupportedError, brief, check_number, refuse_unknown
 
 if TYPE_CHECKING:
     from secml_workbench.batching import TextClassifier
 
 # %% auto #0
 __all__ = ['EXACT_UNITS', 'METHODS', 'ALIASES', 'RANDOM', 'LEVELS', 'Attribution', 'ask', 'occlusion', 'lime_samples', 'lime',
-           'shap', 'shap_partition', 'Method', 'resolve_method', 'methods_for', 'resolve_target', 'split_tokens',
-           'gather', 'effort', 'make_engine', 'explain_many', 'explain']
+           'shap', 'shap_partition', 'Method', 'resolve_method', 'methods_for', 'resolve_target', 'check_request',
+           'next_seed', 'split_tokens', 'gather', 'effort', 'make_engine', 'explain_many', 'explain']
 
 # %% ../nbs/34_explainers.ipynb #84239b87
 @dataclass(frozen=True)
@@ -256,16 +256,21 @@ def resolve_target(
     raise InputError(f"no class {brief(target, 40)}; expected one of {known} or a number from 0 to {len(labels) - 1}")
 
 
-def _check_samples(n_samples: object) -> int:
-    if not isinstance(n_samples, (int, np.integer)) or isinstance(n_samples, bool) or n_samples < _MIN_SAMPLES:
-        raise InputError(f"n_samples is {brief(n_samples, 40)}; expected a whole number of {_MIN_SAMPLES} or more")
-    return int(n_samples)
+def check_request(
+    n_samples: object,
+    seed: object,
+) -> tuple[int, int]:
+    "The two as plain numbers. Raises InputError."
+    samples = check_number(n_samples, "n_samples", _MIN_SAMPLES, whole=True)
+    return int(samples), int(check_number(seed, "seed", 0, 2**32 - 1, whole=True))
 
 
-def _check_seed(seed: object) -> int:
-    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or not 0 <= seed < 2**32:
-        raise InputError(f"seed is {brief(seed, 40)}; expected a whole number from 0 to 2^32 - 1")
-    return int(seed)
+def next_seed(
+    seed: int,
+    step: int,
+) -> int:
+    "Another seed, as far from the given one as `step` says."
+    return (seed + step) % 2**32
 
 # %% ../nbs/34_explainers.ipynb #05e5a476
 def split_tokens(
@@ -435,7 +440,7 @@ def explain_many(
 ) -> list[Explanation]:  # in the order of the texts
     "`explain` for many texts, which share batches. Memory does not grow with their number but for the scores themselves."
     name, (columns, label) = resolve_method(method), resolve_target(classifier, target)
-    job = _Job(classifier, name, columns, label, level, _check_samples(n_samples), _check_seed(seed))
+    job = _Job(classifier, name, columns, label, level, *check_request(n_samples, seed))
     refuse_unknown([level], LEVELS, "level")
     texts, found = check_texts(texts), list[Explanation]()
     size = 64 if METHODS[name].inside else max(1, _EVALUATIONS // job.n_samples)
@@ -466,7 +471,7 @@ def explain(
         raise InputError(f"text is {type(text).__name__} {brief(text, 40)}; expected one str (explain_many takes a list)")
     if engine is None or METHODS[resolve_method(method)].inside:
         return explain_many(classifier, [text], method, target=target, level=level, n_samples=n_samples, seed=seed)[0]
-    if engine.text != clean_text(text) or engine.classifier is not classifier or engine.level != level:
+    if not isinstance(engine, PerturbationEngine) or engine.text != clean_text(text) or engine.classifier is not classifier or engine.level != level:
         raise InputError("the engine was made for another text, classifier or level; make one for these or leave it out")
     columns, label = resolve_target(classifier, target)
-    return _from_outside(_Job(classifier, resolve_method(method), columns, label, level, _check_samples(n_samples), _check_seed(seed)), [engine])[0]
+    return _from_outside(_Job(classifier, resolve_method(method), columns, label, level, *check_request(n_samples, seed)), [engine])[0]

@@ -13,20 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from .attribution import UNSIGNED
 from .baseline import fit_baseline
 from .batching import TextClassifier, scores
 from .classifier import load_classifier
 from .conversion import QuantizationConfig
 from .corpus import Corpus
-from .drift import CONTROL, LENGTHS, Drift, drift_table, explanation_drift, flagged_texts, word_range
+from .drift import CONTROL, LENGTHS, Drift, drift_table, explanation_drift, flagged_texts, nearest_texts, word_range
 from .explainers import METHODS, explain, explain_many, make_engine, methods_for, resolve_method
 from .explanation import TITLES, Explanation, side_by_side
-from .faithfulness import MEASURES, FaithfulnessStudy, compare_methods, randomization_test
+from .faithfulness import LEAST_RANGE, MEASURES, FaithfulnessStudy, compare_methods, randomization_test
 from .importance import ALL, OTHER, GlobalImportance, ImportanceRow, global_importance
 from .metrics import Estimate, evaluate, mean_estimate, metrics_table
 from .perturbation import split_words
-from .plots import forest
+from .plots import forest, interval_text
 from .quantization import quantize
 from .records import Record, to_jsonable
 from secml_workbench.rendering import (
@@ -39,18 +38,19 @@ from .tracking import provenance, set_threads, track
 from tqdm.auto import tqdm
 
 # %% auto #0
-__all__ = ['THRESHOLD', 'LONG', 'READABLE', 'HARMLESS', 'JUDGED', 'NOTICEABLE', 'OUTCOMES', 'GLOSSARY', 'check_parameters',
-           'choose_texts', 'explain_by_all', 'explain_chosen', 'controls', 'method_for_drivers', 'compare_variants',
-           'short_label', 'judge', 'sure_rows', 'moving_words', 'believed', 'verdict_of', 'first_cards', 'strongest',
-           'advice', 'warnings_of', 'text_record', 'faithfulness_record', 'agreement_rows', 'one_text',
-           'same_first_word', 'interval', 'faithfulness_section', 'agreement_section', 'drivers_section',
-           'shortcuts_section', 'method_section']
+__all__ = ['THRESHOLD', 'LONG', 'READABLE', 'HARMLESS', 'WORDS', 'JUDGED', 'NOTICEABLE', 'STEADY', 'WEAK_FIT', 'OUTCOMES',
+           'GLOSSARY', 'check_parameters', 'is_prose', 'choose_texts', 'explain_by_all', 'explain_chosen', 'controls',
+           'within_words', 'compare_variants', 'short_label', 'doubts', 'recommended', 'judge', 'sure_rows',
+           'moving_words', 'believed', 'verdict_of', 'first_cards', 'strongest', 'advice', 'warnings_of', 'text_record',
+           'faithfulness_record', 'agreement_rows', 'one_text', 'same_first_word', 'faithfulness_section',
+           'agreement_section', 'drivers_section', 'shortcuts_section', 'method_section']
 
 # %% ../nbs/52_explanation_report.ipynb #40ff8bdb
 THRESHOLD = 0.5
 LONG = 300  # words: longer texts cost more than they show
 READABLE = range(4, 61)  # words: texts that can be read in a report, and explained quickly
 HARMLESS = 1500  # texts at most on which trigger words are tested
+WORDS = 6000  # over which importance is added up, at most: what an explanation costs grows with its words
 JUDGED = (range(4, 13), *LENGTHS[1:])  # words: short texts can be searched word by word, so they come first
 
 
@@ -72,12 +72,18 @@ def check_parameters(
 
 # %% ../nbs/52_explanation_report.ipynb #3d5c0c92
 def _pick(rows: np.ndarray, order: np.ndarray, readable: np.ndarray) -> int | None:
-    "The first of `rows` by `order`, one that can be read if there is any."
+    "The first of `rows` by `order`, among those that can be read if there are any."
     for some in (rows & readable, rows):
         found = np.flatnonzero(some)
         if len(found):
             return int(found[np.argsort(order[found], kind="stable")[0]])
     return None
+
+
+def is_prose(text: str) -> bool:
+    "Whether at least seven of ten of its words are letters: a reader can read it."
+    words = [word.text for word in split_words(text)]
+    return sum(word.isalpha() for word in words) >= 0.7 * len(words)
 
 
 def choose_texts(
@@ -86,8 +92,9 @@ def choose_texts(
     p: np.ndarray,  # probability of malicious
     threshold: float = THRESHOLD,
 ) -> dict[str, int | None]:  # outcome -> row; None: there is no such text
-    "A typical hit, the worst false alarm and miss, a typical harmless text, the text closest to the threshold and the longest one."
-    readable = np.array([len(split_words(text[:2000])) in READABLE for text in texts])
+    "A typical hit, the worst false alarm and miss, a typical harmless text, the text closest to the threshold and the longest one in plain words."
+    lengths = np.array([min(len(split_words(text[: 20 * LONG])), LONG + 1) for text in texts])
+    readable = (lengths >= READABLE.start) & (lengths < max(READABLE.stop, np.quantile(lengths, 0.25) + 1))  # of a corpus of long texts: the shortest quarter
     flagged, attack = p >= threshold, np.asarray(labels) == 1
     hits, passed = p[attack & flagged], p[~attack & ~flagged]
     chosen = {
@@ -96,10 +103,10 @@ def choose_texts(
         "false negative": _pick(attack & ~flagged, p, readable),
         "true negative": _pick(~attack & ~flagged, np.abs(p - (np.median(passed) if len(passed) else 0)), readable),
     }
-    lengths = np.array([min(len(split_words(text[: 20 * LONG])), LONG + 1) for text in texts])
-    for kind, order in (("borderline", np.abs(p - threshold)), ("longest", -lengths.astype(float))):
+    plain = (lengths <= LONG) & np.array([is_prose(text[: 20 * LONG]) for text in texts])
+    for kind, order, first in (("borderline", np.abs(p - threshold), readable), ("longest", -lengths.astype(float), plain)):
         others = ~np.isin(np.arange(len(p)), [row for row in chosen.values() if row is not None])
-        chosen[kind] = _pick(others, order, readable if kind == "borderline" else lengths <= LONG)
+        chosen[kind] = _pick(others, order, first)
     return chosen
 
 # %% ../nbs/52_explanation_report.ipynb #a73929f6
@@ -121,7 +128,7 @@ def explain_chosen(
     chosen: Mapping[str, int | None],  # from `choose_texts`
     own: Sequence[str],  # the reader's texts
     methods: Sequence[str],
-    n_samples: int,  # the longest text gets a tenth
+    n_samples: int,  # for texts of up to 60 words; fewer the longer a text is
     seed: int,
 ) -> list[dict[str, Any]]:  # outcome, text, label, prediction, methods: name -> Explanation
     "The texts that the report shows, explained."
@@ -131,7 +138,7 @@ def explain_chosen(
     rows += [("your text", text, None) for text in own]
     entries = []
     for outcome, text, label in tqdm(rows, desc="explaining", leave=False):
-        samples = max(50, n_samples // 10) if outcome == "longest" else n_samples
+        samples = max(50, min(n_samples, n_samples * READABLE.stop // max(1, len(split_words(text)))))
         found = explain_by_all(classifier, text, methods, samples, seed)
         entries.append({"outcome": outcome, "text": text, "label": label, "prediction": found[0].prediction, "methods": {one.method: one for one in found}})
     return entries
@@ -150,14 +157,15 @@ def controls(
         "shuffled": {m: mean_estimate(found, seed=seed) for m, found in blind.items()},
     }  # fmt: skip
 
-
-def method_for_drivers(
-    study: FaithfulnessStudy,
-) -> str:
-    "The most faithful method whose scores have a direction; SHAP when none was judged."
-    signed = {m: study.mean(m, "normalized_aopc").estimate for m in study.methods if m not in UNSIGNED}
-    known = {m: value for m, value in signed.items() if value is not None}
-    return max(known, key=lambda m: known[m]) if known else "shap"
+# %% ../nbs/52_explanation_report.ipynb #00a545a0
+def within_words(
+    corpus: Corpus,
+    seed: int,
+    words: int = WORDS,  # of all texts together, at most
+) -> Corpus:  # at least 20 texts, if there are so many
+    "As much of a corpus as can be explained in bounded time, drawn at random."
+    mean = float(np.mean([len(split_words(text[: 20 * LONG])) for text in corpus.texts]))
+    return corpus.sample(min(len(corpus), max(20, int(words / max(1.0, mean)))), seed=seed)
 
 # %% ../nbs/52_explanation_report.ipynb #c515bab6
 def compare_variants(
@@ -194,6 +202,8 @@ def _beside(path: Path) -> dict[str, Path]:
 
 # %% ../nbs/52_explanation_report.ipynb #477c9d9b
 NOTICEABLE = 0.02  # a difference of normalised AOPC that a reader would care for
+STEADY = 0.7  # rank correlation between seeds, below which single words mean little
+WEAK_FIT = 0.5  # R², below which a linear model leaves most of the answers unexplained
 
 
 def short_label(
@@ -204,14 +214,38 @@ def short_label(
     return shown if len(shown) <= 24 else shown[:23] + "…"
 
 
+def doubts(
+    study: FaithfulnessStudy,
+) -> dict[str, str]:  # method -> why not to lean on a single word of it
+    "Methods that contradict themselves, or that say themselves that they fit badly."
+    found = {}
+    for m in study.methods:
+        seeds = [rho for rho in study.stability.get(m, ()) if not np.isnan(rho)]
+        fits = [one.local_r2 for one in study.explanations[m] if one.local_r2 is not None]
+        if seeds and np.mean(seeds) < STEADY:
+            found[m] = f"another seed changes its order of words (rank correlation {np.mean(seeds):.2f})"
+        elif fits and np.median(fits) < WEAK_FIT:
+            found[m] = f"its linear fits say little (median R² {np.median(fits):.2f})"
+    return found
+
+
+def recommended(
+    study: FaithfulnessStudy,
+) -> str | None:  # None: nothing could be judged
+    "Of the methods that are not shown to be worse than the best, the first that raises no doubt; else the best."
+    doubted = doubts(study)
+    return next((m for m in study.leaders if m not in doubted), study.best)
+
+
 def judge(
     study: FaithfulnessStudy,
 ) -> str:  # pass, fail or undecided
-    "Whether the best method beats random orders noticeably: by the paired interval."
-    gain = study.gain(study.best) if study.best else None
+    "Whether the recommended method beats random orders noticeably, by the paired interval, and raises no doubt."
+    best = recommended(study)
+    gain = study.gain(best) if best else None
     if gain is None or gain.low is None or gain.high is None or gain.n < 5:
         return "undecided"
-    return "pass" if gain.low > NOTICEABLE else "fail" if gain.high <= 0 else "undecided"
+    return "fail" if gain.high <= 0 else "pass" if gain.low > NOTICEABLE and best not in doubts(study) else "undecided"
 
 
 def sure_rows(
@@ -241,13 +275,14 @@ def moving_words(drivers: GlobalImportance) -> str:
 
 def believed(study: FaithfulnessStudy) -> str:
     "Which methods to believe, in one sentence without its full stop."
-    if study.best is None:
+    best, result = recommended(study), judge(study)
+    if best is None:
         return "No explanation could be judged on its alarms"
-    best, chance = study.mean(study.best, "normalized_aopc").estimate, study.mean("random", "normalized_aopc").estimate
-    names = _listed([TITLES[m] for m in study.leaders])
-    many, verb = len(study.leaders) > 1, "explain" if len(study.leaders) > 1 else "explains"
-    how = {"pass": f"{verb} its alarms best", "fail": f"{verb} its alarms no better than chance", "undecided": f"lead{'' if many else 's'}, but not provably beyond chance"}
-    return f"{names} {how[judge(study)]} ({best:.2f} of 1; chance {chance:.2f})"
+    if result == "fail":
+        return "No explanation of its alarms is better than chance"
+    said = f"{TITLES[best]} explains its alarms {'best' if best == study.best else 'as well as any'}"
+    doubt = doubts(study).get(best) or "not provably beyond chance"
+    return said if result == "pass" else f"{said}, but {doubt}"
 
 
 def verdict_of(
@@ -274,11 +309,10 @@ def first_cards(
     "The figures of the first screen."
     cards, found = [], [one for one in shortcuts if one.found]
     open_ones = [one for one in shortcuts if one.found is None]
-    if study.best:
-        gain = study.gain(study.best)
-        value = "undefined" if gain.estimate is None else f"{gain.estimate:+.2f}".replace("-", "−")
-        interval = "" if gain.low is None else f"[{gain.low:.2f}, {gain.high:.2f}] "
-        cards.append(Card(f"{TITLES[study.best]} against chance", value, f"{interval}normalised AOPC, {gain.n} texts", judge(study)))
+    if best := recommended(study):
+        value, chance = study.mean(best, "normalized_aopc"), study.mean("random", "normalized_aopc")
+        asked = f"{value.n} of {study.n_texts} flagged texts of {word_range([one.text for one in study.explanations[best]])}"
+        cards.append(Card(f"{TITLES[best]}: order of words", f"{value.estimate:.0%} of the best", f"{interval_text(value, digits=2)}; random order {chance.estimate:.0%}; {asked}", judge(study)))
     what = ", ".join([one.name for one in found] + [f"{one.name}: cannot be told" for one in open_ones]) or "none found"
     cards.append(Card("Shortcuts", f"{len(found)} of {len(shortcuts)}", what, "fail" if found else "undecided" if open_ones else "pass"))
     variants = [one for one in drifts if one.name != CONTROL and one.rank_correlation.estimate is not None]
@@ -330,9 +364,9 @@ def warnings_of(
 ) -> str:
     "What to mind, in one line."
     fits = [one.local_r2 for entry in entries for one in entry["methods"].values() if one.local_r2 is not None]
-    weak, unsure = sum(r2 < 0.5 for r2 in fits), sum(not one.converged for entry in entries for one in entry["methods"].values())
-    said = ["a score says how this model answers when the word is missing, not why a text is an attack"]
-    said += [f"a text without any word has P {empty:.2f} already"] if empty >= THRESHOLD else []
+    weak, unsure = sum(r2 < WEAK_FIT for r2 in fits), sum(not one.converged for entry in entries for one in entry["methods"].values())
+    said = [f"a text without any word has P {empty:.2f} already, so words can hardly raise an alarm further"] if empty >= THRESHOLD else []
+    said += ["a score says how this model answers when the word is missing, not why a text is an attack"]
     said += [f"the test texts hold no {' and no '.join(missing)}"] if missing else []
     said += [f"{weak} of {len(fits)} LIME fits are weak (R² below 0.5)"] if weak else []
     said += [f"{unsure} integrated gradients did not converge"] if unsure else []
@@ -344,7 +378,10 @@ def text_record(
     entry: Mapping[str, Any],  # of `explain_chosen`
 ) -> dict[str, Any]:
     "One text as the JSON record has it (without times: equal runs give equal records)."
-    kept = ("label", "words", "base_value", "prediction", "additivity_gap", "local_r2", "convergence_delta", "converged", "windows", "units", "evaluations")
+    kept = (
+        "label", "words", "base_value", "prediction", "additivity_gap", "overlap_gap", "local_r2", "convergence_delta", "converged", "windows", "units",
+        "n_samples", "orders", "subsets", "evaluations",
+    )  # fmt: skip
     methods = {name: {key: getattr(one, key) for key in kept} for name, one in entry["methods"].items()}
     return {**entry, "methods": methods}
 
@@ -352,7 +389,7 @@ def text_record(
 def faithfulness_record(
     study: FaithfulnessStudy,
     controlled: Mapping[str, Mapping[str, Estimate]],
-) -> dict[str, Any]:  # n_texts, best, judged, methods: name -> measures, gain, stability, shuffled; random
+) -> dict[str, Any]:  # n_texts, best, recommended, judged, doubts, methods: name -> measures, gain, stability, shuffled; random
     "The comparison of methods as the JSON record has it."
     methods = {
         m: {
@@ -362,8 +399,9 @@ def faithfulness_record(
         for m in study.methods
     }  # fmt: skip
     random = {measure: study.mean("random", measure) for measure in MEASURES}
-    n_texts = len(study.measures["random"][MEASURES[0]])
-    return {"n_texts": n_texts, "best": study.best, "judged": judge(study), "methods": methods, "random": random}
+    n_texts = study.n_texts
+    found = {"best": study.best, "recommended": recommended(study), "judged": judge(study), "doubts": doubts(study)}
+    return {"n_texts": n_texts, "n_answering": study.n_answering, **found, "methods": methods, "random": random}
 
 
 def agreement_rows(
@@ -387,7 +425,7 @@ OUTCOMES = {
     "false negative": "Missed: an attack that the model lets through (the most confident one)",
     "true negative": "Let pass: a harmless text that the model does not flag (the typical one)",
     "borderline": "Borderline: the text closest to the threshold",
-    "longest": f"Longest: the longest text of the test part (of those up to {LONG} words)",
+    "longest": f"Longest: the longest text of the test part in plain words (of those up to {LONG})",
     "your text": "Your text",
 }
 
@@ -402,8 +440,10 @@ def one_text(
     empty = next((one.base_value for one in found if one.method == "shap"), None)
     said += "" if empty is None else f"; without any word {empty:.3f}"
     alone = next((one for one in found if one.method == "occlusion" and one.words), None)
-    if alone is not None and np.abs(alone.scores).max() < 0.01:
-        said += f". No single {alone.level}, taken out alone, changes that by 0.01 or more: the decision rests on several together"
+    if alone is not None and np.abs(alone.scores).max() < 0.01 and len(found) > 1:
+        one_of_them = f"single {alone.level}" if alone.units == len(alone.words) else f"group of neighbours ({len(alone.words)} {alone.level}s in {alone.units} groups)"
+        said += f". No {one_of_them}, taken out alone, changes that by 0.01 or more: the decision rests on several together"
+        found.remove(alone)  # it has nothing to show
     limit = 500 if entry["outcome"] == "longest" else 1200
     return heading(OUTCOMES[entry["outcome"]], 3, f"text-{number}") + paragraph(said) + side_by_side(found, limit=limit)
 
@@ -415,7 +455,8 @@ def same_first_word(entries: Sequence[Mapping[str, Any]]) -> str:
     n = len(entries[0]["methods"]) if entries else 0
     if not tops or n < 2:
         return f"{len(entries)} texts, each explained by {n} method{'s' * (n != 1)}."
-    return f"All {n} methods put the same word first in {sum(len(top) == 1 for top in tops)} of {len(tops)} texts."
+    same = sum(len(top) == 1 for top in tops)
+    return f"The {n} methods name the same strongest word in {same} of {len(tops)} texts; which of them to believe is measured in section 2."
 
 # %% ../nbs/52_explanation_report.ipynb #906f48d9
 def _means(study: FaithfulnessStudy, controlled: Mapping[str, Mapping[str, Estimate]]) -> list[dict[str, Any]]:
@@ -424,18 +465,10 @@ def _means(study: FaithfulnessStudy, controlled: Mapping[str, Mapping[str, Estim
         row = {measure: study.mean(m, measure) for measure in ("normalized_aopc", "comprehensiveness", "sufficiency", "log_odds")}
         more = {"gain": study.gain(m)} if m != "random" else {}
         seeds, shuffled = controlled["stability"].get(m), controlled["shuffled"].get(m)
-        cells = {name: interval(value) for name, value in {**row, **more}.items()}
-        extra = {"seeds": "–" if seeds is None else interval(seeds), "shuffled": "–" if shuffled is None else interval(shuffled)}
+        cells = {name: interval_text(value, digits=2) for name, value in {**row, **more}.items()}
+        extra = {"seeds": "–" if seeds is None else interval_text(seeds, digits=2), "shuffled": "–" if shuffled is None else interval_text(shuffled, digits=2)}
         rows.append({"method": TITLES.get(m, "random order (control)"), "gain": "–", **cells, **extra})
     return rows
-
-
-def interval(value: Estimate, digits: int = 2) -> str:
-    "An estimate with its interval, short enough for a table."
-    if value.estimate is None:
-        return "undefined"
-    between = "" if value.low is None else f" [{value.low:.{digits}f}, {value.high:.{digits}f}]"
-    return f"{value.estimate:.{digits}f}{between}".replace("-", "−")
 
 # %% ../nbs/52_explanation_report.ipynb #efd6c85a
 def faithfulness_section(
@@ -443,22 +476,25 @@ def faithfulness_section(
     controlled: Mapping[str, Mapping[str, Estimate]],
 ) -> Markup:
     "Every method against chance: finding, figure, tables."
-    n = len(study.measures["random"][MEASURES[0]])
-    if study.best is None:
-        return paragraph(f"Nothing can be said: of {n} flagged test texts of 4 to 300 words there is none on which the probability answers to deletions.")
+    n, best = study.n_answering, recommended(study)
+    if best is None:
+        return paragraph(f"Nothing can be said: of {study.n_texts} flagged test texts of 4 to 300 words there is none on which the order of deletions matters.")
     rows = [(TITLES[m], study.mean(m, "normalized_aopc")) for m in study.methods] + [("random", study.mean("random", "normalized_aopc"))]
     rows.sort(key=lambda row: -(row[1].estimate or 0.0))
-    lead = TITLES[study.best]
-    says = {"pass": f"{lead} orders words better than chance", "fail": f"{lead} orders words no better than chance", "undecided": f"{lead} leads, not provably beyond chance"}
-    title = says[judge(study)]
+    lead, gain = TITLES[best], study.gain(best)
+    title = f"{lead} orders words better than chance" if (gain.low or 0.0) > 0 else f"{lead} orders words no better than chance" if (gain.high or 0.0) <= 0 else f"{lead} leads, not provably beyond chance"
     fig = forest(rows, title=title, digits=2, emphasis=lead, xlabel=f"normalised AOPC: 0 the worst order of words, 1 the best; mean over {n} texts")
     shown = figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption="The further to the right, the better a method's order of words; random is what chance gives.")
     falls = {
         "method": "method", "normalized_aopc": "normalised AOPC", "gain": "more than random (paired)", "comprehensiveness": "comprehensiveness", "sufficiency": "sufficiency",
     }  # fmt: skip
     checks = {"method": "method", "log_odds": "log-odds", "seeds": "rank correlation with another seed", "shuffled": "rank correlation with shuffled weights"}
-    gain = study.gain(study.best)
-    finding = f"{title}: {interval(gain)} more of what any order can reach, mean over {n} flagged texts of {word_range([one.text for one in study.explanations[study.best]])}."
+    asked = [one.text for one in study.explanations[best]]
+    finding = f"{title}: {interval_text(gain, digits=2)} more of what any order can reach, mean over {n} flagged texts of {word_range(asked)}."
+    if n < study.n_texts:
+        finding += f" On the other {study.n_texts - n} that were drawn the best and the worst order differ by less than {LEAST_RANGE}: there any explanation is as good as another."
+    for m, doubt in doubts(study).items():
+        finding += f" {TITLES[m]}: {doubt}." if m in study.leaders else ""
     rows_of = _means(study, controlled)
     first = table(rows_of, columns=falls, caption="Probability lost by deletion, means with 95 % intervals. High is good; for sufficiency low is good")
     return paragraph(finding) + shown + first + table(rows_of, columns=checks, caption="Low log-odds are good; so is another seed near 1, and shuffled weights near 0") + paragraph(_control_finding(controlled))
@@ -466,8 +502,8 @@ def faithfulness_section(
 
 def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
     "What the controls say."
-    blind = [f"{TITLES[m]} ({interval(value)})" for m, value in controlled["shuffled"].items() if (value.estimate or 0.0) > 0.2]
-    shaky = [f"{TITLES[m]} ({interval(value)})" for m, value in controlled["stability"].items() if value.estimate is not None and value.estimate < 0.7]
+    blind = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in controlled["shuffled"].items() if (value.estimate or 0.0) > 0.2]
+    shaky = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in controlled["stability"].items() if value.estimate is not None and value.estimate < STEADY]
     said = [f"{_listed(blind)} gives a similar picture for weights that know nothing: it shows the text as much as the model." if len(blind) == 1 else f"{_listed(blind)} give similar pictures for weights that know nothing: they show the text as much as the model."] if blind else []
     said += [f"Another seed changes the order of words by {_listed(shaky)}: take more samples before a single word is believed."] if shaky else []
     return " ".join(said) or "The controls find nothing: what depends on a seed is steady, and what looks inside answers to what the model has learned."
@@ -482,9 +518,9 @@ def agreement_section(
         return paragraph("One method only, or no text to compare on: nothing to compare.")
     first, last = agreements[0], agreements[-1]
     pair = [f"{TITLES[row['first']]} and {TITLES[row['second']]}" for row in agreements]
-    finding = f"{pair[0]} agree most (rank correlation {interval(first['rank_correlation'])}), {pair[-1]} least ({interval(last['rank_correlation'])})."
+    finding = f"{pair[0]} agree most (rank correlation {interval_text(first['rank_correlation'], digits=2)}), {pair[-1]} least ({interval_text(last['rank_correlation'], digits=2)})."
     rows = [
-        {"methods": name, "rank": interval(row["rank_correlation"]), "top": interval(row["top_overlap"])} for name, row in zip(pair, agreements, strict=True)
+        {"methods": name, "rank": interval_text(row["rank_correlation"], digits=2), "top": interval_text(row["top_overlap"], digits=2)} for name, row in zip(pair, agreements, strict=True)
     ]
     columns = {"methods": "methods", "rank": "rank correlation, all words", "top": f"share of the top {first['k']} both name"}
     return paragraph(finding) + table(rows, columns=columns, caption=f"Mean over {n_texts} flagged test texts, with 95 % intervals")
@@ -493,14 +529,14 @@ def agreement_section(
 def _driver_figure(rows: Sequence[ImportanceRow], title: str, n: int, label: str) -> Markup:
     shown = [(short_label(row.name), row.direction) for row in rows]
     inks = {name: "#D55E00" if (value.estimate or 0.0) > 0 else "#0072B2" for name, value in shown}
-    fig = forest(shown, title=title, digits=2, reference=0.0, signed=True, colours=inks, xlabel=f"mean change of P({short_label(label)}) in the texts that hold it")
+    fig = forest(shown, title=title, digits=2, reference=0.0, signed=True, colours=inks, xlabel=f"mean SHAP value for P({short_label(label)}) in the texts that hold it")
     caption = f"Mean score with 95 % interval over the texts that hold it; {n} test texts in all. Right of the line: raises the alarm."
     return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in shown), caption=caption)
 
 
 def _by_class(rows_of: Mapping[str, Sequence[ImportanceRow]], what: str, plural: str, k: int) -> Markup:
     cells = [
-        {"class": kind, "name": escape(row.name, 40), "importance": interval(row.importance), "direction": interval(row.direction), "support": row.support}
+        {"class": kind, "name": escape(row.name, 40), "importance": interval_text(row.importance, digits=2), "direction": interval_text(row.direction, digits=2), "support": row.support}
         for kind, rows in rows_of.items() if kind != ALL for row in rows[:k]
     ]  # fmt: skip
     columns = {"class": "texts labelled", "name": what, "importance": "mean |score|", "direction": "mean score", "support": "texts that hold it"}
@@ -518,8 +554,11 @@ def drivers_section(
     finding = f"{moving_words(drivers)} (mean over the texts that hold a word)."
     rest = next((row for row in drivers.families[ALL] if row.name == OTHER), None)
     known = max(families, key=lambda row: row.importance.estimate or 0.0, default=None)
-    if known and rest:
-        finding += f" Of the pattern families {known.name.lower()} weighs most: mean |score| {interval(known.importance)} in the {known.support} texts where it matches. All words of a text that no family knows weigh {interval(rest.importance)} together; they are also what makes a text look harmless."
+    if not known:
+        seen = [f"{escape(name.lower(), 40)} in {count}" for name, count in list(drivers.matched.items())[:3]]
+        finding += f" No pattern family matches in {drivers.min_support} or more of the {n} texts{f' ({_listed(seen)})' if seen else ''}: what families do cannot be told."
+    elif rest:
+        finding += f" Of the pattern families {known.name.lower()} weighs most: mean |score| {interval_text(known.importance, digits=2)} in the {known.support} texts where it matches. All words of a text that no family knows weigh {interval_text(rest.importance, digits=2)} together; they are also what makes a text look harmless."
     body = paragraph(finding) + _driver_figure(words, moving_words(drivers), n, drivers.label)
     if families:
         body += _driver_figure([*families[:8], *([rest] if rest else [])], "What the words of each pattern family do together", n, drivers.label)
@@ -533,7 +572,7 @@ def shortcuts_section(
     "Tests, their results, and the texts that show them."
     found, marks = [one.name for one in shortcuts if one.found], {True: "✗ found", False: "✓ not found", None: "? cannot be told"}
     said = f"Found: {_listed(found)}." if found else "None was found."
-    rows = [{"name": one.name, "mark": marks[one.found], "share": interval(one.share), "finding": one.finding} for one in shortcuts]
+    rows = [{"name": one.name, "mark": marks[one.found], "share": interval_text(one.share, digits=2), "finding": one.finding} for one in shortcuts]
     columns = {"name": "shortcut", "mark": "result", "share": "share of texts", "finding": "what happened"}
     body = paragraph(said) + table(rows, columns=columns, caption=f"Found: the 95 % interval lies above {FOUND_ABOVE}; not found: below")
     shown = [one for one in shortcuts if one.found is not False and one.witnesses]
@@ -573,6 +612,7 @@ GLOSSARY = {
     "sufficiency": "mean fall of the probability with only those words; low is good",
     "log-odds": "change of ln(p / (1 − p)) without those words; negative is good",
     "shuffled weights": "rank correlation with the explanation of a model whose weights are shuffled; near 0 is good",
+    "order of words, % of the best": "normalised AOPC as a percentage",
     "rank correlation": "Spearman's: 1 the same order of words, 0 unrelated, −1 reversed",
     "pattern family": "a documented list of attack phrasings, such as instruction override",
     "interval": "95 % bootstrap interval in square brackets",

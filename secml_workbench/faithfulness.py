@@ -16,31 +16,32 @@ from tqdm.auto import tqdm
 
 from .attribution import torch_inside
 from .batching import check_texts
-from .explainers import EXACT_UNITS, RANDOM, ask, explain, explain_many, make_engine, resolve_method
+from .explainers import EXACT_UNITS, RANDOM, ask, check_request, explain, explain_many, make_engine, next_seed, resolve_method
 from .explanation import Agreement, Explanation, agreement, rank_correlation
 from .metrics import Estimate, mean_estimate
 from .perturbation import PerturbationEngine
-from .settings import InputError
+from .settings import InputError, check_number
 
 if TYPE_CHECKING:
     from secml_workbench.batching import TextClassifier
     from secml_workbench.torch_backend import TorchClassifier
 
 # %% auto #0
-__all__ = ['SHARES', 'MEASURES', 'JUDGED_UNITS', 'Faithfulness', 'unit_scores', 'aopc_bounds', 'faithfulness',
+__all__ = ['SHARES', 'MEASURES', 'JUDGED_UNITS', 'LEAST_RANGE', 'Faithfulness', 'unit_scores', 'aopc_bounds', 'faithfulness',
            'random_faithfulness', 'FaithfulnessStudy', 'compare_methods', 'shuffled', 'randomization_test']
 
 # %% ../nbs/38_faithfulness.ipynb #4a8a7abc
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words, each rounded up
 MEASURES = ("normalized_aopc", "aopc", "comprehensiveness", "sufficiency", "log_odds")
 JUDGED_UNITS = 20  # groups of words at most
+LEAST_RANGE = 0.05  # of probability: where the best and the worst order differ by less, order hardly matters
 
 
 @dataclass(frozen=True)
 class Faithfulness:
     "How one order of words stands up to deletion. Probabilities but for the first and the last."
 
-    normalized_aopc: float  # 0 the worst order, 1 the best; NaN: the model does not answer to any deletion
+    normalized_aopc: float  # 0 the worst order, 1 the best; NaN: they differ by less than LEAST_RANGE
     aopc: float
     comprehensiveness: float
     sufficiency: float
@@ -121,17 +122,19 @@ def faithfulness(
     scores: np.ndarray,  # (units,) high: removed first
     bounds: tuple[float, float],  # of `aopc_bounds`
 ) -> Faithfulness:
-    "All measures of one order of units. Ties are broken by position."
-    n = len(scores)
+    "All measures of one order of units. Ties are broken by position. Raises InputError: not one finite score a unit."
+    n, scores = len(engine), np.asarray(scores, dtype=np.float64)
+    if scores.shape != (n,) or not np.isfinite(scores).all():
+        raise InputError(f"scores of shape {scores.shape} with {int((~np.isfinite(scores)).sum())} that are not finite; expected ({n},) numbers, one a unit")
     if not n:
         return Faithfulness(np.nan, 0.0, 0.0, 0.0, 0.0)
-    order = np.argsort(-np.asarray(scores), kind="stable")
+    order = np.argsort(-scores, kind="stable")
     gone = _removed(order)
     values, alone = ask(engine, gone, target), ask(engine, ~gone, target)
     cuts = np.ceil(np.array(SHARES) * n).astype(int)
     aopc, (low, high) = float((values[0] - values[1:]).mean()), bounds
     return Faithfulness(
-        normalized_aopc=float(np.clip((aopc - low) / (high - low), 0, 1)) if high - low > 1e-6 else np.nan, aopc=aopc,
+        normalized_aopc=float(np.clip((aopc - low) / (high - low), 0, 1)) if high - low >= LEAST_RANGE else np.nan, aopc=aopc,
         comprehensiveness=float((values[0] - values[cuts]).mean()), sufficiency=float((values[0] - alone[cuts]).mean()),
         log_odds=float((_logit(values[cuts]) - _logit(values[:1])).mean()),
     )  # fmt: skip
@@ -170,13 +173,24 @@ class FaithfulnessStudy:
         return mean_estimate(self.measures[method][measure] - self.measures["random"][measure], seed=self.seed)
 
     @property
+    def n_texts(self) -> int:
+        "How many texts were asked."
+        return len(self.measures["random"]["normalized_aopc"])
+
+    @property
+    def n_answering(self) -> int:
+        "On how many of them the order of words matters, see LEAST_RANGE."
+        return int(np.isfinite(self.measures["random"]["normalized_aopc"]).sum())
+
+    @property
     def leaders(self) -> tuple[str, ...]:
         "The best method and those that are not shown to be worse, paired by text; the best first."
         if self.best is None:
             return ()
         top = self.measures[self.best]["normalized_aopc"]
         behind = {m: mean_estimate(top - self.measures[m]["normalized_aopc"], seed=self.seed) for m in self.methods if m != self.best}
-        return (self.best, *(m for m, gap in behind.items() if gap.low is None or gap.low <= 0))
+        level = [m for m, gap in behind.items() if gap.low is None or gap.low <= 0]
+        return (self.best, *sorted(level, key=lambda m: -(self.mean(m, "normalized_aopc").estimate or 0.0)))
 
     @property
     def best(self) -> str | None:
@@ -188,7 +202,7 @@ class FaithfulnessStudy:
 # %% ../nbs/38_faithfulness.ipynb #0b8cc14a
 def compare_methods(
     classifier: TextClassifier,
-    texts: Sequence[str],  # at least one
+    texts: Sequence[str],  # any number; of none nothing is known
     methods: Sequence[str],  # keys of METHODS that work on the classifier
     *,
     target: int | str | None = None,
@@ -198,7 +212,10 @@ def compare_methods(
     k: int = 3,  # for the overlap of agreements
     progress: bool = False,
 ) -> FaithfulnessStudy:
-    "Explain texts by methods, delete what they name, and compare them with chance and with each other."
+    "Explain texts by methods, delete what they name, and compare them with chance and with each other. Raises InputError: bad arguments."
+    n_samples, seed = check_request(n_samples, seed)
+    for name, value in (("seeds", seeds), ("k", k)):
+        check_number(value, name, 1, whole=True)
     names, texts = [resolve_method(method) for method in methods], check_texts(texts)
     if not names or len(set(names)) < len(names):
         raise InputError(f"methods is {list(methods)}; expected one or more, each once (gradient is integrated_gradients, attention is attention_gradient)")
@@ -209,9 +226,9 @@ def compare_methods(
     for i, text in enumerate(tqdm(texts, desc="deleting words", unit="text", leave=False, disable=not progress)):
         engine = make_engine(classifier, text, n_samples=n_samples)
         how: dict[str, Any] = {"target": target, "n_samples": n_samples, "engine": engine}
-        found = [explain(classifier, text, name, seed=seed + i, **how) for name in names]
+        found = [explain(classifier, text, name, seed=next_seed(seed, i), **how) for name in names]
         for name in steady:
-            others = [explain(classifier, text, name, seed=seed + i + 1000 * again, **how) for again in range(1, seeds)]
+            others = [explain(classifier, text, name, seed=next_seed(seed, i + 1000 * again), **how) for again in range(1, seeds)]
             steady[name].append(_stability([found[names.index(name)], *others], engine))
         judge = engine if len(engine) <= JUDGED_UNITS else PerturbationEngine(classifier, text, max_units=JUDGED_UNITS)
         columns = found[0].target
@@ -219,7 +236,7 @@ def compare_methods(
         for name, one in zip(names, found, strict=True):
             explained[name].append(one)
             rows[name].append(faithfulness(judge, columns, unit_scores(judge, one), bounds))
-        rows["random"].append(random_faithfulness(judge, columns, bounds, seed + i))
+        rows["random"].append(random_faithfulness(judge, columns, bounds, next_seed(seed, i)))
         pairs += [agreement(a, b, k) for a, b in combinations(found, 2)]
     measures = {name: {m: np.array([getattr(row, m) for row in some]) for m in MEASURES} for name, some in rows.items()}
     return FaithfulnessStudy(tuple(names), explained, measures, tuple(pairs), {name: np.array(some) for name, some in steady.items()}, seed)

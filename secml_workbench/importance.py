@@ -5,7 +5,7 @@
 # %% ../nbs/39_importance.ipynb #8525032c
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ import numpy as np
 from .explanation import Explanation
 from .metrics import Estimate, mean_estimate
 from .patterns import find_patterns, load_families
-from .settings import InputError
+from .settings import InputError, brief, check_number
 
 # %% auto #0
 __all__ = ['OTHER', 'ALL', 'ImportanceRow', 'word_scores', 'family_scores', 'GlobalImportance', 'global_importance']
@@ -91,6 +91,7 @@ class GlobalImportance:
     n_texts: Mapping[str, int]
     words: Mapping[str, tuple[ImportanceRow, ...]]  # the most important first
     families: Mapping[str, tuple[ImportanceRow, ...]]
+    matched: Mapping[str, int]  # title of a family -> texts that it matches, also those with too few
     min_support: int
 
 
@@ -102,11 +103,15 @@ def global_importance(
     k: int = 30,  # rows of a table
     seed: int = 0,
 ) -> GlobalImportance:
-    "Mean |score| of words and families. Raises InputError: no or mixed explanations, classes of another number, min_support < 2."
-    if min_support < 2:
-        raise InputError(f"min_support is {min_support}; expected 2 or more, for there is no interval from one text")
+    "Mean |score| of words and families. Raises InputError: no or mixed explanations, classes of another number, min_support < 2 (one text has no interval)."
+    for name, value, least in (("min_support", min_support, 2), ("k", k, 1), ("seed", seed, 0)):
+        check_number(value, name, least, whole=True)
+    if isinstance(explanations, Explanation):
+        raise InputError("given one explanation; expected several: [explanation]")
     kinds, by_word, by_family = set(), list[_Scores](), list[_Scores]()
     for one in explanations:  # one after the other: they may come from a generator
+        if not isinstance(one, Explanation):
+            raise InputError(f"explanation {len(by_word)} is {type(one).__name__} {brief(one, 40)}; expected an Explanation")
         kinds.add((one.method, one.level, one.target, one.label))
         by_word.append(word_scores(one))
         by_family.append(family_scores(one))
@@ -121,4 +126,6 @@ def global_importance(
         return {name: _rows([(i, scored[i]) for i in rows], min_support, k, seed) for name, rows in members.items()}
 
     method, _, _, label = kinds.pop()
-    return GlobalImportance(method, label, {name: len(rows) for name, rows in members.items()}, tables(by_word), tables(by_family), min_support)
+    matched = Counter(name for scores in by_family for name in scores if name != OTHER)
+    n_texts = {name: len(rows) for name, rows in members.items()}
+    return GlobalImportance(method, label, n_texts, tables(by_word), tables(by_family), dict(matched.most_common()), min_support)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .batching import Positive, clean_text
-from .settings import InputError, UnsupportedError, brief
+from .settings import InputError, UnsupportedError, brief, check_number
 
 if TYPE_CHECKING:
     from secml_workbench.batching import TextClassifier
@@ -162,8 +162,7 @@ class PerturbationEngine:
     ) -> None:
         if not isinstance(text, str):
             raise InputError(f"text is a {type(text).__name__}; expected str")
-        if max_units < 1:
-            raise InputError(f"max_units is {max_units}; expected 1 or more")
+        check_number(max_units, "max_units", 1, whole=True)
         text = clean_text(text)
         self.classifier, self.text, self.replacement, self.level = classifier, text, replacement, level
         self.words = split_words(text) if words is None else _check_words(text, words)

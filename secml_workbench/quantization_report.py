@@ -23,7 +23,7 @@ from secml_workbench.comparison import (
 )  # fmt: skip
 from .conversion import QuantizationConfig
 from .corpus import Corpus
-from .drift import drift_table, explanation_drift, flagged_texts
+from .drift import drift_table, explanation_drift, flagged_texts, nearest_texts
 from .gate import Gate, gate, metric_delta
 from .metrics import Estimate, evaluate, flip_rate, get_metric, length_slices
 from .onnx_backend import RUNTIMES, has_openvino

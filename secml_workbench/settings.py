@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import configparser
 import difflib
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
 # %% auto #0
-__all__ = ['DEVICES', 'WorkbenchError', 'InputError', 'UnsupportedError', 'brief', 'refuse_unknown', 'ModelSettings', 'Settings',
-           'find_settings_file', 'load_settings']
+__all__ = ['DEVICES', 'WorkbenchError', 'InputError', 'UnsupportedError', 'brief', 'refuse_unknown', 'check_number',
+           'ModelSettings', 'Settings', 'find_settings_file', 'load_settings']
 
 # %% ../nbs/00_settings.ipynb #73dc0a98
 class WorkbenchError(Exception):
@@ -57,6 +59,22 @@ def refuse_unknown(
     plural = what if len(unknown) == 1 else f"{what}s"
     listed = ", ".join(brief(name, 40) for name in unknown[:5])
     raise InputError(f"unknown {plural} {listed}{hint} (known: {', '.join(known)})")
+
+
+def check_number(
+    value: Any,  # what somebody gave
+    name: str,  # of the argument
+    least: float = -math.inf,
+    most: float = math.inf,
+    *,
+    whole: bool = False,
+) -> Any:  # the value
+    "Raise `InputError` when `value` is no number in the range; a truth value and NaN are none."
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real) or not least <= value <= most:  # type: ignore[operator]
+        low, high = (int(bound) if whole and math.isfinite(bound) else f"{bound:g}" for bound in (least, most))
+        span = f" from {low} to {high}" if most < math.inf else f", {low} or more" if least > -math.inf else ""
+        raise InputError(f"{name} is {brief(value, 40)}; expected a {'whole ' if whole else ''}number{span}")
+    return value
 
 # %% ../nbs/00_settings.ipynb #f581459f
 @dataclass(frozen=True)

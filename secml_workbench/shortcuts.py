@@ -18,7 +18,7 @@ from .corpus import has_trigger, without_triggers
 from .metrics import Estimate, undefined
 from .perturbation import Word, split_words
 from .rendering import asset
-from .settings import InputError, brief
+from .settings import InputError, brief, check_number
 
 # %% auto #0
 __all__ = ['FOUND_ABOVE', 'Witness', 'Shortcut', 'share_of', 'difference_of', 'is_punctuation', 'without', 'without_punctuation',
@@ -129,18 +129,23 @@ def longer(text: str) -> str:
 
 # %% ../nbs/42_shortcuts.ipynb #72dc3256
 def _changes(name: str, said: str, classifier: TextClassifier, texts: Sequence[str], edit: Callable[[str], str], threshold: float) -> Shortcut:
-    "How many decisions an edit changes, of the texts that it changes at all."
+    "How many alarms an edit ends or begins, of the texts that it changes at all."
     pairs = [(text, edited) for text in texts if (edited := edit(text)) != text and edited.strip()]
     before = scores(classifier, [text for text, _ in pairs])
     after = scores(classifier, [edited for _, edited in pairs])
-    changed = (before >= threshold) != (after >= threshold)
-    share = share_of(float(changed.mean()) if len(pairs) else 0.0, len(pairs))
-    order = sorted(np.flatnonzero(changed).tolist(), key=lambda i: -abs(float(after[i] - before[i])))[:_WITNESSES]
-    freed = int((changed & (before >= threshold)).sum())
-    headline = f"changes {_percent(share.estimate)} of its decisions when {said}"
-    finding = f"{_percent(share.estimate)} of {len(pairs)} decisions change: {freed} alarms end, {int(changed.sum()) - freed} begin"
+    flagged, changed = before >= threshold, (before >= threshold) != (after >= threshold)
+    ended, begun = (share_of(float(changed[part].mean()) if part.any() else 0.0, int(part.sum())) for part in (flagged, ~flagged))
+    evasion = (ended.low or 0.0) >= (begun.low or 0.0)
+    share, part = (ended, flagged) if evasion else (begun, ~flagged)
+    headline = f"{'loses' if evasion else 'raises'} {_percent(share.estimate)} {'of its alarms' if evasion else 'more alarms'} when {said}"
+    finding = (
+        f"{int(changed[flagged].sum())} of {ended.n} alarms end ({_percent(ended.estimate)}), "
+        f"{int(changed[~flagged].sum())} begin on the {begun.n} other texts ({_percent(begun.estimate)})"
+    )
+    order = sorted(np.flatnonzero(changed & part).tolist(), key=lambda i: -abs(float(after[i] - before[i])))[:_WITNESSES]
     witnesses = tuple(Witness(pairs[i][1], float(before[i]), float(after[i])) for i in order)
-    return Shortcut(name, share, _decide(share), headline, finding, witnesses)
+    found = [_decide(ended), _decide(begun)]
+    return Shortcut(name, share, True if True in found else None if None in found else False, headline, finding, witnesses)
 
 # %% ../nbs/42_shortcuts.ipynb #dca23733
 def languages() -> tuple[str, ...]:
@@ -184,10 +189,10 @@ def _triggers(classifier: TextClassifier, benign: Sequence[str], threshold: floa
     rows = sorted(np.flatnonzero(hard & flagged).tolist(), key=lambda i: -float(p[i]))
     bare = scores(classifier, [without_triggers(benign[i]) for i in rows]) if rows else np.zeros(0)
     alone = int((bare < threshold).sum())
-    headline = f"flags {rate:.0%} of harmless texts with words such as “ignore”"
+    headline = f"flags {rate:.0%} of harmless texts that hold words such as “ignore”, {other:.0%} of others"
     finding = (
         f"harmless texts flagged: {rate:.1%} of {int(hard.sum())} with a trigger word, {other:.1%} of {int((~hard).sum())} without; "
-        f"{alone} of the {len(rows)} are let through once the words are gone"
+        f"{alone} of the {len(rows)} are let through once the words are gone{'' if 2 * alone >= len(rows) else ', so it is not the words alone'}"
     )
     witnesses = tuple(Witness(benign[i], None, float(p[i])) for i in rows[:_WITNESSES])
     return Shortcut("trigger words", share, _decide(share), headline, finding, witnesses)
@@ -201,10 +206,12 @@ def find_shortcuts(
     harmless: Sequence[str] = (),  # for the test of trigger words, which few texts hold; empty: the benign ones of `texts`
     threshold: float = 0.5,
 ) -> list[Shortcut]:  # one a test, found or not
-    "Test a classifier for shortcuts. Raises InputError: texts and labels of different number."
+    "Test a classifier for shortcuts. Raises InputError: texts and labels of different number, a threshold that is no probability."
     texts, labels = check_texts(texts), np.asarray(labels)
-    if len(texts) != len(labels) or not np.isin(labels, [0, 1]).all():
-        raise InputError(f"{len(texts)} texts and {len(labels)} labels such as {brief(labels[:3].tolist())}; expected one label a text, 0 benign or 1 malicious")
+    check_number(threshold, "threshold", 0, 1)
+    if labels.shape != (len(texts),) or not np.isin(labels, [0, 1]).all():
+        given = f"labels of shape {labels.shape} such as {brief(labels.ravel()[:3].tolist())}"
+        raise InputError(f"{len(texts)} texts and {given}; expected one label a text, 0 benign or 1 malicious")
     benign = check_texts(harmless) or [text for text, label in zip(texts, labels, strict=True) if label == 0]
     return [
         _changes("punctuation", "punctuation is taken out", classifier, texts, without_punctuation, threshold),

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from .metrics import METRICS
 from .rendering import paragraph, table
-from .settings import InputError, WorkbenchError, brief, refuse_unknown
+from .settings import InputError, WorkbenchError, brief, check_number, refuse_unknown
 from .tracking import Run
 from .training import RANGES, TrainingConfig
 
@@ -199,9 +199,7 @@ _LEAST = {"n_trials": 1, "cv_folds": 1, "timeout_seconds": 0, "early_stopping_ro
 
 def _check_least(name: str, given: Any, low: int) -> None:
     "Refuse what is no number, or less than it can be."
-    whole = name != "timeout_seconds"
-    if isinstance(given, bool) or not isinstance(given, int if whole else (int, float)) or not low <= given < 2**32:
-        raise InputError(f"{name} is {brief(given)}; expected a {'whole ' if whole else ''}number, {low} or more")
+    check_number(given, name, low, 2**32 - 1, whole=name != "timeout_seconds")
 
 # %% ../nbs/27_study.ipynb #a3d11e0c
 @dataclass(frozen=True)

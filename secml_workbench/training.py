@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, fields, replace
-from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +31,7 @@ from secml_workbench.records import (
     atomic_folder, atomic_write, check_writable, code_hash, dumps, sha256_file, sha256_folder, sha256_of, slug, to_jsonable,
 )
 from .rendering import paragraph, table, visible
-from .settings import InputError, Settings, WorkbenchError, brief, load_settings
+from .settings import InputError, Settings, WorkbenchError, brief, check_number, load_settings
 from secml_workbench.torch_backend import (
     TorchClassifier, _quiet, default_encoder, encoder_name, load_torch, model_folder, one_line,
 )  # fmt: skip
@@ -80,17 +79,10 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():
-            _check_number(name, getattr(self, name), low, high, whole=isinstance(low, int))
+            check_number(getattr(self, name), name, low, high, whole=isinstance(low, int))
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} is {brief(getattr(self, name), 40)}; expected one of {', '.join(known)}")
-
-
-def _check_number(name: str, value: object, low: float, high: float, *, whole: bool) -> None:
-    right = isinstance(value, Integral if whole else Real) and not isinstance(value, bool)
-    if not right or not low <= value <= high:  # type: ignore[operator]
-        kind = "a whole number" if whole else "a number"
-        raise InputError(f"{name} is {brief(value, 40)}; expected {kind} from {low:g} to {high:g}")
 
 # %% ../nbs/25_training.ipynb #56904ae0
 def use_bf16(
