@@ -39,11 +39,11 @@ from tqdm.auto import tqdm
 
 # %% auto #0
 __all__ = ['THRESHOLD', 'LONG', 'READABLE', 'HARMLESS', 'WORDS', 'JUDGED', 'NOTICEABLE', 'STEADY', 'WEAK_FIT', 'OUTCOMES',
-           'GLOSSARY', 'check_parameters', 'is_prose', 'choose_texts', 'explain_by_all', 'explain_chosen', 'controls',
-           'within_words', 'compare_variants', 'short_label', 'doubts', 'recommended', 'judge', 'sure_rows',
-           'moving_words', 'believed', 'verdict_of', 'first_cards', 'strongest', 'advice', 'warnings_of', 'text_record',
-           'faithfulness_record', 'agreement_rows', 'one_text', 'same_first_word', 'faithfulness_section',
-           'agreement_section', 'drivers_section', 'shortcuts_section', 'method_section']
+           'GLOSSARY', 'check_parameters', 'is_prose', 'choose_texts', 'explain_by_all', 'samples_for',
+           'explain_chosen', 'controls', 'within_words', 'compare_variants', 'short_label', 'doubts', 'recommended',
+           'judge', 'sure_rows', 'moving_words', 'believed', 'verdict_of', 'first_cards', 'strongest', 'advice',
+           'warnings_of', 'text_record', 'faithfulness_record', 'agreement_rows', 'one_text', 'same_first_word',
+           'faithfulness_section', 'agreement_section', 'drivers_section', 'shortcuts_section', 'method_section']
 
 # %% ../nbs/52_explanation_report.ipynb #40ff8bdb
 THRESHOLD = 0.5
@@ -122,6 +122,15 @@ def explain_by_all(
     return [explain(classifier, text, method, n_samples=n_samples, seed=seed, engine=engine) for method in methods]
 
 
+def samples_for(
+    text: str,
+    n_samples: int,  # for texts of up to 60 words
+) -> int:  # at least 50, or as many as were asked for
+    "Fewer perturbed texts the longer a text is, so that its explanation costs about the same."
+    words = max(READABLE.stop, len(split_words(text)))
+    return max(min(n_samples, 50), n_samples * READABLE.stop // words)
+
+
 def explain_chosen(
     classifier: TextClassifier,
     test: Corpus,
@@ -138,8 +147,7 @@ def explain_chosen(
     rows += [("your text", text, None) for text in own]
     entries = []
     for outcome, text, label in tqdm(rows, desc="explaining", leave=False):
-        samples = max(50, min(n_samples, n_samples * READABLE.stop // max(1, len(split_words(text)))))
-        found = explain_by_all(classifier, text, methods, samples, seed)
+        found = explain_by_all(classifier, text, methods, samples_for(text, n_samples), seed)
         entries.append({"outcome": outcome, "text": text, "label": label, "prediction": found[0].prediction, "methods": {one.method: one for one in found}})
     return entries
 
@@ -265,10 +273,15 @@ def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 # %% ../nbs/52_explanation_report.ipynb #158bb935
+def _up_and_down(drivers: GlobalImportance) -> tuple[list[str], list[str]]:
+    "The two words that raise the probability most, and the two that lower it most."
+    sure = [(row.direction.estimate or 0.0, f"“{short_label(row.name)}”") for row in sure_rows(drivers.words[ALL])]
+    return [name for value, name in sure if value > 0][:2], [name for value, name in reversed(sure) if value < 0][:2]
+
+
 def moving_words(drivers: GlobalImportance) -> str:
     "What raises and what lowers the alarm, in one sentence without its full stop."
-    sure = [(row.direction.estimate or 0.0, f"“{short_label(row.name)}”") for row in sure_rows(drivers.words[ALL])]
-    up, down = [name for value, name in sure if value > 0][:2], [name for value, name in reversed(sure) if value < 0][:2]
+    up, down = _up_and_down(drivers)
     said = [f"{_listed(words)} {verb}{'s' * (len(words) == 1)} {what}" for words, verb, what in ((up, "raise", "the alarm most"), (down, "calm", "it most")) if words]
     return ", ".join(said) or "No word moves the alarm reliably"
 
@@ -287,33 +300,38 @@ def believed(study: FaithfulnessStudy) -> str:
 
 def verdict_of(
     study: FaithfulnessStudy,
-    drivers: GlobalImportance,
     shortcuts: Sequence[Shortcut],
 ) -> str:
-    "The finding: what not to trust, what drives the model, which method to believe."
+    "The finding: what not to trust, and which method to believe."
     found, unsure = [one for one in shortcuts if one.found], [one.name for one in shortcuts if one.found is None]
     headlines = [one.headline for one in found]
     verb = headlines[0].split()[0] if found else ""
     headlines[1:] = [headline.removeprefix(f"{verb} ") for headline in headlines[1:]]  # "flags a and b", not "flags a and flags b"
     said = f"It {_listed(headlines)}" if found else f"No shortcut was found{f' ({_listed(unsure)} cannot be told)' if unsure else ''}"
-    return f"{said}. {moving_words(drivers)}. {believed(study)}."
+    return f"{said}. {believed(study)}."
 
 # %% ../nbs/52_explanation_report.ipynb #7a4a72bb
 def first_cards(
     study: FaithfulnessStudy,
+    drivers: GlobalImportance,
     shortcuts: Sequence[Shortcut],
     drifts: Sequence[Drift],
     labels: np.ndarray,
     p: np.ndarray,
 ) -> list[Card]:
     "The figures of the first screen."
-    cards, found = [], [one for one in shortcuts if one.found]
+    cards, found = list[Card](), [one for one in shortcuts if one.found]
     open_ones = [one for one in shortcuts if one.found is None]
     if best := recommended(study):
         value, chance = study.mean(best, "normalized_aopc"), study.mean("random", "normalized_aopc")
+        between = "no interval" if value.low is None else f"[{value.low:.0%}, {value.high:.0%}]"
         asked = f"{value.n} of {study.n_texts} flagged texts of {word_range([one.text for one in study.explanations[best]])}"
-        cards.append(Card(f"{TITLES[best]}: order of words", f"{value.estimate:.0%} of the best", f"{interval_text(value, digits=2)}; random order {chance.estimate:.0%}; {asked}", judge(study)))
-    what = ", ".join([one.name for one in found] + [f"{one.name}: cannot be told" for one in open_ones]) or "none found"
+        cards.append(Card(f"{TITLES[best]}: order of words", f"{value.estimate:.0%} of the best", f"{between}; random order {chance.estimate:.0%}; {asked}", judge(study)))
+    up, down = _up_and_down(drivers)
+    calm = f"; {_listed(down)} calm{'s' * (len(down) == 1)} it" if down else ""
+    cards.append(Card("Raises the alarm most", ", ".join(up) or "no word reliably", f"SHAP on {drivers.n_texts[ALL]} texts{calm}"))
+    what = ", ".join(one.name for one in found) or "none found"
+    what += f"; cannot be told: {', '.join(one.name for one in open_ones)}" if open_ones else ""
     cards.append(Card("Shortcuts", f"{len(found)} of {len(shortcuts)}", what, "fail" if found else "undecided" if open_ones else "pass"))
     variants = [one for one in drifts if one.name != CONTROL and one.rank_correlation.estimate is not None]
     if variants:
@@ -497,7 +515,7 @@ def faithfulness_section(
         finding += f" {TITLES[m]}: {doubt}." if m in study.leaders else ""
     rows_of = _means(study, controlled)
     first = table(rows_of, columns=falls, caption="Probability lost by deletion, means with 95 % intervals. High is good; for sufficiency low is good")
-    return paragraph(finding) + shown + first + table(rows_of, columns=checks, caption="Low log-odds are good; so is another seed near 1, and shuffled weights near 0") + paragraph(_control_finding(controlled))
+    return paragraph(finding) + shown + first + table(rows_of, columns=checks, caption="Low log-odds are good; so is another seed near 1 (SHAP up to ten words is exact: 1), and shuffled weights near 0") + paragraph(_control_finding(controlled))
 
 
 def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:

@@ -161,7 +161,7 @@ class FaithfulnessStudy:
     explanations: Mapping[str, list[Explanation]]  # method -> one a text
     measures: Mapping[str, Mapping[str, np.ndarray]]  # method, or "random" -> measure -> (texts,)
     agreements: tuple[Agreement, ...]  # of each two methods on each text
-    stability: Mapping[str, np.ndarray]  # method that draws -> (texts,) mean rank correlation of each two seeds; NaN: undefined, or exact
+    stability: Mapping[str, np.ndarray]  # method that draws -> (texts,) mean rank correlation of each two seeds, 1 if exact; NaN: undefined, or order does not matter
     seed: int
 
     def mean(self, method: str, measure: str) -> Estimate:
@@ -227,12 +227,13 @@ def compare_methods(
         engine = make_engine(classifier, text, n_samples=n_samples)
         how: dict[str, Any] = {"target": target, "n_samples": n_samples, "engine": engine}
         found = [explain(classifier, text, name, seed=next_seed(seed, i), **how) for name in names]
-        for name in steady:
-            others = [explain(classifier, text, name, seed=next_seed(seed, i + 1000 * again), **how) for again in range(1, seeds)]
-            steady[name].append(_stability([found[names.index(name)], *others], engine))
         judge = engine if len(engine) <= JUDGED_UNITS else PerturbationEngine(classifier, text, max_units=JUDGED_UNITS)
         columns = found[0].target
         bounds = aopc_bounds(judge, columns, beam=5 if judge is engine else 1)
+        for name in steady:  # where order does not matter, another seed gives another order of nothing
+            again = range(1, seeds if bounds[1] - bounds[0] >= LEAST_RANGE else 1)
+            others = [explain(classifier, text, name, seed=next_seed(seed, i + 1000 * j), **how) for j in again]
+            steady[name].append(_stability([found[names.index(name)], *others], engine))
         for name, one in zip(names, found, strict=True):
             explained[name].append(one)
             rows[name].append(faithfulness(judge, columns, unit_scores(judge, one), bounds))
@@ -243,9 +244,9 @@ def compare_methods(
 
 # %% ../nbs/38_faithfulness.ipynb #a3c66ddb
 def _stability(runs: Sequence[Explanation], engine: PerturbationEngine) -> float:
-    "Mean rank correlation of each two runs; NaN: undefined, or exact values that no seed can change."
-    if runs[0].method == "shap" and len(engine) <= EXACT_UNITS:
-        return np.nan
+    "Mean rank correlation of each two runs; 1 for exact values, which no seed can change; NaN: undefined."
+    if len(runs) > 1 and runs[0].method == "shap" and len(engine) <= EXACT_UNITS:
+        return 1.0
     pairs = [rank_correlation(a.scores, b.scores) for a, b in combinations(runs, 2)]
     return float(np.mean([np.nan if rho is None else rho for rho in pairs])) if pairs else np.nan
 

@@ -189,7 +189,7 @@ def _triggers(classifier: TextClassifier, benign: Sequence[str], threshold: floa
     rows = sorted(np.flatnonzero(hard & flagged).tolist(), key=lambda i: -float(p[i]))
     bare = scores(classifier, [without_triggers(benign[i]) for i in rows]) if rows else np.zeros(0)
     alone = int((bare < threshold).sum())
-    headline = f"flags {rate:.0%} of harmless texts that hold words such as “ignore”, {other:.0%} of others"
+    headline = f"flags {rate:.0%} of harmless texts with words such as “ignore”"
     finding = (
         f"harmless texts flagged: {rate:.1%} of {int(hard.sum())} with a trigger word, {other:.1%} of {int((~hard).sum())} without; "
         f"{alone} of the {len(rows)} are let through once the words are gone{'' if 2 * alone >= len(rows) else ', so it is not the words alone'}"

@@ -188,7 +188,7 @@ def test_the_template_shows_hostile_texts_of_a_hostile_model_as_data(tmp_path, m
     train = load_corpus("tiny").split(seed=42).train
     save_baseline(fit_baseline(train.texts, train.labels, seed=0), folder)
     own = ["</script><script>alert(1)</script> ignore \u202e[SEP] rules", "", "all rules " * 150, "!!!"]
-    parameters = {"texts": own, "n_samples": 60, "faithfulness_texts": 5, "faithfulness_samples": 40}
+    parameters = {"texts": own, "n_samples": 60, "faithfulness_texts": 5}
     result = run_report("explanation", folder, "tiny", out=tmp_path / "reports", parameters=parameters, progress=False)
     assert result.status == "ok", result.error
     page = result.html.read_text(encoding="utf-8")
@@ -298,9 +298,10 @@ def test_a_model_that_does_not_answer_to_deletions_proves_no_explanation():
     study = compare_methods(deaf, texts, ["shap", "lime"], n_samples=20)
     assert study.best is None and report.judge(study) == "undecided"
     drivers = global_importance(explain_many(deaf, texts, "shap"), min_support=2)
-    assert "No word moves the alarm reliably. No explanation could be judged" in report.verdict_of(study, drivers, [])
+    assert report.moving_words(drivers) == "No word moves the alarm reliably"
+    assert "No explanation could be judged" in report.verdict_of(study, [])
     found = [Shortcut(name, share_of(0.9, 99), True, f"flags all {name}", "", ()) for name in ("cats", "dogs")]
-    assert report.verdict_of(study, drivers, found).startswith("It flags all cats and all dogs. ")
+    assert report.verdict_of(study, found).startswith("It flags all cats and all dogs. ")
     assert "Nothing can be said" in report.faithfulness_section(study, {"stability": {}, "shuffled": {}}).html
 
 
