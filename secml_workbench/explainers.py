@@ -310,6 +310,7 @@ def gather(
 
 # %% ../nbs/34_explainers.ipynb #9ddd7e16
 LEVELS = ("word", "token")
+_FEWEST_GROUPS = 30
 
 
 def effort(
@@ -320,7 +321,7 @@ def effort(
     "Samples and groups for one text: as wanted up to 200 words, then fewer, so that what is read stays about the same."
     size = max(n_words, len(text) // 6)  # a word of base64 is as long as many words
     fewer = n_samples if size <= 200 else min(n_samples, max(100, n_samples * 200 // size))
-    return fewer, min(200, max(40, fewer // 2))
+    return fewer, max((units for units in range(_FEWEST_GROUPS, 201) if _regression_pays(units, fewer)), default=_FEWEST_GROUPS)
 
 
 def make_engine(

@@ -125,10 +125,10 @@ def explain_by_all(
 def samples_for(
     text: str,
     n_samples: int,  # for texts of up to 60 words
-) -> int:  # at least 50, or as many as were asked for
+) -> int:  # at least 200, or as many as were asked for
     "Fewer perturbed texts the longer a text is, so that its explanation costs about the same."
     words = max(READABLE.stop, len(split_words(text)))
-    return max(min(n_samples, 50), n_samples * READABLE.stop // words)
+    return max(min(n_samples, 200), n_samples * READABLE.stop // words)
 
 
 def explain_chosen(
