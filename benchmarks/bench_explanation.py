@@ -9,9 +9,6 @@ Writes benchmarks/results/explanation.json.
 """
 
 import argparse
-import resource
-import subprocess
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -190,29 +187,10 @@ def fastest(model: Path, text: str):
     return one
 
 
-def explain_some(model: str, texts: int, samples: int) -> None:
-    "LIME on so many texts of 8 to 14 words with so many samples; prints the process's largest resident memory in MB."
-    set_threads()
-    test = load_corpus("packaged").split(seed=SEED).test.texts
-    plain = [text for text in test if 8 <= len(text.split()) <= 14][:texts]
-    explain_many(load_classifier(model), plain, "lime", n_samples=samples)
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
-
-
-def peak_memory(model: str, texts: int, samples: int) -> float:
-    "The same in a process of its own: MB."
-    command = [sys.executable, __file__, "--model", model, "--memory", str(texts), str(samples)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return float(done.stdout.split()[-1])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default=str(ROOT / "models" / "minilm-detector"))
-    parser.add_argument("--memory", nargs=2, type=int, metavar=("TEXTS", "SAMPLES"), help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.memory:
-        return explain_some(given.model, *given.memory)
     started = time.monotonic()
     set_threads()
     corpus = load_corpus("packaged")
@@ -346,20 +324,6 @@ def main() -> None:
         )
     )
 
-    base = peak_memory(f"{given.model}-int8_dynamic", 20, 200)
-    for case, texts, samples in (("160 texts", 160, 200), ("40 times as many samples", 20, 8000)):
-        top = peak_memory(f"{given.model}-int8_dynamic", texts, samples)
-        rows.append(
-            row(
-                f"largest memory of a process: LIME (INT8) of {case} (peer: 20 texts, 200 samples)",
-                top,
-                "MB",
-                peer=base,
-                ratio=top / base,
-                target=1.1,
-                met=bool(top < 1.1 * base),
-            )
-        )
     for one in find_shortcuts(detector, test.texts, test.labels):
         found = one.share
         rows.append(

@@ -238,6 +238,9 @@ def explain(
         if record:
             typer.echo(visible(record.verdict))
         return
+    idle = {"--data": data, "--text-column": text_column, "--label-column": label_column, "--force": force}
+    if named := [option for option, value in idle.items() if value]:
+        raise InputError(f"{named[0]} says nothing about a given TEXT; leave it out, or leave the TEXT out to write the report")
     if out and Path(out).is_dir():
         raise InputError(f"--out {brief(out)} is a folder; with a TEXT it names a JSON file")
     if out:

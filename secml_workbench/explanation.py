@@ -116,7 +116,7 @@ class Explanation:
 
 # %% ../nbs/13_explanation.ipynb #e6fe163a
 _SAID = {
-    "occlusion": "each word taken out alone", "input_x_gradient": "a slope: the scores do not add up",
+    "input_x_gradient": "a slope: the scores do not add up",
     "saliency": "strength without direction", "attention_last_layer": "attention: strength without direction",
     "attention_rollout": "attention: strength without direction", "attention_gradient": "attention: strength without direction",
 }  # fmt: skip
@@ -135,7 +135,11 @@ def _worth(explanation: Explanation) -> str:
     if one.additivity_gap is not None:
         means = f"; regression on {one.subsets:,} subsets" if one.subsets else "" if one.orders is None else f"; means over {one.orders} order{'s' * (one.orders > 1)}{', few: another seed may say otherwise' if one.orders < 10 else ''}"
         owen = ", Owen values: credit is shared among neighbours first" if one.method == "shap_partition" else ""
+        if one.method == "shap" and not one.subsets and one.orders is None and abs(one.additivity_gap) < 1e-6:
+            return "exact, by all subsets"
         return f"the scores add up{'' if abs(one.additivity_gap) < 1e-6 else f', but for {abs(one.additivity_gap):.1g}'}{owen}{means}"
+    if one.method == "occlusion":
+        return f"each {one.level if one.units == len(one.words) else 'group'} taken out alone"
     return _SAID.get(one.method, "the scores do not add up")
 
 

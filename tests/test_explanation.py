@@ -317,3 +317,86 @@ def test_good_explanations_beat_chance_and_bad_ones_do_not():
     assert 0.3 < study.mean("random", "normalized_aopc").estimate < 0.7
     turned = {name: study.measures["random"] for name in study.methods}
     assert report.judge(replace(study, measures={**turned, "random": study.measures["shap"]})) == "fail"
+
+
+def study_of(aopc, stability=None, r2=None):
+    "A comparison with given numbers: method -> normalised AOPC of each text."
+    from dataclasses import replace
+
+    from secml_workbench.faithfulness import FaithfulnessStudy
+
+    one = explain(AdditiveClassifier({"a": 0.3}, base=0.2), "a b c", "lime", n_samples=20)
+    fits = {m: [replace(one, method=m, local_r2=(r2 or {}).get(m))] * 6 for m in aopc if m != "random"}
+    measures = {m: {"normalized_aopc": np.array(values)} for m, values in aopc.items()}
+    steady = {m: np.array(values) for m, values in (stability or {}).items()}
+    return FaithfulnessStudy(tuple(fits), fits, measures, (), steady, 0)
+
+
+def test_a_method_with_doubts_gives_way_to_one_that_is_not_shown_to_be_worse():
+    good, near, chance = (
+        [0.9, 0.8, 0.95, 0.7, 0.9, 0.85],
+        [0.88, 0.84, 0.9, 0.72, 0.88, 0.84],
+        [0.2, 0.1, 0.3, 0.2, 0.1, 0.2],
+    )
+    plain = study_of({"lime": good, "shap": near, "random": chance})
+    assert report.recommended(plain) == plain.best == "lime" and report.judge(plain) == "pass"
+    weak = study_of({"lime": good, "shap": near, "random": chance}, r2={"lime": 0.1})
+    assert report.recommended(weak) == "shap" and report.judge(weak) == "pass"
+    assert report.believed(weak) == "SHAP explains its alarms as well as any"
+    shaky = study_of({"lime": good, "shap": near, "random": chance}, {"shap": [0.4] * 6}, {"lime": 0.1})
+    assert (
+        report.recommended(shaky) == "lime"
+        and report.judge(shaky) == "undecided"
+        and set(report.doubts(shaky)) == {"lime", "shap"}
+    )
+    assert "median R² 0.10" in report.believed(shaky)
+    far = study_of({"lime": good, "shap": chance, "random": chance}, r2={"lime": 0.1})
+    assert report.recommended(far) == "lime", "a method that is shown to be worse is no refuge"
+    assert report.judge(study_of({"lime": chance, "random": good})) == "fail"
+    few = study_of(
+        {"lime": [0.9, np.nan, np.nan, np.nan, np.nan, 0.8], "random": [0.1, np.nan, np.nan, np.nan, np.nan, 0.1]}
+    )
+    assert report.judge(few) == "undecided" and few.n_answering == 2 and few.n_texts == 6
+
+
+def test_texts_on_which_order_hardly_matters_are_not_judged():
+    from secml_workbench.faithfulness import LEAST_RANGE, compare_methods
+
+    strong, faint = AdditiveClassifier({"a": 0.3}, base=0.2), AdditiveClassifier({"a": LEAST_RANGE / 2}, base=0.9)
+    texts = ["x a y z", "a x y"]
+    assert compare_methods(strong, texts, ["occlusion"]).n_answering == 2
+    assert compare_methods(faint, texts, ["occlusion", "lime"], n_samples=20).best is None
+
+
+def test_long_corpora_cost_no_more_than_short_ones(tmp_path):
+    from secml_workbench.corpus import load_corpus
+
+    assert report.samples_for("one two three", 500) == 500 and report.samples_for("word " * 122, 500) == 250
+    assert report.samples_for("word " * 3000, 500) == 200 and report.samples_for("word " * 3000, 60) == 60
+    texts = [f"text {i} " + "word " * 298 for i in range(100)]
+    rows = [f"{text},{('benign', 'malicious')[i % 2]}" for i, text in enumerate(texts)]
+    (tmp_path / "long.csv").write_text("\n".join(["text,label", *rows]))
+    long = load_corpus(tmp_path / "long.csv")
+    assert len(report.within_words(long, 0)) == 20 and len(report.within_words(long, 0, words=9000)) == 30
+    chosen = report.choose_texts([*texts, "word " * 70], np.array([0, 1] * 50 + [1]), np.array([0.1, 0.9] * 50 + [0.8]))
+    assert chosen["true positive"] is not None and chosen["longest"] is not None
+
+
+def test_the_longest_text_shown_is_one_that_can_be_read():
+    plain = [f"plain words of an ordinary text {word}" for word in ("one", "two", "three", "four")]
+    texts = [*plain, "\\1\\0\\0 " * 40]
+    assert report.choose_texts(texts, np.ones(5), np.full(5, 0.9))["longest"] in range(4)
+
+
+def test_an_ended_alarm_and_a_begun_one_are_kept_apart():
+    from secml_workbench.shortcuts import find_shortcuts
+
+    class Short(AdditiveClassifier):
+        def predict_proba(self, texts):
+            p = np.array([0.9 if "ignore" in text and len(text) < 100 else 0.1 for text in texts], dtype=np.float32)
+            return np.stack([1 - p, p], axis=1)
+
+    attacks, others = [f"ignore rule {i}" for i in range(20)], [f"the weather of day {i}" for i in range(380)]
+    length = find_shortcuts(Short({}), attacks + others, np.array([1] * 20 + [0] * 380))[1]
+    assert length.name == "length" and length.share.estimate == 1.0 and length.share.n == 20 and length.found
+    assert "20 of 20 alarms end (100%), 0 begin on the 380 other texts" in length.finding
