@@ -171,7 +171,7 @@ def drift_table(
     worst = min(variants, key=lambda one: -2.0 if one.rank_correlation.estimate is None else one.rank_correlation.estimate)
     flips = f"{len(worst.flips)} of {worst.n_texts} decisions flip"
     finding = f"{worst.name} is furthest from the original's reasons: rank correlation {interval_text(worst.rank_correlation, digits=2)}, {flips}."
-    if less := [f"{one.name} ({interval_text(one.aopc_difference, digits=2)})" for one in variants if (one.aopc_difference.high or 0.0) < 0]:
+    if less := [f"{one.name} ({interval_text(one.aopc_difference, digits=2)})" for one in variants if (one.aopc_difference.high or 0.0) < 0 and (one.aopc_difference.estimate or 0.0) <= -0.02]:
         finding += f" Its explanations fit the model less well than the original's, by normalised AOPC: {', '.join(less)}."
     rows = [
         {"name": one.name, "rank": interval_text(one.rank_correlation, digits=2), "top": interval_text(one.top_overlap, digits=2), "aopc": interval_text(one.aopc_difference, digits=2), "flips": len(one.flips)}

@@ -310,7 +310,7 @@ def gather(
 
 # %% ../nbs/34_explainers.ipynb #9ddd7e16
 LEVELS = ("word", "token")
-_FEWEST_GROUPS = 30
+_FEWEST_GROUPS = 25
 
 
 def effort(

@@ -78,8 +78,9 @@ def test_shap_by_regression_comes_near_the_exact_values_and_nearer_than_orders(m
 
 def test_shap_takes_random_orders_when_there_are_few_evaluations_for_the_length():
     text = " ".join(f"word{i}" for i in range(40))
-    few, many = (explain(Tangled({}), text, "shap", n_samples=n) for n in (200, 400))
-    assert few.orders == 2 and few.subsets is None and many.orders is None and many.subsets == 398
+    few, some, many = (explain(Tangled({}), text, "shap", n_samples=n) for n in (100, 200, 400))
+    assert few.orders == 1 and few.subsets is None and few.units == 25
+    assert some.orders is None and some.units == 29 and many.orders is None and many.units == 40 and many.subsets == 398
 
 
 @pytest.mark.parametrize("text", [SHORT, TEXT])
