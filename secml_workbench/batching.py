@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol, runtime_checkable
@@ -21,8 +21,9 @@ logger = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = ['logger', 'ATTACK_NAMES', 'BENIGN_NAMES', 'TOKEN_BUDGET', 'Positive', 'find_positive', 'TextClassifier', 'scores',
-           'clean_text', 'check_texts', 'token_limit', 'text_ids', 'text_tokens', 'Window', 'encode_windows',
-           'length_batches', 'pad_batch', 'predict_windows', 'softmax', 'labels_of', 'TextReader', 'WindowedClassifier']
+           'clean_text', 'check_classifier', 'check_texts', 'token_limit', 'text_ids', 'text_tokens', 'Window',
+           'encode_windows', 'length_batches', 'pad_batch', 'predict_windows', 'softmax', 'labels_of', 'TextReader',
+           'WindowedClassifier']
 
 # %% ../nbs/20_batching.ipynb #3671d3a3
 @dataclass(frozen=True)
@@ -154,6 +155,13 @@ def clean_text(
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
+def check_classifier(classifier: object) -> None:
+    "Refuse what cannot be asked: `InputError`."
+    if not all(hasattr(classifier, name) for name in ("predict_proba", "labels", "positive")):
+        given = f"{type(classifier).__name__} {brief(classifier, 40)}"
+        raise InputError(f"the classifier is {given}; expected one of load_classifier, or an object with predict_proba, labels and positive")
+
+
 def check_texts(
     texts: Iterable[str],  # a list, array or column of texts, not a single text
 ) -> list[str]:  # cleaned
@@ -161,7 +169,7 @@ def check_texts(
     if isinstance(texts, (str, bytes)):
         given = f"{type(texts).__name__} {brief(texts, 40)}"
         raise InputError(f"given one {given}; expected a list of texts: wrap it in [ ]")
-    if not isinstance(texts, Iterable):
+    if not isinstance(texts, Iterable) or isinstance(texts, Mapping):
         raise InputError(f"given {type(texts).__name__} {brief(texts, 40)}; expected a list of texts")
     texts = list(texts)
     for row, text in enumerate(texts):

@@ -233,6 +233,8 @@ def explain(
 ) -> None:
     "Explain decisions: of given texts, or in a report."
     given = split_parameters(parameter)
+    if not texts and (method != "shap" or target or level != "word"):
+        raise InputError("--method, --target and --level are for a given TEXT; give one, or write -p methods=… for the report")
     if not texts:
         record = one_report("explanation", model, data, out, _columns(text_column, label_column, positive_label) | given, force, as_json)
         if record:

@@ -73,7 +73,10 @@ class QuantizationConfig:
         check_number(self.max_accuracy_loss, "max_accuracy_loss")
         for name, least in (("calibration_samples", 1), ("group_size", 1), ("seed", 0)):
             check_number(getattr(self, name), name, least, whole=True)
-        if isinstance(self.exclude, str):
+        for name in ("preserve_accuracy", "embeddings", "float_head", "per_channel", "reduce_range", "symmetric"):
+            if getattr(self, name) not in ((True, False, None) if name in ("reduce_range", "symmetric") else (True, False)):
+                raise InputError(f"{name} is {brief(getattr(self, name), 40)}; expected True or False")
+        if not isinstance(self.exclude, (list, tuple)) or not all(isinstance(name, str) for name in self.exclude):
             raise InputError(f"exclude is {brief(self.exclude)}; expected several names: (name,)")
         if not 0 < self.max_accuracy_loss < 1:
             raise InputError(f"max_accuracy_loss is {brief(self.max_accuracy_loss)}; expected a fraction such as 0.02")

@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 from tqdm.auto import tqdm
 
-from .batching import TextClassifier, check_texts
+from .batching import TextClassifier, check_classifier, check_texts
 from .explainers import EXACT_UNITS, METHODS, RANDOM, check_request, explain, make_engine, next_seed, resolve_method
 from .explanation import TITLES, Explanation, agreement
 from .faithfulness import JUDGED_UNITS, aopc_bounds, faithfulness, unit_scores
@@ -93,7 +93,9 @@ def explanation_drift(
         raise InputError(f"variants is {type(variants).__name__} {brief(variants, 40)}; expected a dict of name and classifier")
     if len(texts) < 2:
         raise InputError(f"{len(texts)} texts; expected two or more to compare explanations on")
+    check_classifier(original)
     for title, variant in variants.items():
+        check_classifier(variant)
         if title in ("", CONTROL):
             raise InputError(f"a variant is called {title!r}, which has a meaning here; give it another name")
         if variant.labels != original.labels:
@@ -167,10 +169,11 @@ def drift_table(
     "The finding in a sentence and a row for each variant."
     variants = [one for one in drifts if one.name != CONTROL]
     if not variants:
-        return paragraph("No variant to compare, or fewer than two texts of 4 to 300 words to compare on.")
+        return paragraph("Nothing is compared: no variant, fewer than two texts of 4 to 300 words to compare on, or left out (drift_texts is 0).")
     worst = min(variants, key=lambda one: -2.0 if one.rank_correlation.estimate is None else one.rank_correlation.estimate)
     flips = f"{len(worst.flips)} of {worst.n_texts} decisions flip"
-    finding = f"{worst.name} is furthest from the original's reasons: rank correlation {interval_text(worst.rank_correlation, digits=2)}, {flips}."
+    control = next((f"; chance alone, another seed of the original, gives {interval_text(one.rank_correlation, digits=2)}" for one in drifts if one.name == CONTROL), "")
+    finding = f"{worst.name} is furthest from the original's reasons: rank correlation {interval_text(worst.rank_correlation, digits=2)}{control}; {flips}."
     if less := [f"{one.name} ({interval_text(one.aopc_difference, digits=2)})" for one in variants if (one.aopc_difference.high or 0.0) < 0 and (one.aopc_difference.estimate or 0.0) <= -0.02]:
         finding += f" Its explanations fit the model less well than the original's, by normalised AOPC: {', '.join(less)}."
     rows = [

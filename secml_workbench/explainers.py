@@ -17,7 +17,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .attribution import TOKEN_METHODS, UNSIGNED, TokenScores, token_scores
-from .batching import check_texts, clean_text, text_tokens
+from .batching import check_classifier, check_texts, clean_text, text_tokens
 from .explanation import Explanation, WordScore
 from .perturbation import PerturbationEngine, Word, evaluate_together, split_words
 from .settings import InputError, UnsupportedError, brief, check_number, refuse_unknown
@@ -245,6 +245,7 @@ def resolve_target(
     target: int | str | None,  # a label, its column, or None: what the classifier counts as attack
 ) -> tuple[tuple[int, ...], str]:  # columns of predict_proba, and their name
     "The class to explain. Raises InputError that lists the labels."
+    check_classifier(classifier)
     labels = list(classifier.labels)
     if target is None:
         return tuple(classifier.positive.indices), classifier.positive.label

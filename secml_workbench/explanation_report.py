@@ -8,6 +8,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,11 @@ from .tracking import provenance, set_threads, track
 from tqdm.auto import tqdm
 
 # %% auto #0
-__all__ = ['THRESHOLD', 'LONG', 'READABLE', 'HARMLESS', 'WORDS', 'JUDGED', 'NOTICEABLE', 'STEADY', 'WEAK_FIT', 'OUTCOMES',
-           'GLOSSARY', 'check_parameters', 'is_prose', 'choose_texts', 'explain_by_all', 'samples_for',
+__all__ = ['THRESHOLD', 'LONG', 'READABLE', 'HARMLESS', 'WORDS', 'JUDGED', 'NOTICEABLE', 'STEADY', 'BLIND', 'WEAK_FIT',
+           'OUTCOMES', 'GLOSSARY', 'check_parameters', 'is_prose', 'choose_texts', 'explain_by_all', 'samples_for',
            'explain_chosen', 'controls', 'within_words', 'compare_variants', 'short_label', 'doubts', 'recommended',
-           'judge', 'sure_rows', 'moving_words', 'believed', 'verdict_of', 'first_cards', 'strongest', 'advice',
-           'warnings_of', 'text_record', 'faithfulness_record', 'agreement_rows', 'one_text', 'same_first_word',
+           'judge', 'sure_rows', 'moving_words', 'standing', 'believed', 'verdict_of', 'first_cards', 'strongest',
+           'advice', 'warnings_of', 'text_record', 'faithfulness_record', 'agreement_rows', 'one_text', 'what_is_shown',
            'faithfulness_section', 'agreement_section', 'drivers_section', 'shortcuts_section', 'method_section']
 
 # %% ../nbs/52_explanation_report.ipynb #40ff8bdb
@@ -106,7 +107,7 @@ def choose_texts(
     plain = (lengths <= LONG) & np.array([is_prose(text[: 20 * LONG]) for text in texts])
     for kind, order, first in (("borderline", np.abs(p - threshold), readable), ("longest", -lengths.astype(float), plain)):
         others = ~np.isin(np.arange(len(p)), [row for row in chosen.values() if row is not None])
-        chosen[kind] = _pick(others, order, first)
+        chosen[kind] = _pick(others & plain if kind == "longest" else others, order, first)
     return chosen
 
 # %% ../nbs/52_explanation_report.ipynb #a73929f6
@@ -156,14 +157,12 @@ def controls(
     classifier: TextClassifier,
     study: FaithfulnessStudy,
     seed: int,
-) -> dict[str, dict[str, Estimate]]:  # "stability", "shuffled" -> method -> mean rank correlation
+) -> tuple[FaithfulnessStudy, dict[str, dict[str, Estimate]]]:  # with `shuffled`; "stability", "shuffled" -> method -> mean rank correlation
     "How much LIME and SHAP depend on their seed, and gradients and attention on what the model has learned."
     inside = {m: study.explanations[m] for m in study.methods if METHODS[m].inside and study.explanations[m]}
-    blind = randomization_test(classifier, inside, seed) if inside else {}
-    return {
-        "stability": {m: mean_estimate(found, seed=seed) for m, found in study.stability.items()},
-        "shuffled": {m: mean_estimate(found, seed=seed) for m, found in blind.items()},
-    }  # fmt: skip
+    study = replace(study, shuffled=randomization_test(classifier, inside, seed) if inside else {})
+    kinds = {"stability": study.stability, "shuffled": study.shuffled}
+    return study, {kind: {m: mean_estimate(found, seed=seed) for m, found in by_method.items()} for kind, by_method in kinds.items()}
 
 # %% ../nbs/52_explanation_report.ipynb #00a545a0
 def within_words(
@@ -211,6 +210,7 @@ def _beside(path: Path) -> dict[str, Path]:
 # %% ../nbs/52_explanation_report.ipynb #477c9d9b
 NOTICEABLE = 0.02  # a difference of normalised AOPC that a reader would care for
 STEADY = 0.7  # rank correlation between seeds, below which single words mean little
+BLIND = 0.2  # rank correlation with the explanation of shuffled weights, above which the text is shown as much as the model
 WEAK_FIT = 0.5  # R², below which a linear model leaves most of the answers unexplained
 
 
@@ -228,12 +228,14 @@ def doubts(
     "Methods that contradict themselves, or that say themselves that they fit badly."
     found = {}
     for m in study.methods:
-        seeds = [rho for rho in study.stability.get(m, ()) if not np.isnan(rho)]
+        seeds, blind = ([rho for rho in by_method.get(m, ()) if not np.isnan(rho)] for by_method in (study.stability, study.shuffled))
         fits = [one.local_r2 for one in study.explanations[m] if one.local_r2 is not None]
         if seeds and np.mean(seeds) < STEADY:
             found[m] = f"another seed changes its order of words (rank correlation {np.mean(seeds):.2f})"
         elif fits and np.median(fits) < WEAK_FIT:
             found[m] = f"its linear fits say little (median R² {np.median(fits):.2f})"
+        elif blind and np.mean(blind) > BLIND:
+            found[m] = f"weights that know nothing give a similar picture (rank correlation {np.mean(blind):.2f})"
     return found
 
 
@@ -282,20 +284,33 @@ def _up_and_down(drivers: GlobalImportance) -> tuple[list[str], list[str]]:
 def moving_words(drivers: GlobalImportance) -> str:
     "What raises and what lowers the alarm, in one sentence without its full stop."
     up, down = _up_and_down(drivers)
-    said = [f"{_listed(words)} {verb}{'s' * (len(words) == 1)} {what}" for words, verb, what in ((up, "raise", "the alarm most"), (down, "calm", "it most")) if words]
+    said = [f"{_listed(words)} {verb}{'s' * (len(words) == 1)} {what}" for words, verb, what in ((up, "raise", "the alarm most"), (down, "calm", "it most" if up else "the alarm most")) if words]
     return ", ".join(said) or "No word moves the alarm reliably"
+
+
+def standing(study: FaithfulnessStudy) -> str:
+    "What the recommended method is worth, as the end of a sentence that begins with its name."
+    best, result = recommended(study), judge(study)
+    gain = study.gain(best or "random")
+    if result == "pass":
+        return "orders words better than chance"
+    if result == "fail":
+        return "orders words no better than chance"
+    if gain.low is None or gain.n < 5:
+        return f"was judged on {gain.n} texts only, which proves nothing"
+    return f"is ahead of chance, but {doubts(study)[best]}" if best in doubts(study) and gain.low > NOTICEABLE else "is not noticeably ahead of chance"
 
 
 def believed(study: FaithfulnessStudy) -> str:
     "Which methods to believe, in one sentence without its full stop."
-    best, result = recommended(study), judge(study)
+    best = recommended(study)
     if best is None:
         return "No explanation could be judged on its alarms"
-    if result == "fail":
-        return "No explanation of its alarms is better than chance"
-    said = f"{TITLES[best]} explains its alarms {'best' if best == study.best else 'as well as any'}"
-    doubt = doubts(study).get(best) or "not provably beyond chance"
-    return said if result == "pass" else f"{said}, but {doubt}"
+    if judge(study) != "pass":
+        return f"{TITLES[best]} {standing(study)}"
+    if len(study.methods) == 1:
+        return f"{TITLES[best]} explains its alarms better than chance"
+    return f"{TITLES[best]} explains its alarms best" if study.leaders == (best,) else f"No method is shown to explain its alarms better than {TITLES[best]}"
 
 
 def verdict_of(
@@ -336,7 +351,8 @@ def first_cards(
     variants = [one for one in drifts if one.name != CONTROL and one.rank_correlation.estimate is not None]
     if variants:
         worst = min(variants, key=lambda one: one.rank_correlation.estimate or 0.0)
-        cards.append(Card("Same reasons, quantized", f"{worst.rank_correlation.estimate:.2f}", f"rank correlation of {worst.name}, the lowest of {len(variants)}"))
+        seed = next((f"; another seed alone: {one.rank_correlation.estimate:.2f}" for one in drifts if one.name == CONTROL and one.rank_correlation.estimate is not None), "")
+        cards.append(Card("Same reasons, quantized", f"{worst.rank_correlation.estimate:.2f}", f"rank correlation of {worst.name}, the lowest of {len(variants)}{seed}"))
     flagged, attack = p >= THRESHOLD, labels == 1
     alarms, misses = int((flagged & ~attack).sum()), int((~flagged & attack).sum())
     return [*cards, Card(f"Mistakes at {THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{alarms} false alarms, {misses} misses")]
@@ -347,16 +363,18 @@ def strongest(
     method: str,
     k: int = 3,
 ) -> str:  # '"ignore" +0.21, "all" +0.10'
-    "The words that speak most for the target, as text."
-    top = entry["methods"][method].top(50)
-    words = [word for word in top if word.score > max(0.005, 0.1 * abs(top[0].score))][:k]
-    return ", ".join(f"“{short_label(word.text)}” {word.score:+.2f}" for word in words)
+    "The words that speak most for the target, as text: changes of its probability, or shares of all that the method gives."
+    one = entry["methods"][method]
+    total = 1.0 if one.in_probability else float(np.abs(one.scores).sum()) or 1.0
+    words = [(word.text, word.score / total) for word in one.top(50) if word.score / total > 0.02][:k]
+    return ", ".join(f"“{short_label(text)}” {share:+.2f}" if one.in_probability else f"“{short_label(text)}” {share:.0%}" for text, share in words)
 
 # %% ../nbs/52_explanation_report.ipynb #9ec1e438
 def advice(
     entries: Sequence[Mapping[str, Any]],
     shortcuts: Sequence[Shortcut],
     method: str,  # the one that points best
+    empty: float,  # probability of malicious for a text without words
 ) -> str:
     "What to do, in one line."
     found = [one for one in shortcuts if one.found]
@@ -364,8 +382,9 @@ def advice(
         "language": "add harmless texts in other languages to the training data", "trigger words": "add harmless texts with alarming words to the training data",
         "punctuation": "train on texts with and without punctuation", "length": "train on attacks inside long harmless texts",
     }  # fmt: skip
-    said = [first[one.name] for one in found[:2]]
-    wrong = {entry["outcome"]: entry for entry in entries}
+    said = ["train on short harmless texts too: it flags even an empty one"] if empty >= THRESHOLD else []
+    said += [first[one.name] for one in found[:2]]
+    wrong = {entry["outcome"]: entry for entry in entries if empty < THRESHOLD}
     if "false positive" in wrong and (words := strongest(wrong["false positive"], method)):
         said.append(f"look at the words behind the worst false alarm: {words} ({TITLES[method]})")
     elif "false positive" in wrong:
@@ -383,9 +402,10 @@ def warnings_of(
     "What to mind, in one line."
     fits = [one.local_r2 for entry in entries for one in entry["methods"].values() if one.local_r2 is not None]
     weak, unsure = sum(r2 < WEAK_FIT for r2 in fits), sum(not one.converged for entry in entries for one in entry["methods"].values())
-    said = [f"a text without any word has P {empty:.2f} already, so words can hardly raise an alarm further"] if empty >= THRESHOLD else []
+    said = [f"a text without any word has P {empty:.2f} already, words can add {1 - empty:.2f} at most"] if empty >= THRESHOLD else []
     said += ["a score says how this model answers when the word is missing, not why a text is an attack"]
-    said += [f"the test texts hold no {' and no '.join(missing)}"] if missing else []
+    absent = [kind for kind in missing if kind != "longest"]
+    said += [f"the test texts hold no {' and no '.join(absent)}"] if absent else []
     said += [f"{weak} of {len(fits)} LIME fits are weak (R² below 0.5)"] if weak else []
     said += [f"{unsure} integrated gradients did not converge"] if unsure else []
     said += [f"no {_listed([TITLES[one] for one in left_out])}: not a torch model"] if left_out else []
@@ -434,15 +454,15 @@ def agreement_rows(
             for name in ("rank_correlation", "top_overlap")
         }
         rows.append({"first": first, "second": second, "k": these[0].k, **means})
-    return sorted(rows, key=lambda row: -(row["rank_correlation"].estimate or -2.0))
+    return sorted(rows, key=lambda row: -2.0 if row["rank_correlation"].estimate is None else row["rank_correlation"].estimate, reverse=True)
 
 # %% ../nbs/52_explanation_report.ipynb #58a65111
 OUTCOMES = {
     "true positive": "Caught: an attack that the model flags (the typical one, by its probability)",
-    "false positive": "False alarm: a harmless text that the model flags (the most confident one)",
-    "false negative": "Missed: an attack that the model lets through (the most confident one)",
+    "false positive": "False alarm: a harmless text that the model flags (the most confident readable one)",
+    "false negative": "Missed: an attack that the model lets through (the most confident readable one)",
     "true negative": "Let pass: a harmless text that the model does not flag (the typical one)",
-    "borderline": "Borderline: the text closest to the threshold",
+    "borderline": "Borderline: the readable text closest to the threshold",
     "longest": f"Longest: the longest text of the test part in plain words (of those up to {LONG})",
     "your text": "Your text",
 }
@@ -460,21 +480,19 @@ def one_text(
     alone = next((one for one in found if one.method == "occlusion" and one.words), None)
     if alone is not None and np.abs(alone.scores).max() < 0.01 and len(found) > 1:
         one_of_them = f"single {alone.level}" if alone.units == len(alone.words) else f"group of neighbours ({len(alone.words)} {alone.level}s in {alone.units} groups)"
-        said += f". No {one_of_them}, taken out alone, changes that by 0.01 or more: the decision rests on several together"
+        said += f". No {one_of_them}, taken out alone, changes that by 0.01 or more: "
+        same = empty is not None and (empty >= THRESHOLD) == (entry["prediction"] >= THRESHOLD)
+        said += "it is decided so without any word already" if same else "the decision rests on several together"
         found.remove(alone)  # it has nothing to show
     limit = 500 if entry["outcome"] == "longest" else 1200
     return heading(OUTCOMES[entry["outcome"]], 3, f"text-{number}") + paragraph(said) + side_by_side(found, limit=limit)
 
 
-def same_first_word(entries: Sequence[Mapping[str, Any]]) -> str:
-    "The finding of the first section."
-    found = [list(entry["methods"].values()) for entry in entries]
-    tops = [{one.top(1)[0].start for one in some} for some in found if some[0].words]
+def what_is_shown(entries: Sequence[Mapping[str, Any]]) -> str:
+    "The first sentence of the first section."
     n = len(entries[0]["methods"]) if entries else 0
-    if not tops or n < 2:
-        return f"{len(entries)} texts, each explained by {n} method{'s' * (n != 1)}."
-    same = sum(len(top) == 1 for top in tops)
-    return f"The {n} methods name the same strongest word in {same} of {len(tops)} texts; which of them to believe is measured in section 2."
+    said = f"{len(entries)} texts of the test part, each explained by {n} method{'s' * (n != 1)}; readable are texts of {READABLE.start} to {READABLE.stop - 1} words, or the shortest quarter"
+    return f"{said}. Which method to believe is measured in section 2."
 
 # %% ../nbs/52_explanation_report.ipynb #906f48d9
 def _means(study: FaithfulnessStudy, controlled: Mapping[str, Mapping[str, Estimate]]) -> list[dict[str, Any]]:
@@ -496,11 +514,11 @@ def faithfulness_section(
     "Every method against chance: finding, figure, tables."
     n, best = study.n_answering, recommended(study)
     if best is None:
-        return paragraph(f"Nothing can be said: of {study.n_texts} flagged test texts of 4 to 300 words there is none on which the order of deletions matters.")
+        return paragraph(f"Nothing can be said: {f'of {study.n_texts} flagged test texts there is none on which the order of deletions matters' if study.n_texts else 'no test text of 4 to 300 words is flagged'}.")
     rows = [(TITLES[m], study.mean(m, "normalized_aopc")) for m in study.methods] + [("random", study.mean("random", "normalized_aopc"))]
     rows.sort(key=lambda row: -(row[1].estimate or 0.0))
     lead, gain = TITLES[best], study.gain(best)
-    title = f"{lead} orders words better than chance" if (gain.low or 0.0) > 0 else f"{lead} orders words no better than chance" if (gain.high or 0.0) <= 0 else f"{lead} leads, not provably beyond chance"
+    title = f"{lead} {standing(study)}"
     fig = forest(rows, title=title, digits=2, emphasis=lead, xlabel=f"normalised AOPC: 0 the worst order of words, 1 the best; mean over {n} texts")
     shown = figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption="The further to the right, the better a method's order of words; random is what chance gives.")
     falls = {
@@ -512,7 +530,7 @@ def faithfulness_section(
     if n < study.n_texts:
         finding += f" On the other {study.n_texts - n} that were drawn the best and the worst order differ by less than {LEAST_RANGE}: there any explanation is as good as another."
     for m, doubt in doubts(study).items():
-        finding += f" {TITLES[m]}: {doubt}." if m in study.leaders else ""
+        finding += f" {TITLES[m]}: {doubt}." if m in study.leaders and m != best else ""
     rows_of = _means(study, controlled)
     first = table(rows_of, columns=falls, caption="Probability lost by deletion, means with 95 % intervals. High is good; for sufficiency low is good")
     return paragraph(finding) + shown + first + table(rows_of, columns=checks, caption="Low log-odds are good; so is another seed near 1 (SHAP up to ten words is exact: 1), and shuffled weights near 0") + paragraph(_control_finding(controlled))
@@ -520,11 +538,16 @@ def faithfulness_section(
 
 def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
     "What the controls say."
-    blind = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in controlled["shuffled"].items() if (value.estimate or 0.0) > 0.2]
-    shaky = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in controlled["stability"].items() if value.estimate is not None and value.estimate < STEADY]
+    seeds, weights = ({m: value for m, value in controlled[kind].items() if value.estimate is not None} for kind in ("stability", "shuffled"))
+    blind = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in weights.items() if (value.estimate or 0.0) > BLIND]
+    shaky = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in seeds.items() if (value.estimate or 0.0) < STEADY]
+    unsure = [TITLES[m] for m, value in weights.items() if (value.estimate or 0.0) <= BLIND < (value.high or 0.0)]
     said = [f"{_listed(blind)} gives a similar picture for weights that know nothing: it shows the text as much as the model." if len(blind) == 1 else f"{_listed(blind)} give similar pictures for weights that know nothing: they show the text as much as the model."] if blind else []
     said += [f"Another seed changes the order of words by {_listed(shaky)}: take more samples before a single word is believed."] if shaky else []
-    return " ".join(said) or "The controls find nothing: what depends on a seed is steady, and what looks inside answers to what the model has learned."
+    said += ["What depends on a seed is steady."] if seeds and not shaky else []
+    said += [f"Whether {_listed(unsure)} show{'s' * (len(unsure) == 1)} the model or the text cannot be told from so few texts."] if unsure else []
+    said += ["What looks inside answers to what the model has learned."] if weights and not blind and not unsure else []
+    return " ".join(said) or "Neither control applies to these methods on these texts."
 
 # %% ../nbs/52_explanation_report.ipynb #6bf864d4
 def agreement_section(
@@ -537,6 +560,7 @@ def agreement_section(
     first, last = agreements[0], agreements[-1]
     pair = [f"{TITLES[row['first']]} and {TITLES[row['second']]}" for row in agreements]
     finding = f"{pair[0]} agree most (rank correlation {interval_text(first['rank_correlation'], digits=2)}), {pair[-1]} least ({interval_text(last['rank_correlation'], digits=2)})."
+    finding = finding if len(pair) > 1 else f"{pair[0]}: rank correlation {interval_text(first['rank_correlation'], digits=2)}."
     rows = [
         {"methods": name, "rank": interval_text(row["rank_correlation"], digits=2), "top": interval_text(row["top_overlap"], digits=2)} for name, row in zip(pair, agreements, strict=True)
     ]
@@ -576,7 +600,7 @@ def drivers_section(
         seen = [f"{escape(name.lower(), 40)} in {count}" for name, count in list(drivers.matched.items())[:3]]
         finding += f" No pattern family matches in {drivers.min_support} or more of the {n} texts{f' ({_listed(seen)})' if seen else ''}: what families do cannot be told."
     elif rest:
-        finding += f" Of the pattern families {known.name.lower()} weighs most: mean |score| {interval_text(known.importance, digits=2)} in the {known.support} texts where it matches. All words of a text that no family knows weigh {interval_text(rest.importance, digits=2)} together; they are also what makes a text look harmless."
+        finding += f" Of the pattern families {known.name.lower()} weighs most: mean |score| {interval_text(known.importance, digits=2)} in the {known.support} texts where it matches. All words of a text that no family knows weigh {interval_text(rest.importance, digits=2)} together{'; they are also what makes a text look harmless' if (rest.direction.high or 0.0) < 0 else ''}."
     body = paragraph(finding) + _driver_figure(words, moving_words(drivers), n, drivers.label)
     if families:
         body += _driver_figure([*families[:8], *([rest] if rest else [])], "What the words of each pattern family do together", n, drivers.label)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +16,11 @@ from tqdm.auto import tqdm
 
 from .attribution import torch_inside
 from .batching import check_texts
-from .explainers import EXACT_UNITS, RANDOM, ask, check_request, explain, explain_many, make_engine, next_seed, resolve_method
+from .explainers import EXACT_UNITS, RANDOM, ask, check_request, explain, explain_many, make_engine, next_seed, resolve_method, resolve_target
 from .explanation import Agreement, Explanation, agreement, rank_correlation
 from .metrics import Estimate, mean_estimate
 from .perturbation import PerturbationEngine
-from .settings import InputError, check_number
+from .settings import InputError, brief, check_number
 
 if TYPE_CHECKING:
     from secml_workbench.batching import TextClassifier
@@ -163,6 +163,7 @@ class FaithfulnessStudy:
     agreements: tuple[Agreement, ...]  # of each two methods on each text
     stability: Mapping[str, np.ndarray]  # method that draws -> (texts,) mean rank correlation of each two seeds, 1 if exact; NaN: undefined, or order does not matter
     seed: int
+    shuffled: Mapping[str, np.ndarray] = field(default_factory=dict)  # method from inside -> of `randomization_test`
 
     def mean(self, method: str, measure: str) -> Estimate:
         "Over the texts, with its bootstrap interval."
@@ -216,7 +217,10 @@ def compare_methods(
     n_samples, seed = check_request(n_samples, seed)
     for name, value in (("seeds", seeds), ("k", k)):
         check_number(value, name, 1, whole=True)
+    if isinstance(methods, str) or not isinstance(methods, Sequence):
+        raise InputError(f"methods is {brief(methods, 40)}; expected several names: [method]")
     names, texts = [resolve_method(method) for method in methods], check_texts(texts)
+    resolve_target(classifier, target)
     if not names or len(set(names)) < len(names):
         raise InputError(f"methods is {list(methods)}; expected one or more, each once (gradient is integrated_gradients, attention is attention_gradient)")
     rows: dict[str, list[Faithfulness]] = {name: [] for name in [*names, "random"]}

@@ -106,8 +106,10 @@ def global_importance(
     "Mean |score| of words and families. Raises InputError: no or mixed explanations, classes of another number, min_support < 2 (one text has no interval)."
     for name, value, least in (("min_support", min_support, 2), ("k", k, 1), ("seed", seed, 0)):
         check_number(value, name, least, whole=True)
-    if isinstance(explanations, Explanation):
-        raise InputError("given one explanation; expected several: [explanation]")
+    if not isinstance(explanations, Iterable):
+        raise InputError(f"explanations is {type(explanations).__name__}; expected several: [explanation]")
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
+        raise InputError(f"classes is {brief(classes, 40)}; expected one name for each explanation: [name]")
     kinds, by_word, by_family = set(), list[_Scores](), list[_Scores]()
     for one in explanations:  # one after the other: they may come from a generator
         if not isinstance(one, Explanation):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .batching import Positive, clean_text
+from .batching import Positive, check_classifier, clean_text
 from .settings import InputError, UnsupportedError, brief, check_number
 
 if TYPE_CHECKING:
@@ -160,6 +160,7 @@ class PerturbationEngine:
         max_units: int = 200,  # more words than this are grouped
         level: str = "word",  # what the words are called: word or token
     ) -> None:
+        check_classifier(classifier)
         if not isinstance(text, str):
             raise InputError(f"text is a {type(text).__name__}; expected str")
         check_number(max_units, "max_units", 1, whole=True)

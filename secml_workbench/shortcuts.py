@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .batching import TextClassifier, check_texts, scores
+from .batching import TextClassifier, check_classifier, check_texts, scores
 from .corpus import has_trigger, without_triggers
 from .metrics import Estimate, undefined
 from .perturbation import Word, split_words
@@ -135,16 +135,17 @@ def _changes(name: str, said: str, classifier: TextClassifier, texts: Sequence[s
     after = scores(classifier, [edited for _, edited in pairs])
     flagged, changed = before >= threshold, (before >= threshold) != (after >= threshold)
     ended, begun = (share_of(float(changed[part].mean()) if part.any() else 0.0, int(part.sum())) for part in (flagged, ~flagged))
-    evasion = (ended.low or 0.0) >= (begun.low or 0.0)
+    found = [_decide(ended), _decide(begun)]
+    worth = [(decision is True, part.n >= 10, part.low or 0.0) for decision, part in zip(found, (ended, begun), strict=True)]
+    evasion = worth[0] >= worth[1]
     share, part = (ended, flagged) if evasion else (begun, ~flagged)
-    headline = f"{'loses' if evasion else 'raises'} {_percent(share.estimate)} {'of its alarms' if evasion else 'more alarms'} when {said}"
+    headline = f"{'loses' if evasion else 'flags'} {_percent(share.estimate)} of {'its alarms' if evasion else 'the texts that it let pass'} when {said}"
     finding = (
         f"{int(changed[flagged].sum())} of {ended.n} alarms end ({_percent(ended.estimate)}), "
         f"{int(changed[~flagged].sum())} begin on the {begun.n} other texts ({_percent(begun.estimate)})"
     )
     order = sorted(np.flatnonzero(changed & part).tolist(), key=lambda i: -abs(float(after[i] - before[i])))[:_WITNESSES]
     witnesses = tuple(Witness(pairs[i][1], float(before[i]), float(after[i])) for i in order)
-    found = [_decide(ended), _decide(begun)]
     return Shortcut(name, share, True if True in found else None if None in found else False, headline, finding, witnesses)
 
 # %% ../nbs/42_shortcuts.ipynb #dca23733
@@ -208,6 +209,7 @@ def find_shortcuts(
 ) -> list[Shortcut]:  # one a test, found or not
     "Test a classifier for shortcuts. Raises InputError: texts and labels of different number, a threshold that is no probability."
     texts, labels = check_texts(texts), np.asarray(labels)
+    check_classifier(classifier)
     check_number(threshold, "threshold", 0, 1)
     if labels.shape != (len(texts),) or not np.isin(labels, [0, 1]).all():
         given = f"labels of shape {labels.shape} such as {brief(labels.ravel()[:3].tolist())}"
