@@ -88,6 +88,7 @@ def test_names_that_are_wrong(capsys, tmp_path, tiny_model):
     assert "lime" in refused(capsys, "explain", "text", "--model", tiny_model, "--method", "magic")
     assert "--data says nothing about a given TEXT" in refused(capsys, "explain", "text", "--data", "x.csv")
     assert "--force" in refused(capsys, "explain", "text", "--force")
+    assert "for a given TEXT" in refused(capsys, "explain", "--method", "lime")
     assert "learning_rate" in refused(capsys, "train", "-p", "learning_rte=1e-5")
     assert "No such option" in refused(capsys, "report", "all", "--modle", "x")
 

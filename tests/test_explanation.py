@@ -405,3 +405,23 @@ def test_an_ended_alarm_and_a_begun_one_are_kept_apart():
     length = find_shortcuts(Short({}), attacks + others, np.array([1] * 20 + [0] * 380))[1]
     assert length.name == "length" and length.share.estimate == 1.0 and length.share.n == 20 and length.found
     assert "20 of 20 alarms end (100%), 0 begin on the 380 other texts" in length.finding
+
+
+@pytest.mark.parametrize("wrong", [None, "models/x", 3, {"predict_proba": 1}])
+def test_what_is_no_classifier_is_refused_everywhere(wrong):
+    from secml_workbench.drift import explanation_drift
+    from secml_workbench.faithfulness import compare_methods
+    from secml_workbench.shortcuts import find_shortcuts
+
+    toy, texts = AdditiveClassifier({"a": 0.3}), ["a b", "b a"]
+    for call in (
+        lambda: explain(wrong, "a b"),
+        lambda: explain_many(wrong, texts),
+        lambda: PerturbationEngine(wrong, "a b"),
+        lambda: compare_methods(wrong, texts, ["lime"]),
+        lambda: explanation_drift(wrong, {}, texts),
+        lambda: explanation_drift(toy, {"x": wrong}, texts),
+        lambda: find_shortcuts(wrong, texts, np.array([0, 1])),
+    ):
+        with pytest.raises(InputError, match="load_classifier"):
+            call()
