@@ -118,7 +118,7 @@ LENGTHS = (range(4, 10), range(4, 61), range(4, 301))  # words
 def flagged_texts(
     texts: Sequence[str],
     p: np.ndarray,  # (n,) probability of attack
-    n_texts: int = 15,  # at most; half as many from the second range of lengths, a quarter from the third
+    n_texts: int = 15,  # at most; two thirds of it from the second range of lengths, half from the third
     *,
     lengths: Sequence[range] = LENGTHS,  # how many words they may have: the first range that holds enough, else the last
     threshold: float = 0.5,
@@ -130,7 +130,7 @@ def flagged_texts(
     rows: list[int] = []
     most = n_texts
     for dearer, words in enumerate(lengths):
-        rows, most = [i for i, size in sizes.items() if size in words], max(2, n_texts >> dearer)
+        rows, most = [i for i, size in sizes.items() if size in words], max(2, 2 * n_texts // (2 + dearer))
         if len(rows) >= most:
             break
     if len(rows) > most:
