@@ -160,8 +160,7 @@ def word_range(
     sizes = [len(split_words(text)) for text in texts]
     return f"{min(sizes)} to {max(sizes)} words" if min(sizes) < max(sizes) else f"{sizes[0]} words"
 
-
-
+# %% ../nbs/41_drift.ipynb #32766375
 def drift_table(
     drifts: Sequence[Drift],  # of `explanation_drift`; may be empty
     what: str = "texts",  # what texts they are: "flagged texts"

@@ -257,7 +257,7 @@ def judge(
         return "undecided"
     return "fail" if gain.high <= 0 else "pass" if gain.low > NOTICEABLE and best not in doubts(study) else "undecided"
 
-
+# %% ../nbs/52_explanation_report.ipynb #b0b5d331
 def sure_rows(
     rows: Sequence[ImportanceRow],
     k: int = 10,

@@ -94,7 +94,7 @@ class GlobalImportance:
     matched: Mapping[str, int]  # title of a family -> texts that it matches, also those with too few
     min_support: int
 
-
+# %% ../nbs/39_importance.ipynb #2203b1bc
 def global_importance(
     explanations: Iterable[Explanation],  # of one method, level and target; any number of texts
     classes: Sequence[str] = (),  # of each text; empty: no classes
