@@ -205,12 +205,9 @@ def show_explanation(
     explanation: Explanation,
 ) -> str:  # several lines
     "An explanation as plain text: the prediction and the words that weigh most."
-    from secml_workbench.explanation import quality
+    from secml_workbench.explanation import quality, score_text
 
-    sign = "+" if explanation.signed else ""
-    total = abs(explanation.scores).sum() or 1.0
-    shown = [f"{w.score:{sign}.3f}" if explanation.in_probability else f"{w.score / total:{sign}.0%}" for w in explanation.top(10)]
-    rows = [f"  {score:>6}  {visible(word.text)[:60]}" for score, word in zip(shown, explanation.top(10), strict=True)]
+    rows = [f"  {score_text(explanation, word.score):>6}  {visible(word.text)[:60]}" for word in explanation.top(10)]
     head = f"{explanation.title}: P({visible(explanation.label)[:80]}) = {explanation.prediction:.3f} ({quality(explanation)})"
     return "\n".join([head, *rows])
 

@@ -47,7 +47,11 @@ def ask(
     masks: np.ndarray,  # bool (m, units)
     target: tuple[int, ...],  # columns of predict_proba
 ) -> np.ndarray:  # float64 (m,)
-    "The probability of the target for each mask: the sum of its columns."
+    "The probability of the target for each mask: the sum of its columns. Raises InputError: no such column, no masks."
+    if not isinstance(target, tuple) or not target:
+        raise InputError(f"target is {brief(target, 40)}; expected columns of predict_proba, such as (1,)")
+    for column in target:
+        check_number(column, "a column of target", 0, len(engine.classifier.labels) - 1, whole=True)
     return engine(masks)[:, list(target)].sum(axis=1)
 
 # %% ../nbs/34_explainers.ipynb #ad5a0380
@@ -339,24 +343,21 @@ def make_engine(
     return PerturbationEngine(classifier, text, words=words, max_units=effort(text, len(words), n_samples)[1], level=level)
 
 # %% ../nbs/34_explainers.ipynb #e2c00b6c
-class _Notes:
+class _Notes(PerturbationEngine):
     "Stands in for an engine and writes down the masks it is asked about."
 
     def __init__(self, engine: PerturbationEngine) -> None:
-        self.units, self.labels = len(engine), len(engine.classifier.labels)
+        self.classifier, self.units = engine.classifier, engine.units
         self.masks: list[np.ndarray] = []
 
-    def __len__(self) -> int:
-        return self.units
-
     def __call__(self, masks: np.ndarray) -> np.ndarray:
-        self.masks.append(np.asarray(masks, dtype=bool).reshape(-1, self.units))
-        return np.zeros((len(self.masks[-1]), self.labels))
+        self.masks.append(np.asarray(masks, dtype=bool).reshape(-1, len(self)))
+        return np.zeros((len(self.masks[-1]), len(self.classifier.labels)))
 
 
 def _planned(job: _Job, engine: PerturbationEngine) -> np.ndarray:  # bool (m, units)
     "The masks that a blind method will ask about."
-    notes: Any = _Notes(engine)
+    notes = _Notes(engine)
     job.run(notes, job.effort(engine.text, engine.words))
     return np.concatenate(notes.masks)
 

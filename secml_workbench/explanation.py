@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['TITLES', 'WordScore', 'Explanation', 'quality', 'show', 'Agreement', 'rank_correlation', 'agreement', 'word_table',
-           'side_by_side']
+__all__ = ['TITLES', 'WordScore', 'Explanation', 'score_text', 'quality', 'show', 'Agreement', 'rank_correlation', 'agreement',
+           'word_table', 'side_by_side']
 
 # %% ../nbs/13_explanation.ipynb #6406b086
 TITLES = {
@@ -120,6 +120,18 @@ _SAID = {
     "saliency": "strength without direction", "attention_last_layer": "attention: strength without direction",
     "attention_rollout": "attention: strength without direction", "attention_gradient": "attention: strength without direction",
 }  # fmt: skip
+
+
+def score_text(
+    explanation: Explanation,
+    score: float,  # one of its scores
+    digits: int = 3,  # of a probability
+) -> str:  # "+0.214", "+21%", "21%"
+    "A score for a reader: a change of the probability, or its share of all that the method gives."
+    sign = "+" if explanation.signed else ""
+    if explanation.in_probability:
+        return f"{score:{sign}.{digits}f}" if abs(score) >= 0.5 * 10**-digits else f"{0:.{digits}f}"
+    return f"{score / (np.abs(explanation.scores).sum() or 1.0):{sign}.0%}"
 
 
 def _worth(explanation: Explanation) -> str:
@@ -231,14 +243,6 @@ def agreement(
 _NEGLIGIBLE = 0.001  # a probability that no reader should be shown a ranking of
 
 
-def _cell(one: Explanation, i: int, total: float) -> str:
-    score = one.words[i].score
-    if one.in_probability and abs(score) < 0.0005:
-        return "0.000"
-    shown = f"{score:+.3f}" if one.in_probability else f"{score / total:+.0%}" if one.signed else f"{score / total:.0%}"
-    return shown.replace("-", "−")
-
-
 def word_table(
     explanations: Sequence[Explanation],  # of one text and level, one a method
     k: int = 6,  # rows at most
@@ -256,7 +260,7 @@ def word_table(
     words = explanations[0].words
     rows: list[dict[str, object]] = [
         {"word": escape(words[i].text, 40), "at": words[i].start}
-        | {one.method: _cell(one, i, total) for one, total in zip(explanations, totals, strict=True)}
+        | {one.method: score_text(one, one.words[i].score).replace("-", "−") for one in explanations}
         for i in order
     ]
     columns = {"word": explanations[0].level, "at": "character"} | {one.method: one.title for one in explanations}

@@ -21,7 +21,7 @@ from .conversion import QuantizationConfig
 from .corpus import Corpus
 from .drift import CONTROL, LENGTHS, Drift, drift_table, explanation_drift, flagged_texts, nearest_texts, word_range
 from .explainers import METHODS, explain, explain_many, make_engine, methods_for, resolve_method
-from .explanation import TITLES, Explanation, side_by_side
+from .explanation import TITLES, Explanation, score_text, side_by_side
 from .faithfulness import LEAST_RANGE, MEASURES, FaithfulnessStudy, compare_methods, randomization_test
 from .importance import ALL, OTHER, GlobalImportance, ImportanceRow, global_importance
 from .metrics import Estimate, evaluate, mean_estimate, metrics_table
@@ -366,8 +366,8 @@ def strongest(
     "The words that speak most for the target, as text: changes of its probability, or shares of all that the method gives."
     one = entry["methods"][method]
     total = 1.0 if one.in_probability else float(np.abs(one.scores).sum()) or 1.0
-    words = [(word.text, word.score / total) for word in one.top(50) if word.score / total > 0.02][:k]
-    return ", ".join(f"“{short_label(text)}” {share:+.2f}" if one.in_probability else f"“{short_label(text)}” {share:.0%}" for text, share in words)
+    words = [word for word in one.top(50) if word.score / total > 0.02][:k]
+    return ", ".join(f"“{short_label(word.text)}” {score_text(one, word.score, 2)}" for word in words)
 
 # %% ../nbs/52_explanation_report.ipynb #9ec1e438
 def advice(

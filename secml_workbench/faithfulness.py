@@ -76,7 +76,8 @@ def aopc_bounds(
     target: tuple[int, ...],  # columns of predict_proba
     beam: int = 5,  # beginnings kept; not used up to EXACT_UNITS units
 ) -> tuple[float, float]:  # the lowest and the highest AOPC of any order of the units
-    "Between what an AOPC can lie for this model and text (Edin et al., 2025)."
+    "Between what an AOPC can lie for this model and text (Edin et al., 2025). Raises InputError: no such columns, no beam."
+    check_number(beam, "beam", 1, whole=True)
     if not len(engine):
         return 0.0, 0.0
     if len(engine) <= EXACT_UNITS:
@@ -122,8 +123,10 @@ def faithfulness(
     scores: np.ndarray,  # (units,) high: removed first
     bounds: tuple[float, float],  # of `aopc_bounds`
 ) -> Faithfulness:
-    "All measures of one order of units. Ties are broken by position. Raises InputError: not one finite score a unit."
+    "All measures of one order of units. Ties are broken by position. Raises InputError: not one finite score a unit, no bounds."
     n, scores = len(engine), np.asarray(scores, dtype=np.float64)
+    if not isinstance(bounds, tuple) or len(bounds) != 2 or not all(isinstance(b, int | float) for b in bounds) or not bounds[0] <= bounds[1]:
+        raise InputError(f"bounds is {brief(bounds, 40)}; expected the lowest and the highest AOPC, as aopc_bounds gives them")
     if scores.shape != (n,) or not np.isfinite(scores).all():
         raise InputError(f"scores of shape {scores.shape} with {int((~np.isfinite(scores)).sum())} that are not finite; expected ({n},) numbers, one a unit")
     if not n:
@@ -147,7 +150,9 @@ def random_faithfulness(
     seed: int,
     n_draws: int = 10,
 ) -> Faithfulness:
-    "The mean of random orders."
+    "The mean of random orders. Raises InputError: a bad argument."
+    check_number(seed, "seed", 0, whole=True)
+    check_number(n_draws, "n_draws", 1, whole=True)
     rng = np.random.default_rng(seed)
     drawn = [faithfulness(engine, target, rng.random(len(engine)), bounds) for _ in range(n_draws)]
     return Faithfulness(**{name: float(np.mean([getattr(one, name) for one in drawn])) for name in MEASURES})

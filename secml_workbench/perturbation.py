@@ -139,6 +139,8 @@ def _pieces(
 # %% ../nbs/33_perturbation.ipynb #7b170810
 def _check_words(text: str, words: Sequence[Word]) -> tuple[Word, ...]:
     "Words as given, refused unless they are slices of the text in order. Raises InputError."
+    if not isinstance(words, Sequence) or not all(isinstance(word, Word) for word in words):
+        raise InputError(f"words is {brief(words, 60)}; expected several Word(text, start, end), as split_words gives them")
     end = 0
     for word in words:
         if not end <= word.start < word.end <= len(text) or text[word.start : word.end] != word.text:
@@ -163,6 +165,8 @@ class PerturbationEngine:
         check_classifier(classifier)
         if not isinstance(text, str):
             raise InputError(f"text is a {type(text).__name__}; expected str")
+        if not isinstance(replacement, str):
+            raise InputError(f"replacement is {brief(replacement, 40)}; expected str, empty to cut words out")
         check_number(max_units, "max_units", 1, whole=True)
         text = clean_text(text)
         self.classifier, self.text, self.replacement, self.level = classifier, text, replacement, level
@@ -194,10 +198,16 @@ class PerturbationEngine:
         return np.array([self._table[key] for key in keys]).reshape(len(keys), len(self.classifier.labels))
 
     def _checked(self, masks: np.ndarray) -> np.ndarray:
-        masks = np.atleast_2d(np.asarray(masks, dtype=bool))
-        if masks.ndim != 2 or masks.shape[1] != len(self):
-            raise InputError(f"masks have shape {masks.shape}; expected (m, {len(self)}), one column a unit")
-        return masks
+        try:
+            rows = np.atleast_2d(np.asarray(masks))
+        except ValueError:
+            raise InputError(f"masks are rows of several lengths; expected (m, {len(self)}), one column a unit") from None
+        if rows.ndim != 2 or rows.shape[1] != len(self):
+            raise InputError(f"masks have shape {rows.shape}; expected (m, {len(self)}), one column a unit")
+        odd = [] if rows.dtype == bool else rows[~np.isin(rows, (0, 1))].tolist()
+        if odd:
+            raise InputError(f"masks hold {brief(odd[0], 40)}; expected True or 1 to keep a unit, False or 0 to remove it")
+        return rows.astype(bool)
 
     def spread(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import sys
@@ -14,6 +15,7 @@ from secml_workbench import explainers, perturbation
 from secml_workbench import explanation_report as report
 from secml_workbench.batching import clean_text
 from secml_workbench.explainers import METHODS, ask, explain, explain_many, lime_samples, make_engine
+from secml_workbench.explanation import Explanation, WordScore
 from secml_workbench.perturbation import AdditiveClassifier, PerturbationEngine, split_words
 from secml_workbench.records import dumps
 from secml_workbench.settings import InputError, UnsupportedError
@@ -425,3 +427,41 @@ def test_what_is_no_classifier_is_refused_everywhere(wrong):
     ):
         with pytest.raises(InputError, match="load_classifier"):
             call()
+
+
+def test_wrong_arguments_to_the_engine_and_the_measures_are_refused():
+    from secml_workbench.faithfulness import aopc_bounds, faithfulness, random_faithfulness
+
+    toy = AdditiveClassifier({"a": 0.3})
+    engine = PerturbationEngine(toy, "a b c")
+    for said, call in (
+        ("expected several Word", lambda: PerturbationEngine(toy, "a b", words=["a", "b"])),
+        ("expected several Word", lambda: PerturbationEngine(toy, "a b", words=3)),
+        ("replacement is None", lambda: PerturbationEngine(toy, "a b", replacement=None)),
+        ("several lengths", lambda: engine([[1, 0], [1]])),
+        ("expected True or 1", lambda: engine([["1", "0", "1"]])),
+        ("masks hold 0.5", lambda: engine([[1, 0, 0.5]])),
+        ("a column of target is 7; expected a whole number from 0 to 1", lambda: aopc_bounds(engine, (7,))),
+        ("target is 1", lambda: aopc_bounds(engine, 1)),
+        ("beam is 0", lambda: aopc_bounds(engine, (1,), beam=0)),
+        ("bounds is None", lambda: faithfulness(engine, (1,), np.arange(3.0), None)),
+        (r"bounds is \(1, 0\)", lambda: faithfulness(engine, (1,), np.arange(3.0), (1, 0))),
+        ("seed is -1", lambda: random_faithfulness(engine, (1,), (0, 1), -1)),
+        ("n_draws is 0", lambda: random_faithfulness(engine, (1,), (0, 1), 0, 0)),
+    ):
+        with pytest.raises(InputError, match=said):
+            call()
+    assert np.array_equal(engine([[1, 0, 1]]), engine(np.array([[True, False, True]])))
+
+
+def test_scores_are_said_as_probabilities_or_shares():
+    from secml_workbench.explanation import score_text
+
+    words = (WordScore("a", 0, 1, 0.25), WordScore("b", 2, 3, -0.0751))
+    one = Explanation("shap", "a b", (1,), "malicious", "word", words, 0.5, signed=True)
+    assert [score_text(one, w.score) for w in words] == ["+0.250", "-0.075"] and score_text(one, -0.0004) == "0.000"
+    assert score_text(one, 0.25, 2) == "+0.25"
+    slope = dataclasses.replace(one, method="input_x_gradient")
+    assert [score_text(slope, w.score) for w in words] == ["+77%", "-23%"]
+    strength = dataclasses.replace(one, method="attention_rollout", signed=False)
+    assert score_text(strength, 0.25) == "77%"
