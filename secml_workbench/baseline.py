@@ -18,7 +18,7 @@ from .settings import InputError, brief
 from .torch_backend import first_line
 
 # %% auto #0
-__all__ = ['BaselineClassifier', 'fit_baseline', 'save_baseline', 'load_baseline']
+__all__ = ['BaselineClassifier', 'fit_baseline', 'write_skops', 'read_skops', 'save_baseline', 'load_baseline']
 
 # %% ../nbs/23_baseline.ipynb #6f8f11e2
 def _pipeline(seed: int, regularization: float) -> Any:
@@ -37,7 +37,7 @@ def _pipeline(seed: int, regularization: float) -> Any:
 
 # %% ../nbs/23_baseline.ipynb #7719f6f8
 class BaselineClassifier:
-    "TF-IDF and logistic regression as a `TextClassifier`."
+    "A scikit-learn pipeline as a `TextClassifier`."
 
     def __init__(
         self,
@@ -90,6 +90,53 @@ def fit_baseline(
     return BaselineClassifier(pipeline, names, positive_label=positive_label)
 
 # %% ../nbs/23_baseline.ipynb #a1c2149b
+_OURS = (
+    "text_features.BasicFeatures", "text_features.SecurityFeatures", "linguistic.LinguisticFeatures",
+    "semantic.SemanticFeatures", "features.StatisticalFeatures", "features.Scaler", "features.Reduction",
+)  # fmt: skip
+_TREE = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"  # arrays; see _check_trees
+
+
+def write_skops(
+    model: Any,  # a fitted scikit-learn object
+    file: Path,
+) -> None:
+    "Save a fitted object by skops, compressed."
+    import skops.io
+    from zipfile import ZIP_DEFLATED
+
+    skops.io.dump(model, file, compression=ZIP_DEFLATED)
+
+
+def read_skops(
+    file: Path,  # written by write_skops
+) -> Any:
+    "The object in a file. Raises InputError: damaged, or of types that are neither scikit-learn's nor our features."
+    import skops.io
+
+    trusted = [*(f"secml_workbench.{name}" for name in _OURS), _TREE]
+    try:
+        strange = [kind for kind in skops.io.get_untrusted_types(file=file) if kind not in trusted]
+        model = None if strange else skops.io.load(file, trusted=trusted)
+    except Exception as error:
+        raise InputError(f"cannot read {brief(str(file))}: {first_line(error)}; save it again") from None
+    if strange:
+        raise InputError(f"{brief(str(file))} holds types that are not trusted: {brief(', '.join(strange))}; fit it again")
+    for step in getattr(model, "named_steps", {}).values():
+        _check_trees(step, file)
+    return model
+
+
+def _check_trees(head: Any, file: Path) -> None:
+    "Refuse boosted trees that do not end, or that ask for a feature that is not there."
+    for tree in (tree for trees in getattr(head, "_predictors", ()) for tree in trees):
+        nodes, inner = tree.nodes, np.flatnonzero(tree.nodes["is_leaf"] == 0)
+        children, asked = np.stack([nodes[side][inner] for side in ("left", "right")]), nodes["feature_idx"][inner]
+        sound = (children > inner).all() and (children < len(nodes)).all() and (asked >= 0).all() and (asked < head.n_features_in_).all()
+        if not len(nodes) or not sound or nodes["is_categorical"].any():
+            raise InputError(f"{brief(str(file))} holds trees that do not end or ask for features that are not there; fit it again")
+
+
 _FILE, _CONFIG = "model.skops", "baseline.json"
 
 
@@ -98,12 +145,9 @@ def save_baseline(
     folder: str | Path,  # replaced as a whole if it is there
 ) -> Path:  # the folder
     "Write `model.skops` and `baseline.json` atomically."
-    import skops.io
-    from zipfile import ZIP_DEFLATED
-
     with atomic_folder(folder) as place:
-        skops.io.dump(classifier.pipeline, place / _FILE, compression=ZIP_DEFLATED)
-        config = {"labels": classifier.labels, "name": classifier.name, "kind": "tfidf-logistic-regression"}
+        write_skops(classifier.pipeline, place / _FILE)
+        config = {"labels": classifier.labels, "name": classifier.name}
         (place / _CONFIG).write_text(dumps(config), encoding="utf-8")
     return Path(folder)
 
@@ -115,8 +159,6 @@ def load_baseline(
     name: str = "",  # empty: as saved
 ) -> BaselineClassifier:
     "A saved baseline; `InputError` for a missing or damaged file and for one that holds types we do not trust."
-    import skops.io
-
     folder = Path(folder).expanduser()
     file, where = folder / _FILE, brief(str(folder))
     if not file.is_file() or not (folder / _CONFIG).is_file():
@@ -124,14 +166,9 @@ def load_baseline(
     try:
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         labels, saved_name = [str(label) for label in config["labels"]], str(config["name"])
-        untrusted = skops.io.get_untrusted_types(file=file)
-        pipeline = None if untrusted else skops.io.load(file)
     except Exception as error:
         raise InputError(f"cannot read the baseline in {where}: {first_line(error)}; save it again") from None
-    if untrusted:
-        types = brief(", ".join(untrusted))
-        raise InputError(f"{brief(str(file))} holds types that are not trusted: {types}; fit it again")
-    return _checked(pipeline, labels, name or saved_name, positive_label, folder)
+    return _checked(read_skops(file), labels, name or saved_name, positive_label, folder)
 
 
 def _checked(pipeline: Any, labels: list[str], name: str, positive_label: str, folder: Path) -> BaselineClassifier:

@@ -22,13 +22,17 @@ from .rendering import visible
 from .settings import InputError, UnsupportedError, WorkbenchError, brief, load_settings, refuse_unknown
 
 if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
     from secml_workbench.explanation import Explanation
+    from secml_workbench.features import FeatureConfig
     from secml_workbench.reporting import ReportResult
 
 # %% auto #0
 __all__ = ['DEFAULT_MODEL', 'app', 'Model', 'Data', 'TextColumn', 'LabelColumn', 'PositiveLabel', 'Parameter', 'AsJson', 'Force',
            'split_parameters', 'local', 'make_reports', 'shorter', 'report', 'one_report', 'tune', 'quantize',
-           'show_explanation', 'explain', 'explain_texts', 'parameters', 'train', 'options', 'run', 'main']
+           'show_explanation', 'explain', 'explain_texts', 'fitted_features', 'features', 'file_features', 'parameters',
+           'train', 'options', 'run', 'main']
 
 # %% ../nbs/91_cli.ipynb #bc9f001b
 DEFAULT_MODEL = "minilm-detector"
@@ -118,7 +122,7 @@ def _status(done: Sequence[ReportResult]) -> int:
 # %% ../nbs/91_cli.ipynb #8e8d4d4f
 @app.command()
 def report(
-    kind: Annotated[str, typer.Argument(help="tuning, quantization, explanation or all.")],
+    kind: Annotated[str, typer.Argument(help="tuning, quantization, explanation, features or all.")],
     model: Model = "",
     data: Data = "",
     out: Annotated[str, typer.Option(help="Folder of the reports (default: reports).")] = "",
@@ -268,6 +272,72 @@ def explain_texts(
         how["target"] = int(how["target"])
     return explain_many(classifier, texts, method, progress=True, **values, **how)
 
+# %% ../nbs/91_cli.ipynb #b9497ea1
+def fitted_features(
+    data: str,  # the corpus whose training part they are fitted on
+    columns: dict[str, Any],  # of the corpus
+    given: dict[str, str],  # fields of FeatureConfig, and max_train_rows
+) -> tuple[Pipeline, FeatureConfig]:
+    "Features that are fitted now."
+    from secml_workbench.corpus import load_corpus
+    from secml_workbench.features import FeatureConfig, make_features
+    from secml_workbench.reporting import Parameter, check_parameters
+    from secml_workbench.subject import at_most
+
+    known = {f.name: Parameter(str(f.type), f.default) for f in fields(FeatureConfig)} | {"max_train_rows": Parameter("int", 5000)}
+    values = {"seed": load_settings().seed, "max_train_rows": 5000} | check_parameters(given, known)
+    rows, config = values.pop("max_train_rows"), FeatureConfig(**values)
+    train = at_most(load_corpus(local(data), **columns).split(seed=config.seed).train, rows, config.seed)
+    typer.echo(f"fitting on {len(train):,} training texts of {visible(data)}", err=True)
+    return make_features(config).fit(train.texts, train.labels), config
+
+
+@app.command()
+def features(
+    file: Annotated[str, typer.Argument(metavar="[FILE]", help="A CSV, TSV, JSONL or Parquet file of texts to turn into features; none: write the report.")] = "",
+    model: Model = "",
+    data: Data = "",
+    fitted: Annotated[str, typer.Option(help="With a FILE: folder of saved features; empty: fit on the training part of --data (default: packaged).")] = "",
+    save: Annotated[str, typer.Option(help="With a FILE: folder to keep the fitted features in.")] = "",
+    out: Annotated[str, typer.Option(help="Folder of the reports; with a FILE, the Parquet file (default: FILE with .features.parquet).")] = "",
+    text_column: TextColumn = "",
+    label_column: LabelColumn = "",
+    positive_label: PositiveLabel = "",
+    parameter: Parameter = None,
+    as_json: AsJson = False,
+    force: Force = False,
+) -> None:
+    "Turn a file into features, or report on them."
+    given, columns = split_parameters(parameter), _columns(text_column, label_column, positive_label)
+    if not file:
+        if fitted or save:
+            raise InputError("--fitted and --save are for a given FILE; give one")
+        record = one_report("features", model, data, out, columns | given, force, as_json)
+        if record:
+            typer.echo(visible(record.verdict))
+        return
+    idle = {"--model": model, "--force": force} | ({"--data": data, "--label-column": label_column, "-p": given} if fitted else {})
+    if named := [option for option, value in idle.items() if value]:
+        raise InputError(f"{named[0]} says nothing about {'saved features' if fitted else 'the features of a FILE'}; leave it out")
+    place = Path(out or Path(file).with_suffix(".features.parquet"))
+    rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", columns, given))
+    said = {"rows": rows, "features": len(names), "path": str(place), "names": names}
+    typer.echo(dumps(said) if as_json else f"{shorter(place)}\n  {rows:,} rows, {len(names)} features", nl=not as_json)
+
+# %% ../nbs/91_cli.ipynb #bb1697a9
+def file_features(
+    file: str, out: Path, text_column: str, fitted: str, save: str, fit: tuple[str, dict[str, str], dict[str, str]]
+) -> tuple[int, list[str]]:
+    "A file's features, with saved or newly fitted ones; rows and names."
+    from secml_workbench.features import load_features, save_features
+    from secml_workbench.streaming import check_target, write_features
+
+    check_target(file, out, text_column)  # before minutes of fitting
+    features, config = load_features(fitted) if fitted else fitted_features(*fit)
+    if save:
+        save_features(features, config, save)
+    return write_features(file, out, features, text_column=text_column, progress=True), [str(name) for name in features.get_feature_names_out()]
+
 # %% ../nbs/91_cli.ipynb #c97ceb29
 def _declared(kind: str) -> dict[str, Any]:
     "What `-p` takes: a template's parameters, or the fields of `TrainingConfig`."
@@ -281,7 +351,7 @@ def _declared(kind: str) -> dict[str, Any]:
 
 
 @app.command()
-def parameters(kind: Annotated[str, typer.Argument(help="tuning, quantization, explanation or train.")]) -> None:
+def parameters(kind: Annotated[str, typer.Argument(help="tuning, quantization, explanation, features or train.")]) -> None:
     "List what -p takes: names, defaults, meanings."
     for name, one in _declared(kind).items():
         typer.echo(f"{name}={json.dumps(to_jsonable(one.default), ensure_ascii=False)}" + (f"\n    {one.help}" if one.help else ""))

@@ -34,9 +34,10 @@ TEXT, LABEL, SOURCE, GROUP, HARD_BENIGN = "text", "label", "source", "group", "h
 
 # %% auto #0
 __all__ = ['logger', 'TEXT', 'LABEL', 'SOURCE', 'GROUP', 'HARD_BENIGN', 'READERS', 'KNOWN_MALICIOUS', 'KNOWN_BENIGN', 'GROUPING',
-           'TRIGGERS', 'LabelMapping', 'map_labels', 'text_key', 'near_duplicate_groups', 'has_trigger',
-           'without_triggers', 'CorpusChecks', 'Corpus', 'sample_corpus', 'load_corpus', 'Splits', 'split_corpus',
-           'Fold', 'leave_one_source_out', 'SourceCount', 'CorpusCard', 'corpus_card']
+           'TRIGGERS', 'csv_rows', 'jsonl_rows', 'as_text', 'LabelMapping', 'map_labels', 'text_key',
+           'near_duplicate_groups', 'has_trigger', 'without_triggers', 'CorpusChecks', 'Corpus', 'sample_corpus',
+           'load_corpus', 'Splits', 'split_corpus', 'Fold', 'leave_one_source_out', 'SourceCount', 'CorpusCard',
+           'corpus_card']
 
 # %% ../nbs/10_corpus.ipynb #6821081c
 _Columns = tuple[list[str], Callable[[str], list[Any]]]  # names, and one column's values by name
@@ -53,34 +54,47 @@ def _open_text(path: Path) -> io.StringIO:
         ) from None
 
 
-def _read_csv(path: Path, delimiter: str = ",") -> _Columns:
-    "A table with a header row; each row has as many fields as the header."
-    lines = csv.reader(_open_text(path), delimiter=delimiter, strict=True)
+def csv_rows(
+    lines: Iterable[str],  # of a CSV file, line ends as they are
+    name: str,  # of the file, for errors
+    delimiter: str = ",",
+) -> Iterator[list[str]]:  # the header first
+    "The rows of a table; each has as many fields as the header. Raises InputError, with the line, when it comes to a fault."
+    reader, header = csv.reader(lines, delimiter=delimiter, strict=True), 0
     limit = csv.field_size_limit(sys.maxsize)  # a process-wide setting: put back below
     try:
-        rows = [(lines.line_num, row) for row in lines if row]
+        for row in reader:
+            header = header or len(row)
+            if row and len(row) != header:
+                raise InputError(
+                    f"{brief(name)}, line {reader.line_num}: {len(row)} fields, the header has {header}; "
+                    "put quotation marks around texts that hold the delimiter"
+                )
+            if row:
+                yield row
     except csv.Error as error:
-        raise InputError(f"{brief(path.name)}, line {lines.line_num}: {error}; check the quotation marks") from None
+        raise InputError(f"{brief(name)}, line {reader.line_num}: {error}; check the quotation marks") from None
     finally:
         csv.field_size_limit(limit)
-    names = rows[0][1] if rows else []
-    wrong = next(((line, len(row)) for line, row in rows if len(row) != len(names)), None)
-    if wrong:
-        raise InputError(
-            f"{brief(path.name)}, line {wrong[0]}: {wrong[1]} fields, the header has {len(names)}; "
-            "put quotation marks around texts that hold the delimiter"
-        )
-    columns = dict(zip(names, zip(*(row for _, row in rows[1:]), strict=True), strict=False))
+
+
+def _read_csv(path: Path, delimiter: str = ",") -> _Columns:
+    "A table with a header row."
+    rows = csv_rows(_open_text(path), path.name, delimiter)
+    names = next(rows, [])
+    columns = dict(zip(names, zip(*rows, strict=True), strict=False))
     return names, lambda name: list(columns.get(name, ()))
 
 # %% ../nbs/10_corpus.ipynb #a0f1aa40
-def _read_jsonl(path: Path) -> _Columns:
-    "One JSON object a line; a key that a line lacks is None there."
-    rows = []
-    for number, line in enumerate(_open_text(path).read().split("\n"), 1):
+def jsonl_rows(
+    lines: Iterable[str],  # of a JSON lines file
+    name: str,  # of the file, for errors
+) -> Iterator[dict[str, Any]]:
+    "One JSON object a line. Raises InputError, with the line, when it comes to a fault."
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        where = f"{brief(path.name)}, line {number}"
+        where = f"{brief(name)}, line {number}"
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -88,7 +102,12 @@ def _read_jsonl(path: Path) -> _Columns:
             raise InputError(f"{where}: not JSON ({reason}); expected one object a line") from None
         if not isinstance(row, dict):
             raise InputError(f"{where}: a JSON {type(row).__name__}; expected one object a line")
-        rows.append(row)
+        yield row
+
+
+def _read_jsonl(path: Path) -> _Columns:
+    "One JSON object a line; a key that a line lacks is None there."
+    rows = list(jsonl_rows(_open_text(path).read().split("\n"), path.name))
     names = list(dict.fromkeys(name for row in rows for name in row))
     return names, lambda name: [row.get(name) for row in rows]
 
@@ -152,7 +171,10 @@ def _listed(names: Iterable[Any], most: int = 8) -> str:
     return ", ".join(values[:most]) + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
-def _as_text(value: Any, row: int) -> str:
+def as_text(
+    value: Any,  # a cell
+    row: int,  # its number, for errors
+) -> str:
     "A cell as text; null is the empty text."
     if isinstance(value, str):
         return value
@@ -177,11 +199,11 @@ class _Raw:
 def _read_file(path: Path, text_column: str, label_column: str, source_column: str) -> _Raw:
     "Texts, labels and sources of a file; without a `source` column the file's name is the source of all."
     columns = _read_columns(path)
-    texts = [_as_text(value, row) for row, value in enumerate(_column(columns, text_column, "text_column", path), 1)]
+    texts = [as_text(value, row) for row, value in enumerate(_column(columns, text_column, "text_column", path), 1)]
     labels = _column(columns, label_column, "label_column", path)
     if source_column in columns[0] or source_column != SOURCE:
         values = _column(columns, source_column, "source_column", path)
-        sources = [_as_text(value, row) or "unknown" for row, value in enumerate(values, 1)]
+        sources = [as_text(value, row) or "unknown" for row, value in enumerate(values, 1)]
     else:
         sources = [path.stem] * len(texts)
     return _Raw(path.stem, texts, labels, sources)

@@ -44,7 +44,7 @@ __all__ = ['logger', 'KINDS', 'template_path', 'Parameter', 'template_parameters
            'ReportResult', 'run_report', 'run_reports', 'build_index']
 
 # %% ../nbs/90_reporting.ipynb #d69fd013
-KINDS = ("tuning", "quantization", "explanation")
+KINDS = ("tuning", "quantization", "explanation", "features")
 
 
 def template_path(
@@ -468,7 +468,7 @@ def _unchanged(target: ReportResult, parts: Mapping[str, Any]) -> Record | None:
 
 # %% ../nbs/90_reporting.ipynb #ecacd865
 def run_report(
-    kind: str,  # tuning, quantization or explanation
+    kind: str,  # one of KINDS
     model: str | Path,  # folder, name in the settings, hub name, or "tiny"
     data: str | Path | None = None,  # file, "packaged" or "tiny"; None: what the settings say of the model
     *,

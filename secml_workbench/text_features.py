@@ -9,7 +9,9 @@ import math
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Self
 
@@ -24,7 +26,7 @@ from .projection import UNDONE, View, encoded_characters, find_disguised, lexico
 from .settings import InputError
 
 # %% auto #0
-__all__ = ['BASIC', 'MEASURED', 'as_texts', 'TextFamily', 'BasicFeatures', 'SecurityFeatures']
+__all__ = ['BASIC', 'MEASURED', 'as_texts', 'TextFamily', 'keep_rows', 'kept_rows', 'BasicFeatures', 'SecurityFeatures']
 
 # %% ../nbs/43_text_features.ipynb #2365397b
 def as_texts(
@@ -39,7 +41,7 @@ def as_texts(
         raise InputError(f"given {type(X).__name__} of {getattr(X, 'ndim', 'no')} dimensions; expected a list of texts")
     return check_texts(X)
 
-
+# %% ../nbs/43_text_features.ipynb #26a8367e
 class TextFamily(TransformerMixin, BaseEstimator):
     "A group of features from texts. A subclass gives `_names` and `_rows`."
 
@@ -71,6 +73,38 @@ class TextFamily(TransformerMixin, BaseEstimator):
 
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
         raise NotImplementedError
+
+# %% ../nbs/43_text_features.ipynb #a5e52ad8
+_KEPT: ContextVar[dict[str, dict[str, np.ndarray]] | None] = ContextVar("_KEPT", default=None)
+
+
+@contextmanager
+def keep_rows() -> Iterator[None]:
+    "Inside, what is dear and depends on the text alone (grammar, embedding) is computed once a text and kept: memory grows with the texts."
+    if _KEPT.get() is not None:
+        yield
+        return
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
+
+
+def kept_rows(
+    key: str,  # what is computed, and by which model
+    texts: Sequence[str],  # n
+    compute: Callable[[Sequence[str]], np.ndarray],  # texts -> rows
+) -> np.ndarray:  # (n, columns)
+    "Rows of texts; inside `keep_rows` only of those that are new."
+    kept = _KEPT.get()
+    if kept is None or not texts:
+        return compute(texts)
+    known = kept.setdefault(key, {})
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    if new:
+        known.update(zip(new, compute(new), strict=True))
+    return np.array([known[text] for text in texts])
 
 # %% ../nbs/43_text_features.ipynb #627073b2
 _SENTENCE_END = re.compile(r"[.!?…。！？](?=\s|$)|\n+")

@@ -30,6 +30,8 @@ _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 def model_folder(
     path_or_id: str | Path,  # a folder, or a hub name org/name
+    *,
+    nested: bool = False,  # from the hub its subfolders too
 ) -> Path:  # an existing folder
     "The folder of a model; only a hub name that is no local path is looked up on the hub."
     folder = Path(path_or_id).expanduser()
@@ -40,16 +42,16 @@ def model_folder(
         raise InputError(f"{given} is a file; expected the folder of a model")
     if not _HUB_NAME.fullmatch(str(path_or_id)) or folder.parent.is_dir():
         raise InputError(f"no model folder at {given}; give a folder that exists, or a hub name org/name")
-    return _from_hub(str(path_or_id))
+    return _from_hub(str(path_or_id), nested)
 
 
-def _from_hub(name: str) -> Path:
+def _from_hub(name: str, nested: bool) -> Path:
     "The files of a hub model in the hub's cache: no pickle, no code."
     from huggingface_hub import snapshot_download
 
     wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
     try:
-        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns="*/*"))
+        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=None if nested else "*/*"))
     except Exception as error:
         why = f"the hub could not be reached or has no such model ({type(error).__name__})"
         fix = "give a folder that exists, or check the name and the connection"
@@ -149,6 +151,7 @@ def check_folder(
 @contextmanager
 def _quiet() -> Iterator[None]:
     "Silence transformers' load reports and progress bars (what matters in them we say ourselves), and torchao's about kernels for other machines."
+    import torch  # noqa: F401  its import sets the levels of its loggers
     from transformers.utils import logging as hf_logging
 
     noisy = {logging.getLogger(name): logging.getLogger(name).level for name in ("torchao", "torch.utils._pytree")}
