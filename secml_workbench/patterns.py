@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import lru_cache
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,8 @@ from .rendering import asset
 from .settings import InputError, brief, refuse_unknown
 
 # %% auto #0
-__all__ = ['PatternFamily', 'PatternMatch', 'find_patterns', 'match_families', 'load_families']
+__all__ = ['PatternFamily', 'PatternMatch', 'spans_in_many', 'utf8', 'find_in_many', 'find_patterns', 'match_families',
+           'load_families']
 
 # %% ../nbs/12_patterns.ipynb #b2f38273
 @dataclass(frozen=True)
@@ -113,8 +116,61 @@ def _fault(pattern: str) -> str:
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def _utf8(text: str) -> bytes:
-    "A text as UTF-8, a lone surrogate as U+FFFD."
+def _places(raw: bytes, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    "Spans of bytes as spans of characters."
+    if not spans or raw.isascii():
+        return list(spans)
+    begun = np.cumsum((np.frombuffer(raw, np.uint8) & 0xC0) != 0x80)  # characters begun up to and with each byte
+    return [(int(begun[start]) - 1, int(begun[end - 1])) for start, end in spans]
+
+# %% ../nbs/12_patterns.ipynb #59652b54
+_GAP = b"\n\x00\n"  # no word character, no blank alone, no line alone
+_JOINED = 1 << 18  # bytes that are joined, at most
+_ENDS = re.compile(r"(?<!\\)(?:\\\\)*(?:[$^]|\\[AzB])")  # what tells the end of a text from the end of a word
+
+
+@lru_cache(maxsize=256)
+def _knows_ends(pattern: str) -> bool:
+    return bool(_ENDS.search(pattern.replace("[^", "[")))
+
+
+def _in_joined(matcher: Any, raws: Sequence[bytes]) -> list[list[tuple[int, int]]]:
+    starts = [0, *accumulate(len(raw) + len(_GAP) for raw in raws)][: len(raws)]
+    spans: list[list[tuple[int, int]]] = [[] for _ in raws]
+    alone: set[int] = set()
+    for match in matcher.finditer(_GAP.join(raws)):
+        start, end = match.span()
+        first, last = bisect_right(starts, start) - 1, bisect_left(starts, end) - 1
+        if first == last and end <= starts[first] + len(raws[first]):
+            spans[first].append((start - starts[first], end - starts[first]))
+        else:
+            alone.update(range(first, last + 1))
+    for i in alone:
+        spans[i] = [match.span() for match in matcher.finditer(raws[i])]
+    return spans
+
+
+def spans_in_many(
+    matcher: Any,  # a compiled RE2 pattern
+    raws: Sequence[bytes],  # UTF-8 texts
+) -> list[list[tuple[int, int]]]:  # of each text: the places of its matches, in bytes
+    "What `matcher.finditer` gives for each text, in a few passes over many of them."
+    if _knows_ends(str(matcher.pattern)):
+        return [[match.span() for match in matcher.finditer(raw)] for raw in raws]
+    found: list[list[tuple[int, int]]] = []
+    start, size = 0, 0
+    for i, raw in enumerate(raws):
+        if size and size + len(raw) > _JOINED:
+            found += _in_joined(matcher, raws[start:i])
+            start, size = i, 0
+        size += len(raw) + len(_GAP)
+    return found + _in_joined(matcher, raws[start:])
+
+# %% ../nbs/12_patterns.ipynb #d688b974
+def utf8(
+    text: str,  # any
+) -> bytes:
+    "A text as UTF-8, a lone surrogate as U+FFFD. Raises InputError: not a string."
     if not isinstance(text, str):
         raise InputError(f"text is a {type(text).__name__}; expected str")
     try:
@@ -123,28 +179,30 @@ def _utf8(text: str) -> bytes:
         return _SURROGATE.sub("\ufffd", text).encode()
 
 
-def _places(raw: bytes, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
-    "Spans of bytes as spans of characters."
-    if not spans or raw.isascii():
-        return list(spans)
-    begun = np.cumsum((np.frombuffer(raw, np.uint8) & 0xC0) != 0x80)  # characters begun up to and with each byte
-    return [(int(begun[start]) - 1, int(begun[end - 1])) for start, end in spans]
+def find_in_many(
+    texts: Sequence[str],  # n texts, any
+    families: Sequence[PatternFamily] | None = None,  # None: the packaged ones
+) -> list[list[PatternMatch]]:  # n lists, as `find_patterns` gives them
+    "What the families find in each of many texts. InputError: not a string; a family that does not compile."
+    raws = [utf8(text) for text in texts]
+    found: list[list[tuple[str, tuple[int, int]]]] = [[] for _ in raws]
+    for family in load_families() if families is None else families:
+        for own, spans in zip(found, spans_in_many(_matcher(tuple(family.patterns)), raws), strict=True):
+            own += [(family.name, span) for span in spans]
+    matches = []
+    for text, raw, own in zip(texts, raws, found, strict=True):
+        places = _places(raw, [span for _, span in own])
+        hits = [PatternMatch(name, a, b, text[a:b]) for (name, _), (a, b) in zip(own, places, strict=True)]
+        matches.append(sorted(hits, key=lambda match: match.start))
+    return matches
 
-# %% ../nbs/12_patterns.ipynb #19a1ed76
+# %% ../nbs/12_patterns.ipynb #27b18f6e
 def find_patterns(
     text: str,  # any text
     families: Sequence[PatternFamily] | None = None,  # None: the packaged ones
 ) -> list[PatternMatch]:  # by start; hits of one family do not overlap
     "What the families find in a text; defined for every string. InputError: not a string; a family that does not compile."
-    raw = _utf8(text)
-    found = [
-        (family.name, match.span())
-        for family in (load_families() if families is None else families)
-        for match in _matcher(tuple(family.patterns)).finditer(raw)
-    ]
-    places = _places(raw, [span for _, span in found])
-    matches = [PatternMatch(name, a, b, text[a:b]) for (name, _), (a, b) in zip(found, places, strict=True)]
-    return sorted(matches, key=lambda match: match.start)
+    return find_in_many([text], families)[0]
 
 
 def match_families(
@@ -153,9 +211,12 @@ def match_families(
 ) -> np.ndarray:  # int64 (n, families): hits
     "How often each family is found in each text."
     families = load_families() if families is None else families
-    matchers = [_matcher(tuple(family.patterns)) for family in families]
-    counts = [[sum(1 for _ in matcher.finditer(raw)) for matcher in matchers] for raw in map(_utf8, texts)]
-    return np.array(counts, dtype=np.int64).reshape(len(texts), len(families))
+    column = {family.name: i for i, family in enumerate(families)}
+    counts = np.zeros((len(texts), len(families)), dtype=np.int64)
+    for row, hits in zip(counts, find_in_many(texts, families), strict=True):
+        for hit in hits:
+            row[column[hit.family]] += 1
+    return counts
 
 # %% ../nbs/12_patterns.ipynb #030a8d16
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")

@@ -20,6 +20,7 @@ from itertools import pairwise, product
 from urllib.parse import unquote_to_bytes
 
 import numpy as np
+import re2
 from .patterns import PatternFamily, PatternMatch, find_patterns, load_families
 
 # %% auto #0
@@ -317,7 +318,7 @@ def undo_encoding(view: View) -> View:
 
 # %% ../nbs/14_projection.ipynb #3fe06d84
 DEPTH = 3  # encodings inside encodings
-_NOTHING = re.compile(r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,]{1,2}[0-9A-Fa-f]{2}")
+_NOTHING = re2.compile(r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,]{1,2}[0-9A-Fa-f]{2}")
 
 
 def views(
@@ -325,7 +326,7 @@ def views(
     words: frozenset[str] | None = None,  # of `lexicon`; None: of the packaged families
 ) -> list[View]:  # may be empty: the text has no disguise
     "The readings of a text that differ from it."
-    if not _NOTHING.search(text):
+    if text.isascii() and not _NOTHING.search(text):
         return []
     words = lexicon(load_families()) if words is None else words
     found: dict[str, View] = {}
@@ -356,10 +357,14 @@ def find_disguised(
     text: str,  # any
     families: Sequence[PatternFamily] | None = None,  # None: the packaged ones
     readings: Sequence[View] | None = None,  # of the text, when they are known; None: `views`
+    plain: Sequence[PatternMatch] | None = None,  # what `find_patterns` finds in it, when that is known
 ) -> list[PatternMatch]:  # by start; `how` says what was undone; empty: found as it stands
     "What the families find in a text and in its readings, as slices of the original. InputError: not a string."
     chosen = load_families() if families is None else tuple(families)
-    found, taken = find_patterns(text, chosen), {family.name: bytearray(len(text)) for family in chosen}
+    found = list(find_patterns(text, chosen) if plain is None else plain)
+    if readings is not None and not readings:
+        return found
+    taken = {family.name: bytearray(len(text)) for family in chosen}
     for match in found:
         taken[match.family][match.start : match.end] = b"\1" * (match.end - match.start)
     for view in views(text, lexicon(chosen)) if readings is None else readings:

@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from .batching import check_texts
-from .patterns import PatternFamily, load_families
+from .patterns import PatternFamily, find_in_many, load_families, spans_in_many, utf8
 from .projection import UNDONE, View, encoded_characters, find_disguised, lexicon, views
 from .settings import InputError
 
@@ -152,7 +152,6 @@ MEASURED = (
     "invisible_count", "invisible_ratio", "mixed_script_word_count", "entropy", "longest_run", "longest_token", "encoded_ratio",
     *(f"{how.replace('-', '_')}_undone" for how in UNDONE),
 )  # fmt: skip
-_PLAIN = re.compile(r"[:@<>`~\[{#=_*]|-----|\d\.\d|[Ww][Ww][Ww]")  # without any of these nothing is counted
 _WORD, _RUN = re.compile(r"[^\W\d_]{2,}"), re.compile(r"(.)\1{3,}", re.DOTALL)
 
 
@@ -172,9 +171,14 @@ def _is_invisible(char: str) -> bool:
     return unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn") and char not in "\t\n\r"
 
 
+_C_LOG_C = [0.0, *(c * math.log2(c) for c in range(1, 4096))]
+
+
 def _entropy(text: str) -> float:
-    n = len(text)
-    return -sum(c / n * math.log2(c / n) for c in Counter(text).values()) if n else 0.0
+    "Shannon's, in bits a character: log2 n - sum(c log2 c) / n."
+    n, counts = len(text), Counter(text).values()
+    total = sum(map(_C_LOG_C.__getitem__, counts)) if n < len(_C_LOG_C) else sum(c * math.log2(c) for c in counts)
+    return math.log2(n) - total / n if n else 0.0
 
 # %% ../nbs/43_text_features.ipynb #2a402d0b
 def _measures(text: str, readings: Sequence[View]) -> list[float]:
@@ -213,14 +217,13 @@ class SecurityFeatures(TextFamily):
         families = tuple(PatternFamily(name, name, "", patterns, catches) for name, patterns, catches in self.families_)
         words, order = lexicon(families), {family.name: 2 * i for i, family in enumerate(families)}
         rows = np.zeros((len(texts), len(self.names_)), dtype=np.float32)
-        n = 2 * len(families)
-        for row, text in zip(rows, texts, strict=True):
+        n, raws = 2 * len(families), [utf8(text) for text in texts]
+        counted = np.array([[len(spans) for spans in spans_in_many(pattern, raws)] for pattern in _counted()]).T
+        for row, text, plain, counts in zip(rows, texts, find_in_many(texts, families), counted.tolist(), strict=True):
             readings = views(text, words)
-            hits = find_disguised(text, families, readings)
+            hits = find_disguised(text, families, readings, plain)
             for hit in hits:
                 row[order[hit.family]] += 1
                 row[order[hit.family] + 1] += (hit.end - hit.start) / len(text)
-            raw = text.encode("utf-8")
-            counts = [sum(1 for _ in pattern.finditer(raw)) for pattern in _counted()] if _PLAIN.search(text) else [0] * len(_COUNTED)
             row[n:] = [len(hits), len({hit.family for hit in hits}), sum(bool(hit.how) for hit in hits), *counts, *_measures(text, readings)]
         return rows

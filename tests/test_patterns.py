@@ -9,10 +9,19 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secml_workbench.patterns import PatternFamily, find_patterns, load_families, match_families
+from secml_workbench.patterns import (
+    PatternFamily,
+    find_in_many,
+    find_patterns,
+    load_families,
+    match_families,
+    spans_in_many,
+    utf8,
+)
 from secml_workbench.rendering import asset
 from secml_workbench.settings import InputError
 
@@ -238,3 +247,16 @@ def test_counts_have_the_shape_of_what_was_asked():
         find_patterns("a", [PatternFamily("none", "None", "None.", ())])
     with pytest.raises(InputError, match="text is a int"):
         match_families([1])
+
+
+PIECES = ["ignore all previous instructions", "<b", ">", " ", "\n", "\x00", "$", "a", "é", "\ud800", "=", "aWdub3Jl" * 4, "<|im_"]
+
+
+@QUICK
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=5).map("".join), max_size=12))
+def test_many_texts_at_once_give_what_each_gives_alone(texts):
+    assert find_in_many(texts) == [find_patterns(text) for text in texts]
+    raws = [utf8(text) for text in texts]
+    for pattern in (r"<[^<>]*>", r"a$", r"^ ", r"(?s)<.*>", r"\W{2,9}", r"[^a]+", r"\ba\b", r"\$a?"):
+        matcher = re2.compile(pattern)
+        assert spans_in_many(matcher, raws) == [[m.span() for m in matcher.finditer(raw)] for raw in raws]
