@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,13 +24,11 @@ from .linguistic import LinguisticFeatures
 from .records import atomic_folder, dumps
 from .semantic import SemanticFeatures
 from .settings import InputError, brief, check_number
-from .text_features import BasicFeatures, SecurityFeatures, TextFamily, as_texts
+from .text_features import BasicFeatures, SecurityFeatures, TextFamily, as_texts, at_most_components
 from .torch_backend import first_line
 
-logger = logging.getLogger(__name__)
-
 # %% auto #0
-__all__ = ['logger', 'STATISTICAL', 'FAMILIES', 'StatisticalFeatures', 'Scaler', 'Reduction', 'FeatureConfig', 'make_features',
+__all__ = ['STATISTICAL', 'FAMILIES', 'StatisticalFeatures', 'Scaler', 'Reduction', 'FeatureConfig', 'make_features',
            'save_features', 'load_features']
 
 # %% ../nbs/47_features.ipynb #c7438978
@@ -61,7 +58,7 @@ class StatisticalFeatures(TextFamily):
         except ValueError:
             raise InputError(f"{len(texts)} texts without a word to fit TF-IDF on; give texts with words, or leave the statistical family out") from None
         self.tfidf_.vocabulary_ = {term: int(i) for term, i in self.tfidf_.vocabulary_.items()}  # plain ints: skops saves them
-        size = _allowed("n_components of TF-IDF", self.n_components, min(wide.shape[1], len(texts)) - 1)
+        size = at_most_components("n_components of TF-IDF", self.n_components, min(wide.shape[1], len(texts)) - 1)
         self.svd_ = TruncatedSVD(size, random_state=self.seed).fit(wide) if size else None
         return super().fit(texts)
 
@@ -78,13 +75,6 @@ class StatisticalFeatures(TextFamily):
         summary = np.column_stack([mean, std, wide.max(axis=1).toarray().ravel(), smallest, filled, 1 - filled / width])
         return summary if self.svd_ is None else np.hstack([summary, self.svd_.transform(wide)])
 
-
-def _allowed(what: str, wanted: int, most: int) -> int:
-    "As many components as asked for, or as the training texts allow; that is said."
-    got = max(min(wanted, most), 0)
-    if got < wanted:
-        logger.warning("%s: %d instead of %d, more cannot be learned from these texts", what, got, wanted)
-    return got
 
 # %% ../nbs/47_features.ipynb #9a3f3630
 class Scaler(StandardScaler):
@@ -105,7 +95,7 @@ class Reduction(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: Any = None) -> Self:
         "Learn the components; says so when there must be fewer."
         X = validate_data(self, X, dtype=[np.float64, np.float32])
-        size = _allowed("pca_components", check_number(self.n_components, "n_components", 1, whole=True), min(X.shape))
+        size = at_most_components("pca_components", check_number(self.n_components, "n_components", 1, whole=True), min(X.shape))
         self.pca_ = PCA(size, random_state=self.seed, svd_solver="full").fit(X)
         return self
 

@@ -16,7 +16,7 @@ import numpy as np
 from .batching import TextReader, length_batches, pad_batch
 from .records import sha256_folder
 from .settings import InputError, brief, check_number
-from .text_features import TextFamily, as_texts, keep_rows, kept_rows
+from .text_features import TextFamily, as_texts, at_most_components, keep_rows, kept_rows
 from .torch_backend import check_folder, default_encoder, model_folder, one_line
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ def _centroids(vectors: np.ndarray, y: np.ndarray) -> np.ndarray:  # (2, dimensi
 def _components(vectors: np.ndarray, n: int, seed: int) -> PCA:
     from sklearn.decomposition import PCA
 
-    return PCA(min(n, *vectors.shape), svd_solver="full", random_state=seed).fit(vectors)
+    size = at_most_components("embedding_dim", n, min(vectors.shape))
+    return PCA(size, svd_solver="full", random_state=seed).fit(vectors)
 
 
 _SAME = 1 - 1e-5  # cosine similarity of a text with itself, after rounding

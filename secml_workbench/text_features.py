@@ -5,6 +5,7 @@
 # %% ../nbs/43_text_features.ipynb #5a7577b7
 from __future__ import annotations
 
+import logging
 import math
 import re
 import unicodedata
@@ -25,8 +26,11 @@ from .patterns import PatternFamily, find_in_many, load_families, spans_in_many,
 from .projection import UNDONE, View, encoded_characters, find_disguised, lexicon, views
 from .settings import InputError
 
+logger = logging.getLogger(__name__)
+
 # %% auto #0
-__all__ = ['BASIC', 'MEASURED', 'as_texts', 'TextFamily', 'keep_rows', 'kept_rows', 'BasicFeatures', 'SecurityFeatures']
+__all__ = ['logger', 'BASIC', 'MEASURED', 'as_texts', 'TextFamily', 'at_most_components', 'keep_rows', 'kept_rows',
+           'BasicFeatures', 'SecurityFeatures']
 
 # %% ../nbs/43_text_features.ipynb #2365397b
 def as_texts(
@@ -73,6 +77,18 @@ class TextFamily(TransformerMixin, BaseEstimator):
 
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
         raise NotImplementedError
+
+
+def at_most_components(
+    what: str,  # the setting that asks for them
+    wanted: int,
+    most: int,  # that can be learned
+) -> int:
+    "As many components as asked for, or as the training texts allow; that is said in the log."
+    got = max(min(wanted, most), 0)
+    if got < wanted:
+        logger.warning("%s: %d instead of %d, more cannot be learned from these texts", what, got, wanted)
+    return got
 
 # %% ../nbs/43_text_features.ipynb #a5e52ad8
 _KEPT: ContextVar[dict[str, dict[str, np.ndarray]] | None] = ContextVar("_KEPT", default=None)
