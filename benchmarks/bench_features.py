@@ -1,26 +1,20 @@
-"""Features: speed against the straightforward way, worst cases, memory, disguises, and detectors on unseen sources.
+"""Features: speed against the straightforward way, worst cases, disguises, and detectors on unseen sources.
 
-    .venv/bin/python benchmarks/bench_features.py [--model models/minilm-detector] [--rows 100000]
+    .venv/bin/python benchmarks/bench_features.py [--model models/minilm-detector]
 
 The straightforward way is a loop over texts: a spaCy call, one sentence-transformers encode, the families' patterns by
-Python's re, one TF-IDF row. Both sides in turns on the same texts. About half an hour on two cores, most of it the
-streamed 100,000 texts and the detectors. Writes benchmarks/results/features.json.
+Python's re, one TF-IDF row. Both sides in turns on the same texts. About ten minutes on two cores.
+Writes benchmarks/results/features.json.
 """
 
 import argparse
 import base64
 import os
 import re
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from bench_memory import largest_memory
 from common import ROOT, publish, row
 
 from secml_workbench.batching import scores
@@ -35,7 +29,6 @@ from secml_workbench.projection import find_disguised
 from secml_workbench.semantic import load_sentence_model
 from secml_workbench.separation import delong, transfer
 from secml_workbench.shortcuts import share_of
-from secml_workbench.streaming import write_features
 from secml_workbench.text_features import SecurityFeatures
 from secml_workbench.tracking import provenance, set_threads
 
@@ -95,7 +88,8 @@ def speed(name: str, features, loop: Callable, texts: Sequence[str], target: flo
     columns = [names.index(f"linguistic__pos_{pos.lower()}_ratio") for pos in UPOS]
     embedded = [i for i, name in enumerate(names) if re.fullmatch(r"semantic__embedding_\d+", name)]
     apart = float(np.abs(plain[:, columns] - grammar).max())
-    turned = float(np.abs(plain[:, embedded] - vectors).max())
+    near = float((plain[:, embedded] * vectors).sum(axis=1).min())
+    least = 0.97 if "INT8" in name else 0.9999
     case, met = f"all families, {name}, against the straightforward loop", bool(other / one >= target)
     return [
         row(
@@ -103,18 +97,19 @@ def speed(name: str, features, loop: Callable, texts: Sequence[str], target: flo
             peer=len(texts) / other, ratio=other / one, low=low, high=high, target=target, met=met,
         ),
         at_most(f"largest difference of a part-of-speech share, {name}", apart, "share", 1e-4),
-        at_most(f"largest difference of an embedding coordinate, {name}", turned, "of 1", 1e-3),
+        at_least(f"smallest cosine similarity of an embedding, {name}", near, "cosine", least),
     ]  # fmt: skip
+
+
+def cost(family: str, part, texts: Sequence[str], name: str = "") -> dict:
+    started = time.perf_counter()
+    part.transform(texts)
+    return row(f"{family} family, short texts{name}", len(texts) / (time.perf_counter() - started), "texts/s")
 
 
 def costs(features, texts: Sequence[str]) -> list[dict]:
     "Texts a second of each family."
-    rows = []
-    for family, part in features.named_steps["families"].transformer_list:
-        started = time.perf_counter()
-        part.transform(texts)
-        rows.append(row(f"{family} family, short texts", len(texts) / (time.perf_counter() - started), "texts/s"))
-    return rows
+    return [cost(family, part, texts) for family, part in features.named_steps["families"].transformer_list]
 
 
 def one_core(texts: Sequence[str]) -> dict:
@@ -210,54 +205,10 @@ def detectors(model: str, splits) -> list[dict]:
     return rows
 
 
-def stream(rows: int) -> None:
-    "Write features of so many texts; prints MB before and at the most, and texts a second."
-    set_threads()
-    splits = load_corpus("packaged").split(seed=SEED)
-    train = splits.train.sample(1000, seed=SEED)
-    features = make_features(FeatureConfig(seed=SEED)).fit(train.texts, train.labels)
-    short = [text for text in splits.train.texts if len(text) < 200]
-    with tempfile.TemporaryDirectory() as folder:
-        many = [f"{short[i % len(short)]} {i}" for i in range(rows)]
-        pd.DataFrame({"text": many}).to_csv(Path(folder) / "many.csv", index=False)
-        del many
-        before, started = largest_memory(), time.perf_counter()
-        write_features(Path(folder) / "many.csv", Path(folder) / "out.parquet", features)
-        print(before, largest_memory(), rows / (time.perf_counter() - started))
-
-
-def memory(rows: int) -> list[dict]:
-    "Peak memory of many texts and of a tenth of them, each in a process of its own."
-
-    def measure(n: int) -> tuple[float, float]:
-        command = [sys.executable, __file__, "--child", str(n)]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-        _, most, rate = map(float, done.stdout.split()[-3:])
-        return most, rate
-
-    (few, _), (many, rate) = measure(rows // 10), measure(rows)
-    return [
-        row(
-            f"peak memory, {rows:,} texts streamed (peer: {rows // 10:,})",
-            many,
-            "MB",
-            peer=few,
-            ratio=many / few,
-            target=1.5,
-            met=many <= 1.5 * few,
-        ),
-        row(f"{rows:,} texts streamed, all families", rate, "texts/s"),
-    ]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default=str(ROOT / "models" / "minilm-detector"))
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--child", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.child:
-        return stream(given.child)
     started, corpus = time.monotonic(), load_corpus("packaged")
     set_threads()
     splits = corpus.split(seed=SEED)
@@ -265,15 +216,19 @@ def main() -> None:
     short = [text for text in texts if len(text.split()) <= 40][:400]
     long = [text for text in corpus.texts if 60 <= len(text.split()) <= 110][:60]
     train = splits.train.sample(2000, seed=SEED)
-    features = make_features(FeatureConfig(seed=SEED)).fit(train.texts, train.labels)
-    loop = straightforward(dict(features.named_steps["families"].transformer_list)["statistical"].tfidf_)
-    rows = speed("short texts", features, loop, short, 6) + speed("texts of 60 to 110 words", features, loop, long, 3)
-    rows += [*costs(features, short), one_core(short * 5), *worst_cases(" ".join(texts))]
+    rows = []
+    for name, quantized in (("", False), (", encoder in INT8", True)):
+        features = make_features(FeatureConfig(seed=SEED, quantized_encoder=quantized)).fit(train.texts, train.labels)
+        families = dict(features.named_steps["families"].transformer_list)
+        loop = straightforward(families["statistical"].tfidf_)
+        rows += speed(f"short texts{name}", features, loop, short, 6)
+        rows += speed(f"texts of 60 to 110 words{name}", features, loop, long, 3)
+        rows += costs(features, short) if not quantized else [cost("semantic", families["semantic"], short, name)]
+    rows += [one_core(short * 5), *worst_cases(" ".join(texts))]
     labels = splits.test.labels
     attacks = [text for text, label in zip(splits.test.texts, labels, strict=True) if label == 1]
     rows += disguises(attacks, [text for text, label in zip(corpus.texts, corpus.labels, strict=True) if label == 0])
     rows += detectors(given.model, splits)
-    rows += memory(given.rows)
     publish("features", rows, provenance(data_sha256=corpus.sha256, seed=SEED, started=started))
 
 

@@ -130,11 +130,12 @@ class FeatureConfig:
     pca_components: int = 0  # principal components of the whole matrix; 0: the features themselves
     spacy_pipeline: str = ""  # an installed spaCy pipeline; empty: the English one
     embedding_model: str = ""  # a sentence-transformers folder or a hub name; empty: the packaged MiniLM
+    quantized_encoder: bool = False  # that model in INT8: faster, embeddings turned by a few degrees
     pattern_file: str = ""  # a TOML file of pattern families; empty: the packaged ones
     seed: int = 42
 
     def __post_init__(self) -> None:
-        for name in (*FAMILIES, "scale"):
+        for name in (*FAMILIES, "scale", "quantized_encoder"):
             if not isinstance(getattr(self, name), bool):
                 raise InputError(f"{name} is {brief(getattr(self, name), 40)}; expected True or False")
         if not self.families:
@@ -159,7 +160,7 @@ def make_features(
     make = {
         "basic": lambda: BasicFeatures(),
         "linguistic": lambda: LinguisticFeatures(config.spacy_pipeline),
-        "semantic": lambda: SemanticFeatures(config.embedding_model, config.embedding_dim, config.seed),
+        "semantic": lambda: SemanticFeatures(config.embedding_model, config.embedding_dim, config.seed, config.quantized_encoder),
         "security": lambda: SecurityFeatures(config.pattern_file),
         "statistical": lambda: StatisticalFeatures(config.max_features, config.tfidf_components, config.seed),
     }

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = ['logger', 'MODEL_FILE', 'RUNTIMES', 'PARITY_LIMIT', 'make_session', 'has_openvino', 'OnnxClassifier', 'load_onnx',
-           'ParityReport', 'check_parity', 'export_onnx', 'read_export']
+           'ParityReport', 'check_parity', 'export_graph', 'export_onnx', 'read_export']
 
 # %% ../nbs/22_onnx_backend.ipynb #a1039bb7
 MODEL_FILE = "onnx/model.onnx"
@@ -233,8 +233,18 @@ def _silent() -> Iterator[None]:
         logging.disable(level)
 
 # %% ../nbs/22_onnx_backend.ipynb #4c8e7771
-def _export_graph(module: Any, example: tuple[Any, Any], file: Path, dynamo: bool) -> None:
-    "Write the graph with free batch and sequence sizes."
+def export_graph(
+    module: Any,  # torch, from ids and mask (b, s) to one tensor
+    example: tuple[Any, Any],  # ids and mask of two texts or more
+    file: Path,
+    dynamo: bool = True,  # the newer of torch's two exporters
+) -> None:
+    "Write a graph of standard operators with free batch and sequence sizes."
+    with _silent():
+        _export(module, example, file, dynamo)
+
+
+def _export(module: Any, example: tuple[Any, Any], file: Path, dynamo: bool) -> None:
     import torch
 
     names = ["input_ids", "attention_mask"]
@@ -303,7 +313,7 @@ def _first_that_agrees(
     for way, dynamo, fused in ways:
         try:
             with _silent():
-                _export_graph(module, (ids, mask), file, dynamo)
+                _export(module, (ids, mask), file, dynamo)
                 found = _fuse(file, classifier.config) if fused else {}
             parity = check_parity(classifier, _reload(classifier, place))
         except Exception as error:  # any exporter may fail in any way: the next is tried, the last failure told

@@ -115,6 +115,8 @@ def check_target(
     "Refuse now what `write_features` would refuse after the features are fitted: InputError."
     if Path(out).suffix.lower() != ".parquet":
         raise InputError(f"out is {brief(str(out), 120)}; expected a name that ends in .parquet")
+    if Path(out).expanduser().resolve() == Path(path).expanduser().resolve():
+        raise InputError(f"out is the input itself, {brief(str(path), 120)}; name another file")
     next(read_texts(path, text_column), None)
     check_writable(out)
 
