@@ -184,6 +184,17 @@ def test_embeddings_are_the_librarys_for_texts_that_it_reads_whole(corpus):
     assert not np.allclose(spelled[0], token[0], atol=1e-2)  # a literal special token stays text
 
 
+def test_the_encoder_in_int8_is_near_and_is_not_taken_for_the_float_one(corpus):
+    short = [text for text in corpus.texts if len(text) < 400][:40]
+    near = (unit(load_encoder()(short)) * unit(load_encoder(quantized=True)(short))).sum(axis=1)
+    assert 0.97 < near.min() < 0.99999
+    fitted = SemanticFeatures(quantized=True).fit(corpus.texts, corpus.labels)
+    assert fitted.transform(HOSTILE).shape[0] == len(HOSTILE)
+    fitted.set_params(quantized=False)
+    with pytest.raises(InputError, match="fit them again"):
+        fitted.transform(["a"])
+
+
 def test_centroids_need_labels_and_without_them_there_are_none(corpus):
     bare = SemanticFeatures(embedding_dim=2).fit(corpus.texts)
     assert "novelty" in bare.get_feature_names_out() and "similarity_to_attacks" not in bare.get_feature_names_out()
