@@ -319,7 +319,7 @@ def features(
     idle = {"--model": model, "--force": force} | ({"--data": data, "--label-column": label_column, "-p": given} if fitted else {})
     if named := [option for option, value in idle.items() if value]:
         raise InputError(f"{named[0]} says nothing about {'saved features' if fitted else 'the features of a FILE'}; leave it out")
-    place = Path(out or Path(file).with_suffix(".features.parquet"))
+    place = Path(out or Path(file).with_suffix(".features.parquet")).expanduser()
     rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", columns, given))
     said = {"rows": rows, "features": len(names), "path": str(place), "names": names}
     typer.echo(dumps(said) if as_json else f"{shorter(place)}\n  {rows:,} rows, {len(names)} features", nl=not as_json)
@@ -329,10 +329,12 @@ def file_features(
     file: str, out: Path, text_column: str, fitted: str, save: str, fit: tuple[str, dict[str, str], dict[str, str]]
 ) -> tuple[int, list[str]]:
     "A file's features, with saved or newly fitted ones; rows and names."
-    from secml_workbench.features import load_features, save_features
+    from secml_workbench.features import check_folder_free, load_features, save_features
     from secml_workbench.streaming import check_target, write_features
 
     check_target(file, out, text_column)  # before minutes of fitting
+    if save:
+        check_folder_free(save)
     features, config = load_features(fitted) if fitted else fitted_features(*fit)
     if save:
         save_features(features, config, save)

@@ -16,20 +16,25 @@ from .baseline import BaselineClassifier
 from .batching import check_texts
 from .features import FeatureConfig, make_features
 from .settings import InputError, UnsupportedError, brief, refuse_unknown
+from .text_features import binary_labels
 
 # %% auto #0
-__all__ = ['HEADS', 'fit_detector', 'contributions']
+__all__ = ['HEADS', 'make_head', 'fit_detector', 'contributions']
 
 # %% ../nbs/48_detector.ipynb #43336df0
 HEADS = ("logistic", "boosting")
 
 
-def _head(kind: str, seed: int) -> Any:
+def make_head(
+    kind: str,  # of HEADS
+    seed: int = 42,
+) -> Any:  # unfitted
+    "What decides above the features. Raises InputError: an unknown kind."
     refuse_unknown([kind], HEADS, "head")
     if kind == "logistic":
         from sklearn.linear_model import LogisticRegression
 
-        return LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000, random_state=seed)
+        return LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000, random_state=seed)
     from sklearn.ensemble import HistGradientBoostingClassifier
 
     return HistGradientBoostingClassifier(class_weight="balanced", early_stopping=False, random_state=seed)
@@ -40,16 +45,17 @@ def fit_detector(
     labels: Sequence[int] | np.ndarray,  # 0 benign or 1 malicious, one a text
     *,
     config: FeatureConfig | None = None,  # None: all families
-    head: str = "logistic",  # or boosting
+    head: str = "boosting",  # or logistic
     names: Sequence[str] = ("benign", "malicious"),
     positive_label: str = "",  # empty: inferred from the names
     seed: int = 42,
 ) -> BaselineClassifier:
     "Fit features and head on the same texts. Raises InputError: labels that do not fit, a class without a text, an unknown head."
-    texts, y = check_texts(texts), np.asarray(labels)
-    if y.shape != (len(texts),) or set(np.unique(y).tolist()) != {0, 1} or len(names) != 2:
-        raise InputError(f"{len(texts)} texts with labels of shape {y.shape} such as {brief(y.ravel()[:4].tolist(), 60)}; expected 0 (benign) or 1 (malicious) for each, and both")
-    pipeline = Pipeline([*make_features(config).steps, ("head", _head(head, seed))]).fit(texts, y)
+    texts = check_texts(texts)
+    y = binary_labels(labels, len(texts))
+    if len(names) != 2:
+        raise InputError(f"names is {brief(list(names), 60)}; expected two, of benign and malicious")
+    pipeline = Pipeline([*make_features(config).steps, ("head", make_head(head, seed))]).fit(texts, y)
     return BaselineClassifier(pipeline, names, f"features + {'logistic regression' if head == 'logistic' else 'gradient boosting'}", positive_label=positive_label)
 
 # %% ../nbs/48_detector.ipynb #c896612f

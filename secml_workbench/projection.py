@@ -332,15 +332,14 @@ def views(
     found: dict[str, View] = {}
     view = original(text)
     for _ in range(DEPTH):
-        view = fold_characters(undo_escapes(view))
+        before, view = view.text, fold_characters(undo_escapes(view))
         for one in (view, *undo_spacing(view, words)):
             plain = fold_lookalikes(one)
             for read in (plain, undo_leet(plain, words)):
                 found.setdefault(read.text, read)
-        decoded = undo_encoding(view)
-        if decoded is view:
+        view = undo_encoding(view)
+        if view.text == before:
             break
-        view = decoded
     return [one for one in found.values() if one.text != text]
 
 

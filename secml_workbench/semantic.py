@@ -19,7 +19,7 @@ from .conversion import QuantizationConfig, int8_dynamic
 from .onnx_backend import export_graph, make_session
 from .records import atomic_write, sha256_folder, slug
 from .settings import InputError, UnsupportedError, brief, check_number, load_settings
-from .text_features import TextFamily, as_texts, at_most_components, keep_rows, kept_rows
+from .text_features import TextFamily, as_texts, at_most_components, binary_labels, keep_rows, kept_rows
 from .torch_backend import check_folder, default_encoder, first_line, model_folder, one_line
 
 if TYPE_CHECKING:
@@ -179,39 +179,51 @@ class SemanticFeatures(TextFamily):
         check_number(self.embedding_dim, "embedding_dim", 0, whole=True)
         if not texts:
             raise InputError("no texts to fit on; give those of the training part")
+        labels = None if y is None else binary_labels(y, len(texts))
         encoder = load_encoder(self.model, self.quantized)
         vectors = unit(encoder(texts))
         self.model_, self.known_ = encoder.identity, np.unique(vectors, axis=0)
-        self.centroids_ = None if y is None else _centroids(vectors, np.asarray(y))
+        self.sums_ = None if labels is None else np.stack([vectors[labels == kind].sum(axis=0) for kind in (1, 0)])
         self.pca_ = _components(vectors, self.embedding_dim, self.seed) if self.embedding_dim else None
-        return super().fit(texts)
+        self.names_ = self._names()
+        return self
 
-    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
-        "`fit`, then `transform`, in one pass of the encoder."
+    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> np.ndarray:
+        "Features of the training texts, each compared with the **other** training texts: not what `transform` gives for them, see there."
         with keep_rows():
-            return super().fit_transform(X, y, **params)
+            texts = as_texts(X)
+            self.fit(texts, y)
+            return np.asarray(self._features(texts, None if y is None else binary_labels(y, len(texts))), dtype=np.float32)
 
     def _names(self) -> list[str]:
         width = self.known_.shape[1] if self.pca_ is None else len(self.pca_.components_)
-        near = [] if self.centroids_ is None else ["similarity_to_attacks", "similarity_to_benign", "similarity_difference"]
+        near = [] if self.sums_ is None else ["similarity_to_attacks", "similarity_to_benign", "similarity_difference"]
         return [*near, "novelty", "embedding_norm", "embedding_mean", "embedding_std", *(f"embedding_{i:03}" for i in range(width))]
 
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
+        return self._features(texts, None)
+
+    def _features(self, texts: Sequence[str], labels: np.ndarray | None) -> np.ndarray:
         encoder = load_encoder(self.model, self.quantized)
         if encoder.identity != self.model_:
             raise InputError(f"the embedding model {brief(self.model or 'that is packaged')} is not the one that these features were fitted with; fit them again")
         raw = encoder(texts)
         vectors = unit(raw)
         shape = [_novelty(vectors, self.known_), np.linalg.norm(raw, axis=1), vectors.mean(axis=1), vectors.std(axis=1)]
-        near = [] if self.centroids_ is None else [*(vectors @ self.centroids_.T).T, vectors @ (self.centroids_[0] - self.centroids_[1])]
+        near = [] if self.sums_ is None else _similarities(vectors, self.sums_, labels)
         return np.column_stack([*near, *shape, vectors if self.pca_ is None else self.pca_.transform(vectors)])
 
 # %% ../nbs/46_semantic.ipynb #fcfe3823
-def _centroids(vectors: np.ndarray, y: np.ndarray) -> np.ndarray:  # (2, dimension): attacks, benign
-    "Means of both classes, of length 1."
-    if y.shape != (len(vectors),) or set(np.unique(y).tolist()) != {0, 1}:
-        raise InputError(f"{len(vectors)} texts with labels of shape {y.shape} such as {brief(y.ravel()[:4].tolist(), 60)}; expected 0 (benign) or 1 (malicious) for each, and both")
-    return unit(np.stack([vectors[y == 1].mean(axis=0), vectors[y == 0].mean(axis=0)]))
+def _similarities(
+    vectors: np.ndarray,  # (n, dimension), of length 1
+    sums: np.ndarray,  # (2, dimension): of the training texts' vectors, attacks and benign
+    labels: np.ndarray | None,  # (n,) of training texts, which are taken out of their own class's sum; None: other texts
+) -> list[np.ndarray]:  # similarity to the mean attack, to the mean harmless text, their difference
+    near = []
+    for kind, total in ((1, sums[0]), (0, sums[1])):
+        own = np.zeros((len(vectors), 1)) if labels is None else (labels == kind)[:, None]
+        near.append((vectors * unit(total - own * vectors)).sum(axis=1))
+    return [*near, near[0] - near[1]]
 
 
 def _components(vectors: np.ndarray, n: int, seed: int) -> PCA:

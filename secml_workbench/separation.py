@@ -5,6 +5,7 @@
 # %% ../nbs/49_separation.ipynb #a770d163
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,20 +16,23 @@ from tqdm.auto import tqdm
 
 from .baseline import fit_baseline
 from .corpus import Corpus, Fold
+from .detector import make_head
 from .features import FeatureConfig, make_features
 from .metrics import Estimate, paired_difference, undefined
 from .patterns import PatternFamily, load_families
 from .projection import find_disguised
 from .settings import InputError, brief, check_number
 from .shortcuts import share_of
-from .text_features import keep_rows
+from .text_features import binary_labels, keep_rows
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
+logger = logging.getLogger(__name__)
+
 # %% auto #0
-__all__ = ['FeatureScore', 'delong', 'feature_scores', 'FamilyScore', 'family_columns', 'fit_head', 'family_scores', 'added',
-           'TransferRow', 'transfer', 'PatternRow', 'pattern_rows']
+__all__ = ['logger', 'FeatureScore', 'delong', 'feature_scores', 'FamilyScore', 'family_columns', 'fit_head', 'family_scores',
+           'added', 'TransferRow', 'transfer', 'PatternRow', 'pattern_rows']
 
 # %% ../nbs/49_separation.ipynb #49aac0c4
 @dataclass(frozen=True)
@@ -45,9 +49,11 @@ class FeatureScore:
 def delong(
     y: np.ndarray,  # (n,) 0 benign, 1 malicious
     values: np.ndarray,  # (n,) a feature, or a classifier's score
+    groups: np.ndarray | None = None,  # (n,) near-duplicates, which count as one draw; None: every text is its own
 ) -> Estimate:
-    "ROC AUC with the 95 % interval of DeLong et al. (1988), ties counted half; undefined without both classes."
+    "ROC AUC with a 95 % interval (DeLong et al., 1988; for groups Obuchowski, 1997), on the logit scale; ties count half. Undefined without both classes."
     y, values = np.asarray(y), np.asarray(values, dtype=np.float64)
+    owners = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
     if y.shape != values.shape or y.ndim != 1 or not np.isin(y, (0, 1)).all() or not np.isfinite(values).all():
         raise InputError(f"labels of shape {y.shape} and values of {values.shape}; expected as many finite numbers as labels 0 or 1")
     attack, benign = values[y == 1], values[y == 0]
@@ -56,11 +62,23 @@ def delong(
         return undefined("one class only", m + n)
     both, own, other = rankdata(np.concatenate([attack, benign])), rankdata(attack), rankdata(benign)
     above, below = (both[:m] - own) / n, 1 - (both[m:] - other) / m  # of each attack: share of harmless texts below it; of each harmless text: of attacks above
-    auc = float(above.mean())
-    if m < 2 or n < 2:
-        return Estimate(auc, None, None, m + n, "a single text of one class")
-    half = 1.96 * float(np.sqrt(above.var(ddof=1) / m + below.var(ddof=1) / n))
-    return Estimate(auc, max(0.0, auc - half), min(1.0, auc + half), m + n)
+    auc, clusters = float(above.mean()), owners.max() + 1
+    sums = [np.bincount(owners[y == kind], part - auc, clusters) for kind, part in ((1, above), (0, below))]
+    drawn = [len(np.unique(owners[y == kind])) for kind in (1, 0)]
+    if min(drawn) < 2:
+        return Estimate(auc, None, None, m + n, "a single text of one class, or one group of near-duplicates")
+    variance = sum(k / (k - 1) * float(part @ part) / size**2 for k, part, size in zip(drawn, sums, (m, n), strict=True))
+    variance += 2 * float(sums[0] @ sums[1]) / (m * n)
+    return Estimate(auc, *_on_logit(auc, variance, min(drawn)), m + n)
+
+
+def _on_logit(auc: float, variance: float, pairs: int) -> tuple[float, float]:
+    "The interval of an AUC; at 0 and 1 the binomial limit of so many independent pairs, all in one order."
+    edge = 0.025 ** (1 / pairs)
+    if auc in (0.0, 1.0) or variance <= 0:
+        return (edge, 1.0) if auc > 0.5 else (0.0, 1 - edge)
+    middle, half = np.log(auc / (1 - auc)), 1.96 * np.sqrt(variance) / (auc * (1 - auc))
+    return float(1 / (1 + np.exp(half - middle))), float(1 / (1 + np.exp(-half - middle)))
 
 
 def feature_scores(
@@ -69,11 +87,14 @@ def feature_scores(
     names: Sequence[str],  # of the columns
     k: int = 20,  # how many
     *,
-    doubles: float = 0.95,  # rank correlation with a stronger feature, from which on a feature is its double and left out
+    groups: np.ndarray | None = None,  # near-duplicates among the texts that are reported on
+    doubles: float = 0.9,  # rank correlation with a stronger feature, from which on a feature is its double and left out
 ) -> list[FeatureScore]:  # the furthest from 0.5 first
     "The features that separate best by themselves. Raises InputError: labels or values that do not fit."
     check_number(k, "k", 1, whole=True)
     matrix, labels = chosen_on
+    if not matrix.shape[1] == reported_on[0].shape[1] == len(names):
+        raise InputError(f"matrices of {matrix.shape[1]} and {reported_on[0].shape[1]} columns with {len(names)} names; expected as many of each")
     first = np.array([delong(labels, column).estimate for column in matrix.T], dtype=float)
     ranks = np.apply_along_axis(rankdata, 0, matrix)
     ranks = (ranks - ranks.mean(axis=0)) / np.maximum(np.linalg.norm(ranks - ranks.mean(axis=0), axis=0), 1e-12)
@@ -81,11 +102,11 @@ def feature_scores(
     for i in np.argsort(-np.abs(first - 0.5), kind="stable").tolist():
         if len(chosen) < k and (not chosen or np.abs(ranks[:, chosen].T @ ranks[:, i]).max() < doubles):
             chosen.append(i)
-    return [_feature_score(names[i], float(first[i]), reported_on[0][:, i], np.asarray(reported_on[1])) for i in chosen]
+    return [_feature_score(names[i], float(first[i]), reported_on[0][:, i], np.asarray(reported_on[1]), groups) for i in chosen]
 
 
-def _feature_score(name: str, chosen_auc: float, values: np.ndarray, y: np.ndarray) -> FeatureScore:
-    return FeatureScore(name, delong(y, values), chosen_auc, *(float(values[y == kind].mean()) if (y == kind).any() else 0.0 for kind in (1, 0)))
+def _feature_score(name: str, chosen_auc: float, values: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> FeatureScore:
+    return FeatureScore(name, delong(y, values, groups), chosen_auc, *(float(values[y == kind].mean()) if (y == kind).any() else 0.0 for kind in (1, 0)))
 
 # %% ../nbs/49_separation.ipynb #e63db2b0
 @dataclass(frozen=True)
@@ -112,9 +133,7 @@ def fit_head(
     seed: int = 42,
 ) -> LogisticRegression:
     "The judge of a set of columns: balanced logistic regression, the same for all."
-    from sklearn.linear_model import LogisticRegression
-
-    return LogisticRegression(C=0.1, class_weight="balanced", max_iter=1000, random_state=seed).fit(matrix, y)
+    return make_head("logistic", seed).fit(matrix, y)
 
 
 def family_scores(
@@ -130,6 +149,7 @@ def family_scores(
     def scores(columns: np.ndarray) -> np.ndarray:
         return fit_head(train[0][:, columns], train[1], seed).predict_proba(test[0][:, columns])[:, 1]
 
+    binary_labels(train[1], len(train[0]))
     families, everything = family_columns(names), np.arange(len(names))
     full, found = scores(everything), []
     for family, columns in families.items():
@@ -137,8 +157,8 @@ def family_scores(
         loss = undefined("there is no other family", len(test[1]))
         if len(others):
             loss = paired_difference("roc_auc", test[1], scores(others), full, seed=seed, groups=groups, n_boot=1000)
-        found.append(FamilyScore(family, len(columns), delong(test[1], scores(columns)), loss))
-    return delong(test[1], full), sorted(found, key=lambda one: -(one.alone.estimate or 0.0))
+        found.append(FamilyScore(family, len(columns), delong(test[1], scores(columns), groups), loss))
+    return delong(test[1], full, groups), sorted(found, key=lambda one: -(one.alone.estimate or 0.0))
 
 # %% ../nbs/49_separation.ipynb #45635b58
 def _log_odds(p: np.ndarray) -> np.ndarray:
@@ -157,8 +177,7 @@ def added(
     "What a second opinion adds to a classifier. InputError: labels of one class."
     from sklearn.linear_model import LogisticRegression
 
-    if len(np.unique(validation[0])) < 2:
-        raise InputError("the validation part has texts of one class only; expected both")
+    binary_labels(validation[0], len(validation[1]))
     alone, both = (np.column_stack([_log_odds(p) for p in validation[1:last]]) for last in (2, 3))
     asked = np.column_stack([_log_odds(p) for p in test[1:]])
     heads = [LogisticRegression().fit(columns, validation[0]) for columns in (alone, both)]
@@ -173,7 +192,7 @@ class TransferRow:
     source: str
     n_attacks: int
     own_benign: bool  # whether its own harmless texts are the comparison
-    away: Mapping[str, Estimate]  # family, "all" or "TF-IDF" -> ROC AUC on this source
+    away: Mapping[str, Estimate]  # family, "without <family>", "all" or "TF-IDF" -> ROC AUC on this source
     home: Mapping[str, Estimate]  # -> ROC AUC on held-out texts of the others
 
 
@@ -191,8 +210,17 @@ def transfer(
     folds = [fold for fold in corpus.leave_one_source_out(min_rows) if int(fold.test.labels.sum()) >= min_attacks]
     if not folds:
         raise InputError(f"no source of {brief(corpus.name, 40)} has {min_attacks} attacks and others to learn from; expected one that has")
+    rows, why = [], ""
     with keep_rows():
-        return [_transfer(fold, config, seed) for fold in tqdm(folds, desc="leaving sources out", unit="source", disable=not progress)]
+        for fold in tqdm(folds, desc="leaving sources out", unit="source", disable=not progress):
+            try:
+                rows.append(_transfer(fold, config, seed))
+            except InputError as error:
+                why = f"without {brief(fold.source, 40)}: {error}"
+                logger.warning("left out of the comparison, %s", why)
+    if not rows:
+        raise InputError(why)
+    return rows
 
 
 def _transfer(fold: Fold, config: FeatureConfig | None, seed: int) -> TransferRow:
@@ -200,18 +228,21 @@ def _transfer(fold: Fold, config: FeatureConfig | None, seed: int) -> TransferRo
     known, home = parts.train.joined(parts.validation), parts.test
     own_benign = int((fold.test.labels == 0).sum()) >= 20
     away = fold.test if own_benign else fold.test.joined(home.take(home.labels == 0))
-    features = make_features(config).fit(known.texts, known.labels)
-    train, *asked = (np.asarray(features.transform(part.texts)) for part in (known, away, home))
+    features = make_features(config)
+    train = np.asarray(features.fit_transform(known.texts, known.labels))
+    asked = [np.asarray(features.transform(part.texts)) for part in (away, home)]
     rival = fit_baseline(known.texts, known.labels, seed=seed)
     names = features.get_feature_names_out().tolist()
-    columns: dict[str, Any] = {**family_columns(names), "all": np.arange(len(names))}
+    families, everything = family_columns(names), np.arange(len(names))
+    without = {f"without {family}": np.setdiff1d(everything, columns) for family, columns in families.items() if len(families) > 1}
+    columns: dict[str, Any] = {**families, "all": everything, **without}
     found: list[dict[str, Estimate]] = [{}, {}]
     for name, chosen in columns.items():
         head = fit_head(train[:, chosen], known.labels, seed)
         for place, part, matrix in zip(found, (away, home), asked, strict=True):
-            place[name] = delong(part.labels, head.decision_function(matrix[:, chosen]))
+            place[name] = delong(part.labels, head.decision_function(matrix[:, chosen]), part.groups)
     for place, part in zip(found, (away, home), strict=True):
-        place["TF-IDF"] = delong(part.labels, rival.predict_proba(part.texts)[:, 1])
+        place["TF-IDF"] = delong(part.labels, rival.predict_proba(part.texts)[:, 1], part.groups)
     return TransferRow(fold.source, int(fold.test.labels.sum()), own_benign, *found)
 
 # %% ../nbs/49_separation.ipynb #70e63b34

@@ -24,13 +24,13 @@ from sklearn.utils.validation import check_is_fitted
 from .batching import check_texts
 from .patterns import PatternFamily, find_in_many, load_families, spans_in_many, utf8
 from .projection import UNDONE, View, encoded_characters, find_disguised, lexicon, views
-from .settings import InputError
+from .settings import InputError, brief
 
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'BASIC', 'MEASURED', 'as_texts', 'TextFamily', 'at_most_components', 'keep_rows', 'kept_rows',
-           'BasicFeatures', 'SecurityFeatures']
+__all__ = ['logger', 'BASIC', 'MEASURED', 'as_texts', 'TextFamily', 'binary_labels', 'at_most_components', 'keep_rows',
+           'kept_rows', 'BasicFeatures', 'SecurityFeatures']
 
 # %% ../nbs/43_text_features.ipynb #2365397b
 def as_texts(
@@ -41,7 +41,7 @@ def as_texts(
         if X.shape[1] != 1:
             raise InputError(f"given a table of {X.shape[1]} columns; expected texts: name the column of them")
         X = X.iloc[:, 0] if hasattr(X, "iloc") else X[:, 0]
-    if (isinstance(X, np.ndarray) and X.ndim != 1) or not isinstance(X, Iterable):
+    if (isinstance(X, np.ndarray) and X.ndim != 1) or not isinstance(X, Iterable) or isinstance(X, Iterator):
         raise InputError(f"given {type(X).__name__} of {getattr(X, 'ndim', 'no')} dimensions; expected a list of texts")
     return check_texts(X)
 
@@ -50,8 +50,9 @@ class TextFamily(TransformerMixin, BaseEstimator):
     "A group of features from texts. A subclass gives `_names` and `_rows`."
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        "Learn nothing but that the input is texts. Raises InputError."
-        as_texts(X)
+        "Learn nothing but that the input is texts. Raises InputError: something else, or none."
+        if not as_texts(X):
+            raise InputError("no texts to fit on; give those of the training part")
         self.names_ = self._names()
         return self
 
@@ -77,6 +78,21 @@ class TextFamily(TransformerMixin, BaseEstimator):
 
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
         raise NotImplementedError
+
+
+def binary_labels(
+    y: Any,  # one a text
+    n: int,  # texts
+) -> np.ndarray:  # int64 (n,)
+    "Labels checked. Raises InputError: other than 0 (benign) and 1 (malicious), one class only, or not one a text."
+    try:
+        found = np.asarray(y)
+        sound = found.shape == (n,) and set(np.unique(found).tolist()) == {0, 1}
+    except (ValueError, TypeError):
+        sound = False
+    if not sound:
+        raise InputError(f"{n} texts with labels {brief(list(y)[:4] if hasattr(y, '__iter__') else y, 60)}; expected 0 (benign) or 1 (malicious) for each, and both")
+    return found.astype(np.int64)
 
 
 def at_most_components(

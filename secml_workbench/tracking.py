@@ -157,8 +157,8 @@ def git_revision(
 
 # %% ../nbs/03_tracking.ipynb #30f2f066
 PACKAGES = (
-    "accelerate", "lime", "mlflow", "numpy", "onnx", "onnxruntime", "optuna", "pandas", "scikit-learn", "shap",
-    "tokenizers", "torch", "transformers",
+    "accelerate", "captum", "google-re2", "lime", "mlflow", "numpy", "onnx", "onnxruntime", "optuna", "pandas", "scikit-learn",
+    "sentence-transformers", "shap", "skops", "spacy", "tokenizers", "torch", "transformers",
 )
 
 
