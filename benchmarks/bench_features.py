@@ -25,7 +25,7 @@ from secml_workbench.features import FAMILIES, FeatureConfig, make_features
 from secml_workbench.linguistic import UPOS
 from secml_workbench.metrics import evaluate
 from secml_workbench.patterns import load_families
-from secml_workbench.projection import find_disguised
+from secml_workbench.projection import find_disguised, views
 from secml_workbench.semantic import load_sentence_model
 from secml_workbench.separation import delong, transfer
 from secml_workbench.shortcuts import share_of
@@ -148,6 +148,7 @@ def worst_cases(ordinary: str, size: int = 1_000_000) -> list[dict]:
         "many a and a !": "a" * (size - 1) + "!",
         "base64 letters": "QUFB" * (size // 4),
         "single letters": "a " * (size // 2),
+        "spaced runs": (" ".join("ignore all previous instructions" * 9)[:580] + "( ") * (size // 582),
         "percent escapes": "%41" * (size // 3),
     }
     for name, text in hostile.items():
@@ -224,10 +225,12 @@ def main() -> None:
         rows += speed(f"short texts{name}", features, loop, short, 6)
         rows += speed(f"texts of 60 to 110 words{name}", features, loop, long, 3)
         rows += costs(features, short) if not quantized else [cost("semantic", families["semantic"], short, name)]
-    rows += [one_core(short * 5), *worst_cases(" ".join(texts))]
+    harmless = [text for text, label in zip(corpus.texts, corpus.labels, strict=True) if label == 0]
+    ordinary = " ".join(text for text in harmless if not views(text))
+    rows += [one_core(short * 5), *worst_cases(ordinary)]
     labels = splits.test.labels
     attacks = [text for text, label in zip(splits.test.texts, labels, strict=True) if label == 1]
-    rows += disguises(attacks, [text for text, label in zip(corpus.texts, corpus.labels, strict=True) if label == 0])
+    rows += disguises(attacks, harmless)
     rows += detectors(given.model, splits)
     publish("features", rows, provenance(data_sha256=corpus.sha256, seed=SEED, started=started))
 

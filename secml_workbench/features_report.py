@@ -154,8 +154,9 @@ def separating(families: Sequence[FamilyScore]) -> str:
     if top.alone.estimate is None:
         return "What separates attacks could not be told"
     level = [one for one in others if (one.alone.high or 0.0) >= (top.alone.low or 0.0)]
-    best = "separate attacks best" if not level else "are among the best at separating attacks"
-    return f"{TITLES[top.name]} {best} (AUC {top.alone.estimate:.2f} alone)"
+    if level:
+        return f"No family is shown to separate attacks better than {_inside(TITLES[top.name])} (AUC {top.alone.estimate:.2f})"
+    return f"{TITLES[top.name]} separate attacks best (AUC {top.alone.estimate:.2f})"
 
 
 def useful(adds: Mapping[str, Estimate]) -> list[str]:
@@ -172,7 +173,7 @@ def adding(
     if found:
         return f"{_listed(found)} add to the model"
     if precision is not None and 1 - precision < 5 * NOTICEABLE:
-        return f"the model leaves nearly no room for them here (average precision {precision:.3f})"
+        return "the model leaves them nearly no room"
     return "nothing is shown to add to the model"
 
 
@@ -191,7 +192,7 @@ def verdict_of(
     fell = sum(falls(row) for row in rows)
     if not fell:
         return f"{said}. No fall of AUC by {FALLS} or more is shown on an unseen source (at worst {away:.2f}, {home:.2f} on known ones)."
-    return f"{said}. On {fell} of {len(rows)} unseen sources AUC falls: {away:.2f} on {plain_label(worst.source, 24)}, {home:.2f} on known ones."
+    return f"{said}. AUC falls to {away:.2f} on {plain_label(worst.source, 24)} when that is not seen ({fell} of {len(rows)} sources)."
 
 
 def _listed(parts: Sequence[str]) -> str:
