@@ -154,7 +154,7 @@ def _worth(explanation: Explanation) -> str:
         return f"each {one.level if one.units == len(one.words) else 'group'} taken out alone"
     return _SAID.get(one.method, "the scores do not add up")
 
-
+# %% ../nbs/13_explanation.ipynb #ea7b6cdb
 def quality(explanation: Explanation) -> str:
     "How well the scores account for the prediction, in words; what is weak is said to be."
     one = explanation

@@ -155,7 +155,7 @@ class FeatureConfig:
         "Those that are switched on, in the order of their columns."
         return tuple(family for family in FAMILIES if getattr(self, family))
 
-
+# %% ../nbs/47_features.ipynb #86e1e49b
 def make_features(
     config: FeatureConfig | None = None,  # None: all families
 ) -> Pipeline:  # unfitted; `fit(texts, labels)`, then `transform(texts)`: float32 (n, features)
@@ -198,7 +198,7 @@ def _check_ours(features: Any, config: Any) -> None:
         raise InputError(f"the pipeline has {', '.join(name for name, _ in union.transformer_list)} and {', '.join(steps)}, the FeatureConfig says otherwise; give the one that it was made with")
     check_is_fitted(features)
 
-
+# %% ../nbs/47_features.ipynb #cec99f2e
 def save_features(
     features: Pipeline,  # of `make_features`, fitted
     config: FeatureConfig,

@@ -147,7 +147,7 @@ def furthest_fall(
     known = [row for row in rows if row.away["all"].estimate is not None and row.home["all"].estimate is not None]
     return max(known, key=lambda row: (falls(row), fall(row)), default=None)
 
-
+# %% ../nbs/53_features_report.ipynb #09a8427d
 def separating(families: Sequence[FamilyScore]) -> str:
     "Which family separates best, if that can be told, in a sentence without its end."
     top, others = families[0], families[1:]
@@ -176,7 +176,7 @@ def adding(
         return "the model leaves them nearly no room"
     return "nothing is shown to add to the model"
 
-
+# %% ../nbs/53_features_report.ipynb #9a3867f2
 def verdict_of(
     families: Sequence[FamilyScore],
     adds: Mapping[str, Estimate],

@@ -169,7 +169,7 @@ def _identity(nlp: Language) -> str:
     "Name, version and hash of its files."
     return f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}, sha256 {_hash(nlp.path)[:16]}"
 
-
+# %% ../nbs/44_linguistic.ipynb #9c2499f6
 class LinguisticFeatures(TextFamily):
     "Shares of parts of speech and entities, commands, second person, readability, depth of the grammar; one row a text."
 

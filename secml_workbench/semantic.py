@@ -114,7 +114,7 @@ class Encoder:
 
 _INT8 = QuantizationConfig("int8_dynamic", float_head=False)
 
-
+# %% ../nbs/46_semantic.ipynb #47ba8190
 def _int8_session(encoder: Encoder, file: Path) -> Any:
     "A session on the encoder in INT8, made once and kept. Raises UnsupportedError: it cannot be exported, or answers otherwise."
     import torch
@@ -144,7 +144,7 @@ def _int8_session(encoder: Encoder, file: Path) -> Any:
         raise UnsupportedError(f"this embedding model answers otherwise in INT8 (cosine similarity {near.min():.2f}); leave quantized off")
     return session
 
-
+# %% ../nbs/46_semantic.ipynb #cb445705
 @lru_cache(maxsize=4)
 def load_encoder(
     model: str = "",  # as in `load_sentence_model`

@@ -45,7 +45,7 @@ class FeatureScore:
     attack_mean: float  # of its values in attacks, on the same texts as `auc`
     benign_mean: float
 
-
+# %% ../nbs/49_separation.ipynb #df26eb59
 def delong(
     y: np.ndarray,  # (n,) 0 benign, 1 malicious
     values: np.ndarray,  # (n,) a feature, or a classifier's score
@@ -80,7 +80,7 @@ def _on_logit(auc: float, variance: float, pairs: int) -> tuple[float, float]:
     middle, half = np.log(auc / (1 - auc)), 1.96 * np.sqrt(variance) / (auc * (1 - auc))
     return float(1 / (1 + np.exp(half - middle))), float(1 / (1 + np.exp(-half - middle)))
 
-
+# %% ../nbs/49_separation.ipynb #1a534211
 def feature_scores(
     chosen_on: tuple[np.ndarray, np.ndarray],  # matrix (n, features) and labels (n,): validation
     reported_on: tuple[np.ndarray, np.ndarray],  # the same of other texts: test
