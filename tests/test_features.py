@@ -274,11 +274,13 @@ def test_a_part_of_other_features_or_a_broken_one_is_not_taken(corpus, tmp_path)
             False, False, False, True, False, pattern_file=str(tmp_path / f"{word}.toml"), scale=False
         )
         features = make_features(config).fit(corpus.texts, corpus.labels)
-        with pytest.raises(KeyboardInterrupt):
-            write_features(file, out, Stopped(features, 2100))
+        if word == "banana":  # its first part stays, for the other to take or not
+            with pytest.raises(KeyboardInterrupt):
+                write_features(file, out, Stopped(features, 2100))
+            continue
         write_features(file, out, Stopped(features, 10**9))
         found.append(pd.read_parquet(out)["security__fruit_count"].sum())
-    assert found == [4500, 0]
+    assert found == [0]
     with pytest.raises(KeyboardInterrupt):
         write_features(file, out, Stopped(features, 2100))
     (part,) = tmp_path.glob(".f.parquet-*/000000.parquet")
