@@ -1413,6 +1413,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                       'secml_workbench/separation.py'),
                                             'secml_workbench.separation._on_logit': ( 'separation.html#_on_logit',
                                                                                       'secml_workbench/separation.py'),
+                                            'secml_workbench.separation._part': ('separation.html#_part', 'secml_workbench/separation.py'),
                                             'secml_workbench.separation._transfer': ( 'separation.html#_transfer',
                                                                                       'secml_workbench/separation.py'),
                                             'secml_workbench.separation.added': ('separation.html#added', 'secml_workbench/separation.py'),

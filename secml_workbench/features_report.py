@@ -8,12 +8,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from .baseline import fit_baseline
-from .batching import scores
+from .batching import TextClassifier, scores
 from .corpus import Corpus
 from .detector import HEADS, make_head
 from .features import FeatureConfig, make_features
@@ -29,7 +30,10 @@ from secml_workbench.separation import (
 from .settings import InputError, check_number, load_settings
 from .subject import at_most, open_subject
 from .text_features import keep_rows
+from .torch_backend import default_encoder
 from .tracking import provenance, set_threads, track
+from .training import train as train_transformer
+from .tuning_report import SHORT
 from scipy.stats import rankdata
 from sklearn.pipeline import Pipeline
 from tqdm.auto import tqdm
@@ -105,10 +109,15 @@ def leave_out(
     corpus: Corpus,
     config: FeatureConfig,
     seed: int,
+    transformer_rows: int = 0,  # training texts of a transformer; 0: none
 ) -> tuple[list[TransferRow], str]:  # why there are none
     "Each source left out in turn, where that is possible."
+
+    def transformer(known: Corpus, validation: Corpus) -> TextClassifier:
+        return train_transformer(default_encoder(), at_most(known, transformer_rows, seed), validation, replace(SHORT, seed=seed))[0]
+
     try:
-        return transfer(corpus, config, min_attacks=30, seed=seed, progress=True), ""
+        return transfer(corpus, config, rivals={"transformer": transformer} if transformer_rows else {}, min_attacks=30, seed=seed, progress=True), ""
     except InputError as error:
         return [], str(error)
 
@@ -371,23 +380,25 @@ def sources_section(
     who = [one for one in rows[0].away if not one.startswith("without ")]
     means = {one: _mean(rows, one) for one in who}
     best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
-    shown = {**TITLES, "TF-IDF": "TF-IDF, whole (baseline)"}
+    shown = {**TITLES, "all": "All features, logistic", "boosted trees": "All features, boosted trees", "TF-IDF": "TF-IDF, whole (baseline)", "transformer": "Transformer, fine-tuned"}
     lower = {one: float(np.mean([(row.home[one].estimate or 0.0) - (row.away[one].estimate or 0.0) for row in rows])) for one in who}
     best_, worst_, lost = (_inside(shown[one]) for one in (best, worst, max(lower, key=lower.__getitem__)))
-    finding = f"On unseen sources {best_} have the highest mean AUC ({means[best]:.2f}), {worst_} the lowest ({means[worst]:.2f}); the most is lost by {lost} ({max(lower.values()):.2f} on average)."
+    finding = f"On unseen sources the highest mean AUC ({means[best]:.2f}) is that of {best_}, the lowest ({means[worst]:.2f}) that of {worst_}; the most is lost by {lost} ({max(lower.values()):.2f} on average)."
     cells = []
     for one in sorted(who, key=lambda name: -means[name]):
         cells.append({"who": shown[one], "mean": f"{means[one]:.2f}", **{f"s{i}": f"{row.away[one].estimate:.2f} ({row.home[one].estimate:.2f})" for i, row in enumerate(rows)}})
+    asked = "MiniLM for one epoch, on no more than transformer_rows of the same texts" if "transformer" in who else "not asked for here (parameter transformer_rows)"
     columns = {"who": "judged by", "mean": "mean, unseen", **{f"s{i}": f"{plain_label(row.source, 18)}{'' if row.own_benign else ' *'}" for i, row in enumerate(rows)}}
     body = paragraph(finding) + table(cells, columns=columns, caption="AUC on the source that was left out; in brackets on held-out texts of the sources that were known", best={"mean": "max"})
     left = {one: _mean(rows, f"without {one}") for one in who if f"without {one}" in rows[0].away}
     if left:
-        lacking: list[dict[str, object]] = [{"family": shown[one], "all": f"{means['all']:.3f}", "without": f"{value:.3f}", "lost": f"{means['all'] - value:+.3f}".replace("-", "−")} for one, value in sorted(left.items(), key=lambda pair: pair[1])]
+        lacking: list[dict[str, object]] = [{"family": shown[one], "all": f"{means['all']:.3f}", "without": f"{value:.3f}", "lost": f"{round(means['all'] - value, 3) + 0.0:+.3f}".replace("-", "−")} for one, value in sorted(left.items(), key=lambda pair: pair[1])]
         headings = {"family": "left out", "all": "all features", "without": "without it", "lost": "lost"}
         body += table(lacking, columns=headings, caption="Mean AUC on unseen sources when a family is left out; what is negative gets better without it")
     names = [f"{plain_label(row.source, 30)} ({row.n_attacks} attacks)" for row in rows]
     fig = forest([(name, row.away["all"]) for name, row in zip(names, rows, strict=True)], title="All features, source by source", digits=2, xlabel="ROC AUC on the unseen source", colours=dict.fromkeys(names, "#0072B2"), reference=float(np.mean([row.home["all"].estimate or 0.0 for row in rows])))
     body += figure(fig, alt="; ".join(f"{row.source}: {row.away['all']}" for row in rows), caption="The thin line: mean AUC on known sources.")
+    body += note(f"A transformer fine-tuned without the source: {asked}.")
     return body + (note("* has too few harmless texts of its own: its attacks are compared with held-out harmless texts of the others.") if not all(row.own_benign for row in rows) else Markup())
 
 # %% ../nbs/53_features_report.ipynb #1f5a70a2

@@ -263,10 +263,11 @@ def undo_spacing(view: View, words: frozenset[str]) -> list[View]:  # the readin
     return [one for stretches, read in ways if (one := _respaced(view, stretches, read, words)) is not view]
 
 # %% ../nbs/14_projection.ipynb #86889f50
-_ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+|&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});|(?:\\x[0-9A-Fa-f]{2})+|\\u[0-9A-Fa-f]{4}|\\u\{[0-9A-Fa-f]{1,6}\}")
+_ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+|&(?:(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});?|[A-Za-z][A-Za-z0-9]{1,31};)|(?:\\x[0-9A-Fa-f]{2})+|\\u[0-9A-Fa-f]{4}|\\u\{[0-9A-Fa-f]{1,6}\}")
 _SHORTEST = 12  # characters of an encoded run
 _BASE64 = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
-_HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?(?:[0-9A-Fa-f]{2}){8,}(?![0-9A-Za-z])|(?<![0-9A-Za-z])(?:(?:0x)?[0-9A-Fa-f]{2}[ :,]{1,2}){7,}(?:0x)?[0-9A-Fa-f]{2}(?![0-9A-Za-z])")
+_LINES = re.compile(rf"{_BASE64.pattern}(?:\r?\n[A-Za-z0-9+/_-]+={{0,2}})+")  # one run over several lines, as in mails
+_HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?(?:[0-9A-Fa-f]{2}){8,}(?![0-9A-Za-z])|(?<![0-9A-Za-z])(?:(?:0x)?[0-9A-Fa-f]{2}[ :,\r\n]{1,2}){7,}(?:0x)?[0-9A-Fa-f]{2}(?![0-9A-Za-z])")
 
 
 def _unescaped(escape: str) -> str:
@@ -297,7 +298,7 @@ def _as_text(raw: bytes) -> str:
 
 
 def _from_base64(run: str) -> str:
-    run = run.rstrip("=").replace("-", "+").replace("_", "/")
+    run = re.sub(r"\s", "", run).rstrip("=").replace("-", "+").replace("_", "/")
     run = run[: len(run) - (len(run) % 4 == 1)]
     try:
         return _as_text(base64.b64decode(run + "=" * (-len(run) % 4), validate=True))
@@ -306,19 +307,19 @@ def _from_base64(run: str) -> str:
 
 
 def _from_hex(run: str) -> str:
-    return _as_text(bytes.fromhex(re.sub(r"0x|[ :,]", "", run)))
+    return _as_text(bytes.fromhex(re.sub(r"0x|[ :,\r\n]", "", run)))
 
 
 def undo_encoding(view: View) -> View:
     "Runs of base64 and hexadecimal read as the text that they hold."
-    for runs, decode in ((_HEX, _from_hex), (_BASE64, _from_base64)):
+    for runs, decode in ((_HEX, _from_hex), (_LINES, _from_base64), (_BASE64, _from_base64)):
         found = [(match.start(), match.end(), decode(match[0])) for match in runs.finditer(view.text)]
         view = _rewritten(view, "encoding", [(start, end, f" {text} ") for start, end, text in found if text])
     return view
 
 # %% ../nbs/14_projection.ipynb #3fe06d84
 DEPTH = 3  # encodings inside encodings
-_NOTHING = re2.compile(r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,]{1,2}[0-9A-Fa-f]{2}")
+_NOTHING = re2.compile(r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,\r\n]{1,2}[0-9A-Fa-f]{2}")
 
 
 def views(

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from tqdm.auto import tqdm
 
 from .baseline import fit_baseline
+from .batching import TextClassifier, check_texts, scores
 from .corpus import Corpus, Fold
 from .detector import make_head
 from .features import FeatureConfig, make_features
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'FeatureScore', 'delong', 'feature_scores', 'FamilyScore', 'family_columns', 'fit_head', 'family_scores',
-           'added', 'TransferRow', 'transfer', 'PatternRow', 'pattern_rows']
+__all__ = ['logger', 'Rival', 'FeatureScore', 'delong', 'feature_scores', 'FamilyScore', 'family_columns', 'fit_head',
+           'family_scores', 'added', 'TransferRow', 'transfer', 'PatternRow', 'pattern_rows']
 
 # %% ../nbs/49_separation.ipynb #49aac0c4
 @dataclass(frozen=True)
@@ -81,6 +82,22 @@ def _on_logit(auc: float, variance: float, pairs: int) -> tuple[float, float]:
     return float(1 / (1 + np.exp(half - middle))), float(1 / (1 + np.exp(-half - middle)))
 
 # %% ../nbs/49_separation.ipynb #1a534211
+def _part(
+    part: tuple[Any, Any],  # matrix and labels
+    columns: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    "A matrix (n, columns) of finite numbers and its labels (n,) of 0 and 1. Raises InputError: something else."
+    try:
+        matrix, labels = np.asarray(part[0], dtype=np.float64), np.asarray(part[1])
+    except (ValueError, TypeError, LookupError):
+        raise InputError(f"given {brief(part, 60)}; expected a pair: a matrix of numbers and its labels") from None
+    if matrix.ndim != 2 or matrix.shape[1] != columns or labels.shape != matrix.shape[:1]:
+        raise InputError(f"a matrix of shape {matrix.shape} with labels of {labels.shape} and {columns} names; expected (n, {columns}) and (n,)")
+    if not np.isfinite(matrix).all() or not np.isin(labels, (0, 1)).all():
+        raise InputError("a matrix or labels with other values; expected finite numbers, and 0 (benign) or 1 (malicious) for each row")
+    return matrix, labels.astype(np.int64)
+
+
 def feature_scores(
     chosen_on: tuple[np.ndarray, np.ndarray],  # matrix (n, features) and labels (n,): validation
     reported_on: tuple[np.ndarray, np.ndarray],  # the same of other texts: test
@@ -92,9 +109,8 @@ def feature_scores(
 ) -> list[FeatureScore]:  # the furthest from 0.5 first
     "The features that separate best by themselves. Raises InputError: labels or values that do not fit."
     check_number(k, "k", 1, whole=True)
-    matrix, labels = chosen_on
-    if not matrix.shape[1] == reported_on[0].shape[1] == len(names):
-        raise InputError(f"matrices of {matrix.shape[1]} and {reported_on[0].shape[1]} columns with {len(names)} names; expected as many of each")
+    (matrix, labels), (values, y) = (_part(part, len(names)) for part in (chosen_on, reported_on))
+    binary_labels(labels, len(labels))
     first = np.array([delong(labels, column).estimate for column in matrix.T], dtype=float)
     ranks = np.apply_along_axis(rankdata, 0, matrix)
     ranks = (ranks - ranks.mean(axis=0)) / np.maximum(np.linalg.norm(ranks - ranks.mean(axis=0), axis=0), 1e-12)
@@ -102,7 +118,7 @@ def feature_scores(
     for i in np.argsort(-np.abs(first - 0.5), kind="stable").tolist():
         if len(chosen) < k and (not chosen or np.abs(ranks[:, chosen].T @ ranks[:, i]).max() < doubles):
             chosen.append(i)
-    return [_feature_score(names[i], float(first[i]), reported_on[0][:, i], np.asarray(reported_on[1]), groups) for i in chosen]
+    return [_feature_score(names[i], float(first[i]), values[:, i], y, groups) for i in chosen]
 
 
 def _feature_score(name: str, chosen_auc: float, values: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> FeatureScore:
@@ -144,7 +160,8 @@ def family_scores(
     groups: np.ndarray | None = None,  # near-duplicates in the test part, drawn whole
     seed: int = 42,
 ) -> tuple[Estimate, list[FamilyScore]]:  # ROC AUC of all; the best alone first
-    "Families alone, and what is lost without them."
+    "Families alone, and what is lost without them. Raises InputError: values or labels that do not fit; training labels of one class."
+    train, test = _part(train, len(names)), _part(test, len(names))
 
     def scores(columns: np.ndarray) -> np.ndarray:
         return fit_head(train[0][:, columns], train[1], seed).predict_proba(test[0][:, columns])[:, 1]
@@ -161,8 +178,15 @@ def family_scores(
     return delong(test[1], full, groups), sorted(found, key=lambda one: -(one.alone.estimate or 0.0))
 
 # %% ../nbs/49_separation.ipynb #45635b58
-def _log_odds(p: np.ndarray) -> np.ndarray:
-    clipped = np.clip(np.asarray(p, dtype=np.float64), 1e-6, 1 - 1e-6)
+def _log_odds(
+    part: tuple[Any, Any, Any],  # labels, two opinions
+) -> np.ndarray:  # (n, 2)
+    "Of both opinions. Raises InputError: something else than probabilities, one a label."
+    labels, *opinions = (np.asarray(one, dtype=np.float64) for one in part)
+    if any(one.shape != labels.shape or not ((one >= 0) & (one <= 1)).all() for one in opinions):
+        raise InputError(f"labels of shape {labels.shape} with opinions of {[one.shape for one in opinions]}; expected (n,) and (n,), probabilities from 0 to 1")
+    p = np.column_stack(opinions)
+    clipped = np.clip(p, 1e-6, 1 - 1e-6)
     return np.log(clipped / (1 - clipped))
 
 
@@ -174,13 +198,12 @@ def added(
     groups: np.ndarray | None = None,  # near-duplicates in the test part
     seed: int = 42,
 ) -> Estimate:  # metric(both) - metric(classifier alone), paired by text
-    "What a second opinion adds to a classifier. InputError: labels of one class."
+    "What a second opinion adds to a classifier. Raises InputError: labels of one class; values that do not fit."
     from sklearn.linear_model import LogisticRegression
 
-    binary_labels(validation[0], len(validation[1]))
-    alone, both = (np.column_stack([_log_odds(p) for p in validation[1:last]]) for last in (2, 3))
-    asked = np.column_stack([_log_odds(p) for p in test[1:]])
-    heads = [LogisticRegression().fit(columns, validation[0]) for columns in (alone, both)]
+    known, asked = _log_odds(validation), _log_odds(test)
+    labels = binary_labels(validation[0], len(known))
+    heads = [LogisticRegression().fit(columns, labels) for columns in (known[:, :1], known)]
     p_alone, p_both = heads[0].predict_proba(asked[:, :1])[:, 1], heads[1].predict_proba(asked)[:, 1]
     return paired_difference(metric, test[0], p_alone, p_both, seed=seed, groups=groups, n_boot=1000)
 
@@ -192,14 +215,18 @@ class TransferRow:
     source: str
     n_attacks: int
     own_benign: bool  # whether its own harmless texts are the comparison
-    away: Mapping[str, Estimate]  # family, "without <family>", "all" or "TF-IDF" -> ROC AUC on this source
+    away: Mapping[str, Estimate]  # family, "without <family>", "all", "boosted trees", "TF-IDF" or a rival -> ROC AUC on this source
     home: Mapping[str, Estimate]  # -> ROC AUC on held-out texts of the others
+
+
+Rival = Callable[[Corpus, Corpus], TextClassifier]  # training and validation texts -> a classifier
 
 
 def transfer(
     corpus: Corpus,
     config: FeatureConfig | None = None,  # None: all families
     *,
+    rivals: Mapping[str, Rival] | None = None,  # name -> what is fitted on the same texts and compared; TF-IDF always is
     min_attacks: int = 50,  # sources with fewer are not asked about
     min_rows: int = 50,
     seed: int = 42,
@@ -214,7 +241,7 @@ def transfer(
     with keep_rows():
         for fold in tqdm(folds, desc="leaving sources out", unit="source", disable=not progress):
             try:
-                rows.append(_transfer(fold, config, seed))
+                rows.append(_transfer(fold, config, rivals or {}, seed))
             except InputError as error:
                 why = f"without {brief(fold.source, 40)}: {error}"
                 logger.warning("left out of the comparison, %s", why)
@@ -223,7 +250,7 @@ def transfer(
     return rows
 
 
-def _transfer(fold: Fold, config: FeatureConfig | None, seed: int) -> TransferRow:
+def _transfer(fold: Fold, config: FeatureConfig | None, rivals: Mapping[str, Rival], seed: int) -> TransferRow:
     parts = fold.train.split(seed=seed)
     known, home = parts.train.joined(parts.validation), parts.test
     own_benign = int((fold.test.labels == 0).sum()) >= 20
@@ -231,18 +258,18 @@ def _transfer(fold: Fold, config: FeatureConfig | None, seed: int) -> TransferRo
     features = make_features(config)
     train = np.asarray(features.fit_transform(known.texts, known.labels))
     asked = [np.asarray(features.transform(part.texts)) for part in (away, home)]
-    rival = fit_baseline(known.texts, known.labels, seed=seed)
     names = features.get_feature_names_out().tolist()
     families, everything = family_columns(names), np.arange(len(names))
     without = {f"without {family}": np.setdiff1d(everything, columns) for family, columns in families.items() if len(families) > 1}
     columns: dict[str, Any] = {**families, "all": everything, **without}
-    found: list[dict[str, Estimate]] = [{}, {}]
-    for name, chosen in columns.items():
-        head = fit_head(train[:, chosen], known.labels, seed)
-        for place, part, matrix in zip(found, (away, home), asked, strict=True):
-            place[name] = delong(part.labels, head.decision_function(matrix[:, chosen]), part.groups)
-    for place, part in zip(found, (away, home), strict=True):
-        place["TF-IDF"] = delong(part.labels, rival.predict_proba(part.texts)[:, 1], part.groups)
+    heads = {name: fit_head(train[:, chosen], known.labels, seed) for name, chosen in columns.items()}
+    heads["boosted trees"], columns["boosted trees"] = make_head("boosting", seed).fit(train, known.labels), everything
+    fitted = {"TF-IDF": fit_baseline(known.texts, known.labels, seed=seed), **{name: fit(parts.train, parts.validation) for name, fit in rivals.items()}}
+    found: list[dict[str, Estimate]] = []
+    for part, matrix in zip((away, home), asked, strict=True):
+        values = {name: head.decision_function(matrix[:, columns[name]]) for name, head in heads.items()}
+        values |= {name: scores(rival, part.texts) for name, rival in fitted.items()}
+        found.append({name: delong(part.labels, one, part.groups) for name, one in values.items()})
     return TransferRow(fold.source, int(fold.test.labels.sum()), own_benign, *found)
 
 # %% ../nbs/49_separation.ipynb #70e63b34
@@ -262,7 +289,10 @@ def pattern_rows(
     labels: np.ndarray,  # 0 benign, 1 malicious
     families: Sequence[PatternFamily],
 ) -> tuple[list[PatternRow], dict[str, list[int]]]:  # the most frequent in attacks first, "any" at the end; family -> texts in which it matches
-    "Hits of the pattern families by class."
+    "Hits of the pattern families by class. Raises InputError: texts or labels that do not fit."
+    texts, labels = check_texts(texts), np.asarray(labels)
+    if labels.shape != (len(texts),) or not np.isin(labels, (0, 1)).all():
+        raise InputError(f"{len(texts)} texts with labels {brief(labels.tolist(), 60)}; expected 0 (benign) or 1 (malicious) for each")
     hits = [find_disguised(text, families) for text in texts]
     rows, where = [], {}
     for name, title in [*((family.name, family.title) for family in families), ("any", "Any family")]:

@@ -9,6 +9,7 @@ import glob
 import os
 import shutil
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -143,7 +144,11 @@ def write_features(
     lock = FileLock(out.with_name(f".{out.name}.lock"))
     try:
         with lock.acquire(timeout=0):
-            return _write(path, out, features, names, text_column, progress)
+            try:
+                return _write(path, out, features, names, text_column, progress)
+            finally:
+                with suppress(OSError):
+                    Path(lock.lock_file).unlink()  # while it is held: who comes next makes a new one
     except Timeout:
         raise InputError(f"another run is writing {brief(str(out), 120)}; wait for it or name another file") from None
 

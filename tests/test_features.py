@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
+from secml_workbench.baseline import fit_baseline
 from secml_workbench.cli import run
 from secml_workbench.corpus import load_corpus
 from secml_workbench.features import (
@@ -27,8 +28,9 @@ from secml_workbench.features import (
     save_features,
 )
 from secml_workbench.linguistic import LinguisticFeatures, load_pipeline, readability, syllables
+from secml_workbench.patterns import load_families
 from secml_workbench.semantic import SemanticFeatures, load_encoder, load_sentence_model, unit
-from secml_workbench.separation import delong
+from secml_workbench.separation import added, delong, family_scores, feature_scores, pattern_rows, transfer
 from secml_workbench.settings import InputError
 from secml_workbench.text_features import BasicFeatures, SecurityFeatures
 
@@ -330,6 +332,7 @@ def test_two_writers_do_not_mix(corpus, tmp_path):
     features = make_features(LIGHT).fit(corpus.texts, corpus.labels)
 
     assert write_features(file, out, Greedy(features, file, out)) == len(corpus)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["f.csv", "f.parquet"]  # no lock, no parts
 
 
 def test_labels_do_not_leak_into_the_training_rows():
@@ -337,6 +340,61 @@ def test_labels_do_not_leak_into_the_training_rows():
     drawn = np.random.default_rng(1).integers(0, 2, len(some))
     rows = make_features(FeatureConfig(False, False, True, False, False, scale=False)).fit_transform(some.texts, drawn)
     assert delong(drawn, rows[:, 2]).low < 0.55
+
+
+def test_rivals_learn_from_the_known_sources_alone_and_are_asked_about_the_unseen_one():
+    some, seen = load_corpus("packaged").sample(600, seed=1), []
+
+    def rival(train, validation):
+        seen.append({*train.sources, *validation.sources})
+        return fit_baseline(train.texts, train.labels)
+
+    rows = transfer(some, LIGHT, rivals={"rival": rival}, min_attacks=20)
+    assert len(rows) == len(seen) and all(row.source not in known for row, known in zip(rows, seen, strict=True))
+    for row in rows:
+        assert {"rival", "boosted trees", "TF-IDF", "all"} < set(row.away) == set(row.home)
+        assert row.away["rival"].estimate != row.away["all"].estimate
+
+
+M, L = np.random.default_rng(0).normal(size=(8, 2)), np.array([0, 1] * 4)
+NAMES = ["basic__a", "security__b"]
+HOLED, THREE = np.where(M.max() <= M, np.nan, M), np.array([0, 1, 2, 1] * 2)
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ((HOLED, L), "finite numbers"),
+        ((M, THREE), r"0 .benign. or 1"),
+        ((M[:, :1], L), "2 names"),
+        ((M, L[:3]), "2 names"),
+        ((M, None), "2 names"),
+        (None, "expected a pair"),
+        (([["a", "b"]], [1]), "expected a pair"),
+    ],
+    ids=range(7),
+)
+def test_matrices_and_labels_that_do_not_fit_are_refused(part, says):
+    for given in ((part, (M, L)), ((M, L), part)):
+        with pytest.raises(InputError, match=says):
+            feature_scores(*given, NAMES)
+        with pytest.raises(InputError, match=says):
+            family_scores(*given, NAMES)
+    assert feature_scores((M.tolist(), L.tolist()), (M, L), NAMES)  # lists will do
+
+
+@pytest.mark.parametrize("p", [np.full(8, 2.0), np.full(8, np.nan), np.full(7, 0.5)], ids=["logits", "nan", "short"])
+def test_opinions_that_are_no_probabilities_are_refused(p):
+    fine = (L, np.linspace(0.1, 0.9, 8), np.linspace(0.2, 0.3, 8))
+    for given in (((L, fine[1], p), fine), (fine, (L, p, fine[2]))):
+        with pytest.raises(InputError, match="probabilities from 0 to 1"):
+            added(*given)
+
+
+@pytest.mark.parametrize("labels", [[1], [1, 5], "ab"], ids=repr)
+def test_patterns_want_a_label_for_each_text(labels):
+    with pytest.raises(InputError, match="2 texts with labels"):
+        pattern_rows(["a", "b"], labels, load_families())
 
 
 def test_an_embedding_folder_with_code_or_pickles_is_refused(tmp_path):
