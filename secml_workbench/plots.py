@@ -50,6 +50,7 @@ PALETTE: dict[str, str] = {
     "pruned": _SKY,
     "failed": _ORANGE,
     "complete": _BLUE,
+    "running": _GREEN,
 }
 
 

@@ -19,7 +19,7 @@ import tempfile
 import threading
 import time
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -319,11 +319,12 @@ def _signal_kernel(managers: Sequence[Any], number: int) -> None:
                 os.kill(process, number)
 
 
-def _wait(thread: threading.Thread, managers: Sequence[Any], patience: float = 20.0) -> None:
-    "Wait for a thread; on Ctrl-C interrupt the kernel, kill it after `patience` seconds, raise KeyboardInterrupt."
+def _wait(thread: threading.Thread, managers: Sequence[Any], look: Callable[[], None], patience: float = 20.0) -> None:
+    "Wait for a thread; on Ctrl-C, or when `look` raises, interrupt the kernel, kill it after `patience` seconds, raise the same."
     try:
         while thread.is_alive():
             thread.join(0.1)
+            look()
     except BaseException:
         _signal_kernel(managers, signal.SIGINT)
         thread.join(patience)
@@ -334,7 +335,7 @@ def _wait(thread: threading.Thread, managers: Sequence[Any], patience: float = 2
 
 # %% ../nbs/90_reporting.ipynb #885a971f
 def _execute(
-    template: Path, values: Mapping[str, Any], settings: Settings, progress: bool
+    template: Path, values: Mapping[str, Any], settings: Settings, progress: bool, watch: Callable[[int, int], None] | None
 ) -> tuple[NotebookNode, str]:
     "The executed notebook, whole or as far as it came, and what stopped it, or nothing."
     import nbformat
@@ -344,11 +345,12 @@ def _execute(
     out = work / "out.ipynb"
     managers: list[Any] = []
     trouble: list[BaseException] = []
+    source, begun = nbformat.read(template, as_version=4), [0]
 
     def run() -> None:
         try:
             papermill.execute_notebook(
-                nbformat.read(template, as_version=4), str(out), parameters=dict(values), cwd=str(settings.root),
+                source, str(out), parameters=dict(values), cwd=str(settings.root), on_cell_start=lambda cell, cell_index: begun.append(cell_index),
                 kernel_name="python3", language="python", kernel_manager_class=_kernel_manager(work, managers),
                 start_timeout=120, iopub_timeout=60, progress_bar={"desc": template.stem} if progress else False,
                 stderr_file=sys.stderr if progress else None,
@@ -359,7 +361,7 @@ def _execute(
     try:
         thread = threading.Thread(target=run, daemon=True)
         thread.start()
-        _wait(thread, managers)
+        _wait(thread, managers, lambda: watch(begun[-1], len(source.cells) + 1) if watch else None)
         if trouble and (work / "kernel.log").is_file():
             logger.debug("the kernel said: %s", (work / "kernel.log").read_text(errors="replace")[-2000:])
         notebook = nbformat.read(out if out.is_file() else template, as_version=4)
@@ -478,6 +480,7 @@ def run_report(
     settings: Settings | None = None,
     template: Path | None = None,  # another notebook than the kind's own
     progress: bool = True,  # bars on stderr
+    watch: Callable[[int, int], None] | None = None,  # told ten times a second (cells done, cells); what it raises ends the run
 ) -> ReportResult:
     "Make one report. Raises InputError on bad input, and then writes nothing; a failure is a report, too."
     started, settings = time.monotonic(), settings or load_settings()
@@ -489,7 +492,7 @@ def run_report(
         record = None if force else _unchanged(result, parts)
         fresh = record is not None
         if record is None:
-            notebook, trouble = _execute(template, values, settings, progress)
+            notebook, trouble = _execute(template, values, settings, progress, watch)
             error = _error(notebook, trouble)
             origin = vars(provenance(seed=values.get("seed"), started=started, settings=settings)) if error else {}
             record = _failure(kind, name, error, origin) if error else replace(record_of(notebook), kind=kind)

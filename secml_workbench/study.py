@@ -35,10 +35,10 @@ log = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = ['log', 'PARAMETERS', 'EXTRA', 'SAMPLERS', 'LATENCY', 'STATES', 'HEARTBEAT_SECONDS', 'GRACE_SECONDS', 'MAX_RETRIES',
-           'Objective', 'FAILURES_IN_A_ROW', 'is_choice', 'HyperparameterSearchSpace', 'holds', 'default_params',
-           'warm_start', 'suggest', 'measure_title', 'lower_is_better', 'OptimizationConfig', 'TrialRecord',
-           'TuningResult', 'show_params', 'recipe_words', 'trial_table', 'edges', 'open_storage', 'conditions_of',
-           'quiet_optuna', 'open_study', 'Attempt', 'TimeUp', 'search', 'result_of']
+           'Objective', 'STOP', 'FAILURES_IN_A_ROW', 'is_choice', 'HyperparameterSearchSpace', 'holds',
+           'default_params', 'warm_start', 'suggest', 'measure_title', 'lower_is_better', 'OptimizationConfig',
+           'TrialRecord', 'TuningResult', 'show_params', 'recipe_words', 'trial_table', 'edges', 'open_storage',
+           'conditions_of', 'quiet_optuna', 'open_study', 'Attempt', 'TimeUp', 'search', 'running', 'result_of']
 
 # %% ../nbs/27_study.ipynb #a9438003
 PARAMETERS = ("learning_rate", "batch_size", "epochs", "warmup_steps", "weight_decay", "max_length")
@@ -663,7 +663,11 @@ Objective = Callable[[Attempt], float]  # returns the trial's value; raises when
 
 
 class TimeUp(Exception):
-    "The time limit was reached within a trial."
+    "The time limit was reached within a trial, or the study was asked to stop."
+
+
+STOP = "stop asked"  # attribute of a study in the store: whoever runs it ends within seconds, and its trial is taken up again later
+_ASKED = "it was asked to stop"
 
 
 def _reason(error: BaseException) -> str:
@@ -685,6 +689,8 @@ class _Trials:
     defaults: Mapping[str, Any]
     run: Run | None
     deadline: float  # of time.monotonic()
+    study: Study
+    next_look: float = 0.0  # when the store is asked again whether the study is to stop
 
     def __call__(self, trial: Trial) -> float | tuple[float, float]:
         if _is_surplus(trial, self.config.n_trials):
@@ -722,9 +728,14 @@ class _Trials:
         return (value, kept[self.config.second_objective]) if self.config.second_objective else value
 
     def check_time(self) -> None:
-        "Raise TimeUp when the time limit is over."
-        if time.monotonic() >= self.deadline:
+        "Raise TimeUp when the time limit is over, or somebody asked the study to stop."
+        now = time.monotonic()
+        if now >= self.deadline:
             raise TimeUp(f"the time limit of {self.config.timeout_seconds:g} s was reached")
+        if now >= self.next_look:
+            self.next_look = now + 2
+            if self.study.user_attrs.get(STOP):
+                raise TimeUp(_ASKED)
 
 # %% ../nbs/27_study.ipynb #da14772a
 def _after_epoch(trials: _Trials, trial: Trial, child: Run | None, epoch: int, value: float) -> None:
@@ -826,6 +837,8 @@ def _why_stop(study: Study, config: OptimizationConfig, deadline: float, earlier
     "Why no further trial should start although the total is not reached; empty: go on. Failures of earlier trials were mended."
     from optuna.trial import TrialState
 
+    if study.user_attrs.get(STOP):
+        return _ASKED
     if time.monotonic() >= deadline:
         return f"the time limit of {config.timeout_seconds:g} s is over"
     ended = _ended(study)[earlier:]
@@ -870,7 +883,9 @@ def search(
     if run:
         _agree(study, run)
     deadline = time.monotonic() + config.timeout_seconds if config.timeout_seconds else math.inf
-    trials = _Trials(objective, space, config, defaults, run, deadline)
+    trials = _Trials(objective, space, config, defaults, run, deadline, study)
+    study.set_user_attr(STOP, False)
+    study.set_user_attr("n_trials", config.n_trials)
     with quiet_optuna(), _storing(study_name), tqdm(total=config.n_trials, initial=len(_ended(study)), desc="trials", unit="trial") as bar:
         earlier, why = int(bar.n), ""
         while len(_ended(study)) < config.n_trials:
@@ -961,6 +976,15 @@ def _importances(study: Study) -> dict[str, float]:
     return {name: float(share) for name, share in shares.items()} if finite else {}
 
 # %% ../nbs/27_study.ipynb #342ea4c1
+def running(
+    study: Study,  # Optuna's
+    config: OptimizationConfig,
+) -> list[TrialRecord]:  # their state is "running"
+    "The trials that are at work, with the epochs that they have behind them."
+    there = study.get_trials(deepcopy=False)
+    return [replace(_record(t, set(), config), state="running", reason="", value=None) for t in there if t.state.name == "RUNNING"]
+
+
 def result_of(
     study: Study,  # Optuna's
     config: OptimizationConfig,  # its metric, constraints and second objective

@@ -23,8 +23,8 @@ from .metrics import evaluate
 from .records import code_hash, sha256_folder, sha256_of, slug
 from .settings import InputError, Settings, brief, load_settings
 from secml_workbench.study import (
-    LATENCY, Attempt, HyperparameterSearchSpace, OptimizationConfig, TuningResult, conditions_of, default_params, open_storage, open_study,
-    quiet_optuna, result_of, search,
+    LATENCY, STOP, Attempt, HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, conditions_of, default_params, open_storage, open_study,
+    quiet_optuna, result_of, running, search,
 )  # fmt: skip
 from .torch_backend import encoder_name, load_torch
 from .tracking import Run, connect, track
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from secml_workbench.corpus import Corpus, Splits
 
 # %% auto #0
-__all__ = ['measure', 'log_best', 'tune', 'load_study', 'get_history', 'best_parameters', 'delete_study']
+__all__ = ['measure', 'log_best', 'tune', 'load_study', 'get_history', 'best_parameters', 'live_study', 'stop_study',
+           'delete_study']
 
 # %% ../nbs/30_tuning.ipynb #c73b9866
 def _sample(splits: Splits, config: OptimizationConfig) -> Corpus:
@@ -295,6 +296,25 @@ def best_parameters(
     return dict(found[-1].best_params)
 
 # %% ../nbs/30_tuning.ipynb #67aea885
+def live_study(
+    study_name: str,
+    settings: Settings | None = None,
+) -> tuple[TuningResult, list[TrialRecord], int]:  # what has ended, the trials at work, how many there are to be (0: not known)
+    "A study as it stands, while it may run in another process. Raises InputError when it is not in the store."
+    settings = settings or load_settings()
+    study, _ = _kept_study(study_name, settings)
+    result = _held(study, settings)
+    return result, running(study, OptimizationConfig(metric_name=result.metric)), int(study.user_attrs.get("n_trials", 0))
+
+
+def stop_study(
+    study_name: str,
+    settings: Settings | None = None,
+) -> None:
+    "Ask whoever runs a study to stop: within seconds, wherever it runs; the same `tune` goes on with it later. Raises InputError when it is not there."
+    _kept_study(study_name, settings or load_settings())[0].set_user_attr(STOP, True)
+
+
 def delete_study(
     study_name: str,
     settings: Settings | None = None,
