@@ -568,6 +568,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                         'secml_workbench/explore.py'),
                                          'secml_workbench.explore.Explorer._all_on': ( 'explore.html#explorer._all_on',
                                                                                        'secml_workbench/explore.py'),
+                                         'secml_workbench.explore.Explorer._head': ( 'explore.html#explorer._head',
+                                                                                     'secml_workbench/explore.py'),
                                          'secml_workbench.explore.Explorer._pick': ( 'explore.html#explorer._pick',
                                                                                      'secml_workbench/explore.py'),
                                          'secml_workbench.explore.Explorer._show': ( 'explore.html#explorer._show',
