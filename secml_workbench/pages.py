@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import __version__
 from .records import RECORD_MIME, Record, code_hash, sha256_of
-from .rendering import FirstScreen, Markup, asset, escape, note, sanitize, texts_as_data, visible
+from .rendering import FirstScreen, Markup, asset, escape, note, sanitize, scrolling, texts_as_data, visible
 from .settings import InputError, WorkbenchError
 
 if TYPE_CHECKING:
@@ -146,7 +146,13 @@ def _image(kind: str, data: str) -> str:
     import base64
 
     raw = base64.b64encode(data.encode()).decode() if kind == "image/svg+xml" else "".join(data.split())
-    return f'<figure><img src="data:{kind};base64,{raw}" alt="figure"></figure>'
+    image = Markup(f'<img src="data:{kind};base64,{raw}" alt="figure">')
+    return f"<figure>{scrolling(image, 'figure', 's-picture').html}</figure>"
+
+
+def _foreign(clean: str) -> str:
+    "Inert HTML; what is not of our making, such as a data frame, scrolls as a whole."
+    return scrolling(Markup(clean), "table").html if "<table" in clean and 's-scroll"' not in clean else clean
 
 
 def _output_html(
@@ -159,7 +165,7 @@ def _output_html(
         return note(one_line(f"{output['ename']}: {output['evalue']}"), "fail").html
     data = output.get("data", {})
     if "text/html" in data:
-        return f'<div class="s-output">{sanitize(data["text/html"])}</div>'
+        return f'<div class="s-output">{_foreign(sanitize(data["text/html"]))}</div>'
     for kind in ("image/svg+xml", "image/png"):
         if kind in data:
             return sanitize(_image(kind, data[kind]))

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['STYLE', 'Span', 'visible', 'asset', 'Markup', 'escape', 'texts_as_data', 'highlight', 'legend', 'paragraph',
-           'heading', 'note', 'table', 'facts', 'figure', 'badge', 'Card', 'FirstScreen', 'sanitize']
+__all__ = ['STYLE', 'Span', 'visible', 'asset', 'Markup', 'escape', 'texts_as_data', 'highlight', 'legend', 'scrolling',
+           'paragraph', 'heading', 'note', 'table', 'facts', 'figure', 'badge', 'Card', 'FirstScreen', 'sanitize']
 
 # %% ../nbs/02_rendering.ipynb #1775d437
 _UNUSUAL = re.compile(r"[^\x20-\x7e\n\t]+")
@@ -244,6 +244,25 @@ _NOTES = {"info": "Note", "warn": "Mind", "fail": "Failed"}
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
+def _block(tag: str, style: str, html: str) -> str:
+    return f'<{tag} class="s-{style}">{html}</{tag}>' if html else ""
+
+
+def _words(value: object) -> str:
+    "A value's words alone, without markup."
+    return _html.unescape(re.sub(r"<[^>]*>", "", value.html)) if isinstance(value, Markup) else str(value)
+
+
+def scrolling(
+    inside: Markup,  # what may be wider than the screen: a table, a figure
+    label: str | Markup,  # what it is, for who cannot see it
+    style: str = "",  # a class of its own
+) -> Markup:
+    "A box that scrolls by itself, by touch and by keyboard, so that the page never does."
+    named = _attribute(_words(label))
+    return Markup(f'<div class="{f"s-scroll {style}".strip()}" role="region" tabindex="0" aria-label="{named}">{inside.html}</div>')
+
+
 def paragraph(
     *parts: str | Markup,  # plain strings are data
 ) -> Markup:
@@ -320,6 +339,13 @@ def _numeric(values: Iterable[object]) -> bool:
     return bool(there) and all(_number(value) is not None for value in there)
 
 
+def _column(values: Sequence[object]) -> str:
+    "The class of a column: numbers, long texts (which keep a readable width), or neither."
+    if _numeric(values):
+        return ' class="s-num"'
+    return ' class="s-long"' if any(len(_words(value)) > 40 for value in values) else ""
+
+
 def _row(cells: Sequence[str], classes: Sequence[str], chosen: bool) -> str:
     mark = '▸<span class="s-vh"> chosen: </span>&nbsp;' if chosen else ""
     first, *rest = zip(cells, classes, strict=True)
@@ -346,18 +372,19 @@ def table(
     if not rows or not columns:
         return paragraph(f"{caption}: " if caption else "", "nothing to show")
     top = {key: _best_rows(rows, key, which, aside) for key, which in (best or {}).items()}
-    align = [' class="s-num"' if _numeric(row.get(key) for row in rows) else "" for key in columns]
+    align = [_column([row.get(key) for row in rows]) for key in columns]
     heads = zip(columns.values(), align, strict=True)
     head = "".join(f'<th scope="col"{kind}>{_safe(title)}</th>' for title, kind in heads)
     body = ""
     for i, row in enumerate(rows):
         cells = [_starred(_shown(row.get(key)), i in top.get(key, ())) for key in columns]
         body += _row(cells, align, i == chosen)
-    above = f"<caption>{_safe(caption)}</caption>" if caption else ""
+    above = _block("p", "caption", _safe(caption) if caption else "")
     key = "; ".join(["▸ chosen"] * (chosen is not None) + ["★ best of its column"] * any(top.values()))
     below = f'<p class="s-key">{key}</p>' if key else ""
-    grid = f'<table class="s-table">{above}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-    return Markup(f'<div class="s-wide">{grid}{below}</div>')
+    grid = Markup(f'<table class="s-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
+    label = caption or f"Table: {', '.join(map(_words, columns.values()))}"
+    return Markup(f'<div class="s-wide">{above}{scrolling(grid, label).html}{below}</div>')
 
 # %% ../nbs/02_rendering.ipynb #e21ad007
 def facts(
@@ -398,7 +425,8 @@ def figure(
     pyplot.close(fig)
     below = f"<figcaption>{_safe(caption)}</figcaption>" if caption else ""
     source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-    return Markup(f'<figure><img src="{source}" alt="{_attribute(alt)}">{below}</figure>')
+    image = Markup(f'<img src="{source}" alt="{_attribute(alt)}">')
+    return Markup(f"<figure>{scrolling(image, alt, 's-picture').html}{below}</figure>")
 
 # %% ../nbs/02_rendering.ipynb #d79cdd33
 _MARKS = {  # mark: style, shape, word
@@ -416,10 +444,6 @@ def badge(
         raise InputError(f"mark is {mark!r}; expected one of {', '.join(_MARKS)}")
     style, shape, default = _MARKS[mark]
     return Markup(f'<span class="s-mark s-{style}">{shape} {_safe(word or default)}</span>')
-
-
-def _block(tag: str, style: str, html: str) -> str:
-    return f'<{tag} class="s-{style}">{html}</{tag}>' if html else ""
 
 
 @dataclass(frozen=True)
@@ -501,12 +525,13 @@ _WHOLE = {  # elements that go with everything in them
 _ATTRIBUTES = {
     "*": {"class", "id", "title", "lang", "dir", "role", "aria-label", "aria-hidden"},
     "a": {"href"}, "img": {"src", "alt"}, "td": {"colspan", "rowspan"}, "th": {"colspan", "rowspan", "scope"},
-    "col": {"span"}, "ol": {"start"}, "time": {"datetime"}, "details": {"open"},
+    "col": {"span"}, "ol": {"start"}, "time": {"datetime"}, "details": {"open"}, "div": {"tabindex"},
 }
 _PART = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
-_ADDRESS = {
+_VALUES = {
     "href": re.compile(rf"#[\w.:-]+|(?!.*\.\.){_PART}(?:/{_PART})*\.html(?:#[\w.:-]+)?"),
     "src": re.compile(r"data:image/(?:png|svg\+xml);base64,[A-Za-z0-9+/=\s]+"),
+    "tabindex": re.compile("0"),  # in its place, not before others
 }
 
 
@@ -515,7 +540,7 @@ _NO_IMAGE = '<span class="s-cut">image left out</span>'
 
 
 def _allowed(tag: str, name: str, value: str) -> str | None:
-    pattern = _ADDRESS.get(name)
+    pattern = _VALUES.get(name)
     return value if pattern is None or pattern.fullmatch(value) else None
 
 # %% ../nbs/02_rendering.ipynb #11f4eba9
