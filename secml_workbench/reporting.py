@@ -28,9 +28,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
+from .overview import compare_models, headline
 from .pages import error_of, frame, one_line, page_version, record_of, render_html, stable
 from .records import Record, atomic_write, code_hash, dumps, sha256_file, sha256_of, slug
-from .rendering import Markup, badge, escape, facts, paragraph, table
+from .rendering import Markup, badge, escape, facts, heading, note, paragraph, table
 from .settings import InputError, Settings, WorkbenchError, brief, load_settings, refuse_unknown
 from .tracking import attach, provenance
 
@@ -581,25 +582,31 @@ def _mark(record: Record, changed: Sequence[str]) -> Markup:
     return own + Markup(" ") + badge("undecided", "STALE") if changed else own
 
 
-def _index_row(path: Path, settings: Settings) -> tuple[dict[str, Any], str]:
-    "One row, and what it counts as."
+def _of(model: str, report: Markup) -> Markup:
+    "A report below the name of its model."
+    return escape(model, 60) + Markup("<br>") + report
+
+
+def _index_row(path: Path, settings: Settings) -> tuple[dict[str, Any], str, Record | None]:
+    "One row, what it counts as, and the record when it can be read."
     link = f"{path.parent.name}/{path.stem}.html"
     try:
         record = Record.read(path)
         changed = _changed(record, settings)
         mark = _mark(record, changed)
     except (WorkbenchError, ValueError, TypeError, AttributeError) as error:
-        about = {"model": path.parent.name, "report": path.stem, "mark": badge("failed", "UNREADABLE")}
         why = one_line(str(error).replace(str(path.parent), "…"), 200)
-        return about | {"finding": why, "made": None}, "unreadable"
+        about = {"report": _of(path.parent.name, escape(path.stem)), "mark": badge("failed", "UNREADABLE")}
+        return about | {"finding": why, "made": None}, "unreadable", None
     kind = escape(record.kind, 40)
     page = Markup(f'<a href="{link}">{kind.html}</a>') if path.with_suffix(".html").is_file() else kind
     finding = escape(record.error if record.status != "ok" and record.error else record.verdict, 300)
+    figures = headline(record) if record.status == "ok" else ""
+    finding += paragraph(figures) if figures else Markup()
     if changed:
         finding += paragraph(f"Out of date: changed since then: {', '.join(changed)}.")
-    row = {"model": escape(record.model, 60), "report": page, "mark": mark, "finding": finding}
-    row["made"] = escape(_age(record))
-    return row, "failed" if record.status != "ok" else "stale" if changed else "ok"
+    row = {"report": _of(record.model, page), "mark": mark, "finding": finding, "made": escape(_age(record))}
+    return row, "failed" if record.status != "ok" else "stale" if changed else "ok", record
 
 # %% ../nbs/90_reporting.ipynb #613e5edc
 def _summary(counts: Sequence[str], models: int) -> str:
@@ -611,6 +618,40 @@ def _summary(counts: Sequence[str], models: int) -> str:
     return f"{said}: {', '.join(bad)}." if bad else f"{said}, all up to date."
 
 
+def _in_order(path: Path) -> tuple[str, int, str]:
+    "Models by name, then reports in the order of the work."
+    kind = path.stem
+    return path.parent.name, KINDS.index(kind) if kind in KINDS else len(KINDS), kind
+
+
+def _by_model(found: Iterable[tuple[Path, Record | None]]) -> dict[str, dict[str, Record]]:
+    "Folder → kind → record, of what could be read."
+    models: dict[str, dict[str, Record]] = {}
+    for path, record in found:
+        if record is not None:
+            models.setdefault(path.parent.name, {})[path.stem] = record
+    return models
+
+
+def _not_made(models: Mapping[str, Mapping[str, Record]]) -> str:
+    "Which reports there could be besides, in one sentence; empty when there are all."
+    missing = {next(iter(records.values())).model: [kind for kind in KINDS if kind not in records] for records in models.values()}
+    return "; ".join(f"{', '.join(kinds)} of {one_line(model, 60)}" for model, kinds in missing.items() if kinds)
+
+
+def _index_body(rows: Sequence[tuple[dict[str, Any], str, Record | None]], models: Mapping[str, Mapping[str, Record]]) -> Markup:
+    "The reports, what is not made, and the models beside each other."
+    columns = {"report": "model and report", "mark": "state", "finding": "finding", "made": "made"}
+    body = Markup(f'<div class="s-index">{table([row for row, _, _ in rows], columns=columns).html}</div>')
+    missing, compared = _not_made(models), compare_models(list(models.values()))
+    body += paragraph(f"Not made yet: {missing}.") if missing else Markup()
+    if compared.html:
+        stale = any(state == "stale" for _, state, _ in rows)
+        body += heading("How do the models compare?", 2, "comparison") + compared
+        body += note("Figures of reports that are out of date are shown as they were.", "warn") if stale else Markup()
+    return body
+
+
 def build_index(
     reports_dir: str | Path,  # the folder of all reports
     settings: Settings | None = None,
@@ -618,13 +659,14 @@ def build_index(
     "Write the index over all reports below a folder."
     reports_dir, settings = Path(reports_dir).absolute(), settings or load_settings()
     with _locked(reports_dir / ".index.lock"):
-        found = sorted(reports_dir.glob("*/*.json"), key=lambda path: (path.parent.name, path.stem))
-        rows = [_index_row(path, settings) for path in found if not path.name.startswith(".")]
-        sentence = _summary([state for _, state in rows], len({path.parent for path in found}))
+        found = sorted((path for path in reports_dir.glob("*/*.json") if not path.name.startswith(".")), key=_in_order)
+        rows = [_index_row(path, settings) for path in found]
+        models = _by_model(zip(found, (record for _, _, record in rows), strict=True))
+        sentence = _summary([state for _, state, _ in rows], len({path.parent for path in found}))
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         head = f'<p class="s-head"><span>secml workbench · all reports</span><span>as of {now}</span></p>'
         body = Markup(f'{head}<h1 class="s-finding">{escape(sentence).html}</h1>')
         if rows:
-            body += Markup(f'<div class="s-index">{table([row for row, _ in rows]).html}</div>')
+            body += _index_body(rows, models)
         footer = paragraph(f"Made by secml workbench {__version__} · this page runs nothing and loads nothing")
         return atomic_write(reports_dir / "index.html", frame("Reports · secml workbench", body, footer))
