@@ -15,17 +15,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from inert import CHROMIUM, FLAGS, NEEDS, Watched
 from nbformat import v4
 
 from secml_workbench.records import Record
 from secml_workbench.reporting import build_index, run_report
 from secml_workbench.settings import load_settings
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox", "--headless=new", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync",
-]
 HOSTILE_FOLDER = "<img src=x onerror=alert(1)>"
 PARAMETERS = 'model: str = "tiny"  # model\ndata: str = "tiny"  # data\nwait: float = 0.0  # seconds\nnote: str = ""  # any text'
 WORK = """
@@ -85,7 +81,8 @@ def test_runs_in_this_environment_and_leaves_nothing_that_changes(project: Path,
     assert b"\xed\xa0\x80" not in again.json.read_bytes() and json.loads(again.json.read_text())["schema"] == "secml.report/1"
 
 
-@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="no chromium")
+@pytest.mark.browser
+@pytest.mark.skipif(not CHROMIUM, reason=NEEDS)
 def test_pages_do_nothing_in_a_browser(project: Path, result) -> None:
     from playwright.sync_api import sync_playwright
 
@@ -107,26 +104,12 @@ def test_pages_do_nothing_in_a_browser(project: Path, result) -> None:
 
 
 def assert_dead(browser, url: str) -> None:
-    tab = browser.new_page()
-    asked, dialogs, said = [], [], []
-    tab.on("request", lambda request: asked.append(request.url))
-    tab.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
-    tab.on("console", lambda message: said.append(message.text))
-    tab.goto(url)
-    tab.wait_for_timeout(300)
-    assert [a for a in asked if not a.startswith("data:")] == [url] and dialogs == [] and said == []
-    found = tab.evaluate(
-        """() => ({
-        live: document.querySelectorAll('script,iframe,object,embed,form,input,link,base,svg,math,template,noscript').length,
-        on: [...document.querySelectorAll('*')].filter(e => [...e.attributes].some(a => /^on|^style$/i.test(a.name))).length,
-        out: [...document.querySelectorAll('[src],[href]')].map(e => e.getAttribute('src') || e.getAttribute('href'))
-             .filter(a => !/^(data:image|#|[\\w.\\/-]+\\.html$)/.test(a)),
-        text: document.body.innerText, title: document.title, images: [...document.images].every(i => i.naturalWidth > 0)})"""
-    )
-    assert found["live"] == 0 and found["on"] == 0 and found["out"] == [] and found["images"]
+    watched = Watched(browser)
+    watched.open(url, wait=300)
+    found = watched.assert_dead(url)
     assert "onerror=alert(1)" in found["text"], "the attack is shown as text"
     assert not set(found["text"] + found["title"]) & set("\u202e\u202c\x00\U000e0041")
-    tab.close()
+    watched.tab.close()
 
 
 RUN = """

@@ -1,0 +1,61 @@
+"""Pages of every kind, from the runs that the template notebooks carry, and a browser to open them in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from inert import CHROMIUM, FLAGS
+
+from secml_workbench.pages import record_of, render_html
+from secml_workbench.records import Record, atomic_write, dumps
+from secml_workbench.reporting import KINDS, build_index, template_path
+from secml_workbench.settings import load_settings
+
+SOURCE = "This <b>source</b> & a source name without any blanks in it: " + "long_" * 20
+
+
+def publish(folder: Path, name: str, notebook: Any, record: Record) -> None:
+    "A report's page and record, as run_report writes them."
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.html").write_text(render_html(notebook, record), encoding="utf-8")
+    atomic_write(folder / f"{name}.json", dumps(record.to_dict()))
+
+
+def failed(notebook: Any) -> tuple[Any, Record]:
+    "A report that stopped at its tenth output."
+    cells = [cell for cell in notebook.cells if cell.get("outputs")][:10]
+    error = nbformat.v4.new_output("error", ename="ValueError", evalue=SOURCE * 3, traceback=[])
+    cells[-1].outputs = [error]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    return notebook, Record("tuning", SOURCE, "The tuning report failed before it had an answer.", status="failed", error=SOURCE * 3)
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    "A folder of reports: four kinds of one model, a failed and an unreadable one, another model, the index."
+    root = tmp_path_factory.mktemp("site")
+    (root / "settings.ini").write_text("[paths]\nmodels_dir = models\nreports_dir = reports\nstate_dir = .secml\n")
+    for kind in KINDS:
+        notebook = nbformat.read(template_path(kind), as_version=4)
+        record = record_of(notebook)
+        publish(root / "reports" / "tiny", kind, notebook, record)
+        publish(root / "reports" / "other", kind, notebook, replace(record, model=f"other {SOURCE[:30]}"))
+    publish(root / "reports" / "failed", "tuning", *failed(nbformat.read(template_path("tuning"), as_version=4)))
+    (root / "reports" / "failed" / "notes.json").write_text("{}")
+    build_index(root / "reports", load_settings(root / "settings.ini"))
+    return root / "reports"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
