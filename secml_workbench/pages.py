@@ -145,7 +145,7 @@ def frame(
 def _image(kind: str, data: str) -> str:
     import base64
 
-    raw = base64.b64encode(data.encode()).decode() if kind == "image/svg+xml" else "".join(data.split())
+    raw = base64.b64encode(data.encode("utf-8", "replace")).decode() if kind == "image/svg+xml" else "".join(data.split())
     image = Markup(f'<img src="data:{kind};base64,{raw}" alt="figure">')
     return f"<figure>{scrolling(image, 'figure', 's-picture').html}</figure>"
 

@@ -340,10 +340,10 @@ def _numeric(values: Iterable[object]) -> bool:
 
 
 def _column(values: Sequence[object]) -> str:
-    "The class of a column: numbers, long texts (which keep a readable width), or neither."
-    if _numeric(values):
-        return ' class="s-num"'
-    return ' class="s-long"' if any(len(_words(value)) > 40 for value in values) else ""
+    "The class of a column: long texts (which keep a readable width), numbers, or neither."
+    if any(len(_words(value)) > 40 for value in values):
+        return ' class="s-long"'
+    return ' class="s-num"' if _numeric(values) else ""
 
 
 def _row(cells: Sequence[str], classes: Sequence[str], chosen: bool) -> str:

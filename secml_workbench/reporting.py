@@ -589,7 +589,6 @@ def _of(model: str, report: Markup) -> Markup:
 
 def _index_row(path: Path, settings: Settings) -> tuple[dict[str, Any], str, Record | None]:
     "One row, what it counts as, and the record when it can be read."
-    link = f"{path.parent.name}/{path.stem}.html"
     try:
         record = Record.read(path)
         changed = _changed(record, settings)
@@ -599,7 +598,9 @@ def _index_row(path: Path, settings: Settings) -> tuple[dict[str, Any], str, Rec
         about = {"report": _of(path.parent.name, escape(path.stem)), "mark": badge("failed", "UNREADABLE")}
         return about | {"finding": why, "made": None}, "unreadable", None
     kind = escape(record.kind, 40)
-    page = Markup(f'<a href="{link}">{kind.html}</a>') if path.with_suffix(".html").is_file() else kind
+    link = Markup(f'<a href="{path.parent.name}/{path.stem}.html">{kind.html}</a>')
+    ours = all(re.fullmatch(r"[\w.-]+", name, re.ASCII) for name in (path.parent.name, path.stem))  # other names are not for an address
+    page = link if ours and path.with_suffix(".html").is_file() else kind
     finding = escape(record.error if record.status != "ok" and record.error else record.verdict, 300)
     figures = headline(record) if record.status == "ok" else ""
     finding += paragraph(figures) if figures else Markup()
