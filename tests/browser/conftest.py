@@ -1,5 +1,7 @@
 """Pages of every kind, from the runs that the template notebooks carry, and a browser to open them in."""
 
+# ruff: noqa: E501  (attacks are long lines)
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -11,11 +13,24 @@ import nbformat
 import pytest
 from inert import CHROMIUM, FLAGS
 
-from secml_workbench.pages import record_of, render_html
+from secml_workbench.pages import frame, record_of, render_html
 from secml_workbench.records import Record, atomic_write, dumps
+from secml_workbench.rendering import (
+    Markup,
+    badge,
+    escape,
+    heading,
+    highlight,
+    legend,
+    note,
+    paragraph,
+    table,
+    texts_as_data,
+)
 from secml_workbench.reporting import KINDS, build_index, template_path
 from secml_workbench.settings import load_settings
 
+COLUMNS = ("first", "second", "third", "fourth", "fifth")
 SOURCE = "This <b>source</b> & a source name without any blanks in it: " + "long_" * 20
 
 
@@ -35,6 +50,20 @@ def failed(notebook: Any) -> tuple[Any, Record]:
     return notebook, Record("tuning", SOURCE, "The tuning report failed before it had an answer.", status="failed", error=SOURCE * 3)
 
 
+def parts() -> str:
+    "Every part in every colour that it has: all steps of a score, all marks and notes, a chosen row, invisible characters."
+    words = "one two\u200b three four five six seven eight nine ten eleven"
+    starts = [i for i in range(len(words)) if i == 0 or words[i - 1] == " "]
+    spans = [(start, start + 3, step / 5) for start, step in zip(starts, range(-5, 6), strict=True)]
+    rows = [{name: "0.981 [0.973, 0.988]" for name in COLUMNS}, {name: f"0.{i}" for i, name in enumerate(COLUMNS)}]
+    scored = [highlight(words, spans), highlight(words, spans, signed=False), highlight(words * 9, spans, limit=40)]
+    body = heading("Parts", 1, "parts") + legend() + Markup().join(scored) + texts_as_data("a\u202eb" * 300)
+    body += Markup().join(note("x" * 20, kind) for kind in ("info", "warn", "fail"))
+    body += paragraph(*(badge(mark) for mark in ("pass", "fail", "undecided", "failed"))) + escape("y\u200b")
+    body += table(rows, chosen=0, best={"first": "max"}, caption="Best and chosen") + Markup('<p><a href="#parts">a link</a> <code>code</code></p>')
+    return frame("parts", body, paragraph("end"))
+
+
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     "A folder of reports: four kinds of one model, a failed and an unreadable one, another model, the index."
@@ -47,6 +76,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         publish(root / "reports" / "other", kind, notebook, replace(record, model=f"other {SOURCE[:30]}"))
     publish(root / "reports" / "failed", "tuning", *failed(nbformat.read(template_path("tuning"), as_version=4)))
     (root / "reports" / "failed" / "notes.json").write_text("{}")
+    (root / "reports" / "parts.html").write_text(parts(), encoding="utf-8")
     build_index(root / "reports", load_settings(root / "settings.ini"))
     return root / "reports"
 

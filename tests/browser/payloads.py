@@ -1,6 +1,6 @@
 """Attacks on pages: each would run, ask or pop up somewhere if it were let through."""
 
-# ruff: noqa: E501, RUF001  (attacks are long lines)
+# ruff: noqa: E501  (attacks are long lines)
 
 from __future__ import annotations
 

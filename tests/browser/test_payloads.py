@@ -1,5 +1,7 @@
 """Over two hundred attacks in every place that data can take in a page, opened without the page's policy: nothing runs, all can be read."""
 
+# ruff: noqa: E501  (attacks are long lines)
+
 from __future__ import annotations
 
 import re
