@@ -49,8 +49,8 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-lab: setup  ## JupyterLab on the notebooks
-	$(BIN)/jupyter lab --notebook-dir=nbs
+lab: setup  ## JupyterLab on the start notebook
+	$(BIN)/jupyter lab nbs/start.ipynb
 
 bench: setup  ## the benchmarks; each writes benchmarks/results/<name>.json
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done

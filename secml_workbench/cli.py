@@ -287,9 +287,10 @@ def fitted_features(
     known = {f.name: Parameter(str(f.type), f.default) for f in fields(FeatureConfig)} | {"max_train_rows": Parameter("int", 5000)}
     values = {"seed": load_settings().seed, "max_train_rows": 5000} | check_parameters(given, known)
     rows, config = values.pop("max_train_rows"), FeatureConfig(**values)
+    unfitted = make_features(config)
     train = at_most(load_corpus(local(data), **columns).split(seed=config.seed).train, rows, config.seed)
     typer.echo(f"fitting on {len(train):,} training texts of {visible(data)}", err=True)
-    return make_features(config).fit(train.texts, train.labels), config
+    return unfitted.fit(train.texts, train.labels), config
 
 
 @app.command()
@@ -410,9 +411,11 @@ def run(
     problem: BaseException
     try:
         status = app(list(arguments) or ["--help"], prog_name="secml", standalone_mode=False)
+        if status == 130:  # typer's own word for Ctrl-C
+            raise KeyboardInterrupt
         return status if isinstance(status, int) else 0
     except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; what was there before is as it was")
+        _complain("interrupted; what was there before is as it was, and the same command goes on from what is done")
         return 130
     except Exception as error:
         problem = error

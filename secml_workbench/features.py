@@ -20,9 +20,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from .baseline import read_skops, write_skops
-from .linguistic import LinguisticFeatures
+from .linguistic import LinguisticFeatures, load_pipeline
+from .patterns import load_families
 from .records import atomic_folder, dumps
-from .semantic import SemanticFeatures
+from .semantic import SemanticFeatures, load_encoder
 from .settings import InputError, brief, check_number
 from .text_features import BasicFeatures, SecurityFeatures, TextFamily, as_texts, at_most_components
 from .torch_backend import first_line
@@ -159,10 +160,16 @@ class FeatureConfig:
 def make_features(
     config: FeatureConfig | None = None,  # None: all families
 ) -> Pipeline:  # unfitted; `fit(texts, labels)`, then `transform(texts)`: float32 (n, features)
-    "The families joined, scaled and, if asked for, reduced; names such as `security__url_count`. Raises InputError: no FeatureConfig."
+    "The families joined, scaled and, if asked for, reduced; names such as `security__url_count`. Raises InputError: no FeatureConfig, or one whose pattern file, pipeline or encoder is not there."
     config = FeatureConfig() if config is None else config
     if not isinstance(config, FeatureConfig):
         raise InputError(f"config is {brief(config, 60)}; expected a FeatureConfig")
+    if config.security:
+        load_families(config.pattern_file or None)  # what is wrong with these is said now, not after minutes of fitting
+    if config.linguistic:
+        load_pipeline(config.spacy_pipeline)
+    if config.semantic:
+        load_encoder(config.embedding_model, config.quantized_encoder)
     make = {
         "basic": lambda: BasicFeatures(),
         "linguistic": lambda: LinguisticFeatures(config.spacy_pipeline),

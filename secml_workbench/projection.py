@@ -25,7 +25,8 @@ from .patterns import PatternFamily, PatternMatch, find_patterns, load_families
 
 # %% auto #0
 __all__ = ['UNDONE', 'DEPTH', 'View', 'original', 'reading', 'fold_characters', 'fold_lookalikes', 'lexicon', 'undo_leet',
-           'undo_spacing', 'undo_escapes', 'undo_encoding', 'views', 'encoded_characters', 'find_disguised']
+           'undo_joints', 'undo_spacing', 'undo_escapes', 'undo_encoding', 'views', 'encoded_characters',
+           'find_disguised']
 
 # %% ../nbs/14_projection.ipynb #5dd98323
 @dataclass(frozen=True)
@@ -257,15 +258,24 @@ def _respaced(view: View, stretches: re.Pattern[str], read: Callable[[str], _Rea
     return View((*view.how, "spacing"), "".join([*text, view.text[at:]]), view.starts[index], view.ends[index])
 
 
+_JOINT = re.compile(r"(?<=[A-Za-z])_+(?=[A-Za-z])|(?<=[a-z])[A-Z](?=[a-z])")
+
+
+def undo_joints(view: View) -> View:
+    "Words that are joined as names in programs are, `like_this` or `likeThis`, apart."
+    return _rewritten(view, "spacing", [(one.start(), one.end(), " " if one[0][0] == "_" else f" {one[0]}") for one in _JOINT.finditer(view.text)])
+
+
 def undo_spacing(view: View, words: frozenset[str]) -> list[View]:  # the readings; empty: there is no such stretch
     "Stretches of single characters with separators between them, joined."
     ways = (_ALTERNATING, _every_second), (_SPACED, _single_letters)
     return [one for stretches, read in ways if (one := _respaced(view, stretches, read, words)) is not view]
 
 # %% ../nbs/14_projection.ipynb #86889f50
-_ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+|&(?:(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6});?|[A-Za-z][A-Za-z0-9]{1,31};)|(?:\\x[0-9A-Fa-f]{2})+|\\u[0-9A-Fa-f]{4}|\\u\{[0-9A-Fa-f]{1,6}\}")
+_ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+|&(?:(?:#0*\d{1,7}|#[xX]0*[0-9A-Fa-f]{1,6});?|[A-Za-z][A-Za-z0-9]{1,31};)|(?:\\x[0-9A-Fa-f]{2})+|(?:\\[0-7]{3})+|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\u\{[0-9A-Fa-f]{1,6}\}")
 _SHORTEST = 12  # characters of an encoded run
 _BASE64 = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
+_INNER = re.compile(rf"(?<![A-Za-z0-9+])[A-Za-z0-9+]{{{_SHORTEST},}}={{0,2}}")  # behind a path or a prefix
 _LINES = re.compile(rf"{_BASE64.pattern}(?:\r?\n[A-Za-z0-9+/_-]+={{0,2}})+")  # one run over several lines, as in mails
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?(?:[0-9A-Fa-f]{2}){8,}(?![0-9A-Za-z])|(?<![0-9A-Za-z])(?:(?:0x)?[0-9A-Fa-f]{2}[ :,\r\n]{1,2}){7,}(?:0x)?[0-9A-Fa-f]{2}(?![0-9A-Za-z])")
 
@@ -277,6 +287,8 @@ def _unescaped(escape: str) -> str:
         return unquote_to_bytes(escape).decode("utf-8", "replace")
     if escape[1] == "x":
         return bytes.fromhex(escape.replace("\\x", "")).decode("utf-8", "replace")
+    if escape[1].isdigit():
+        return bytes(int(code, 8) & 255 for code in escape[1:].split("\\")).decode("utf-8", "replace")
     code = int(escape[2:].strip("{}"), 16)
     return chr(code) if code <= 0x10FFFF else escape
 
@@ -288,9 +300,10 @@ def undo_escapes(view: View) -> View:
 
 
 def _as_text(raw: bytes) -> str:
-    "Bytes as text if they are text; else empty."
+    "Bytes as text if they are text, in UTF-8 or as Windows has it in UTF-16; else empty."
+    wide = len(raw) > 16 and not any(raw[1::2])
     try:
-        text = raw.decode()
+        text = raw.decode("utf-16-le" if wide else "utf-8")
     except UnicodeDecodeError:
         return ""
     shown, plain = sum(char.isprintable() or char in "\n\t\r" for char in text), sum(char.isalnum() or char.isspace() for char in text)
@@ -307,19 +320,21 @@ def _from_base64(run: str) -> str:
 
 
 def _from_hex(run: str) -> str:
+    if not re.search(r"[A-Fa-f]", run):  # numbers; letters in hexadecimal have some of j to o among them
+        return ""
     return _as_text(bytes.fromhex(re.sub(r"0x|[ :,\r\n]", "", run)))
 
 
 def undo_encoding(view: View) -> View:
     "Runs of base64 and hexadecimal read as the text that they hold."
-    for runs, decode in ((_HEX, _from_hex), (_LINES, _from_base64), (_BASE64, _from_base64)):
+    for runs, decode in ((_HEX, _from_hex), (_LINES, _from_base64), (_BASE64, _from_base64), (_INNER, _from_base64)):
         found = [(match.start(), match.end(), decode(match[0])) for match in runs.finditer(view.text)]
         view = _rewritten(view, "encoding", [(start, end, f" {text} ") for start, end, text in found if text])
     return view
 
 # %% ../nbs/14_projection.ipynb #3fe06d84
 DEPTH = 3  # encodings inside encodings
-_NOTHING = re2.compile(r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,\r\n]{1,2}[0-9A-Fa-f]{2}")
+_NOTHING = re2.compile(r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Za-z]_[A-Za-z]|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,\r\n]{1,2}[0-9A-Fa-f]{2}")
 
 
 def views(
@@ -334,7 +349,8 @@ def views(
     view = original(text)
     for _ in range(DEPTH):
         before, view = view.text, fold_characters(undo_escapes(view))
-        for one in (view, *undo_spacing(view, words)):
+        joints = undo_joints(view)
+        for one in (view, *([joints] if joints is not view else []), *undo_spacing(view, words)):
             plain = fold_lookalikes(one)
             for read in (plain, undo_leet(plain, words)):
                 found.setdefault(read.text, read)

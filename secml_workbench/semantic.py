@@ -221,9 +221,15 @@ def _similarities(
 ) -> list[np.ndarray]:  # similarity to the mean attack, to the mean harmless text, their difference
     near = []
     for kind, total in ((1, sums[0]), (0, sums[1])):
-        own = np.zeros((len(vectors), 1)) if labels is None else (labels == kind)[:, None]
-        near.append((vectors * unit(total - own * vectors)).sum(axis=1))
+        own = np.zeros(len(vectors)) if labels is None else _equal(vectors, labels == kind)
+        near.append((vectors * unit(total - own[:, None] * vectors)).sum(axis=1))
     return [*near, near[0] - near[1]]
+
+
+def _equal(vectors: np.ndarray, among: np.ndarray) -> np.ndarray:  # (n,): how many of those among which it is have the same vector
+    "A text's copies are taken out with it, so that none of them tells its label."
+    _, same = np.unique(vectors, axis=0, return_inverse=True)
+    return np.bincount(same, weights=among, minlength=len(vectors))[same]
 
 
 def _components(vectors: np.ndarray, n: int, seed: int) -> PCA:

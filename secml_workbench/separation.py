@@ -54,7 +54,9 @@ def delong(
 ) -> Estimate:
     "ROC AUC with a 95 % interval (DeLong et al., 1988; for groups Obuchowski, 1997), on the logit scale; ties count half. Undefined without both classes."
     y, values = np.asarray(y), np.asarray(values, dtype=np.float64)
-    owners = np.arange(len(y)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    owners = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+    if owners.shape != y.shape:
+        raise InputError(f"{len(owners)} groups for {len(y)} labels; expected one for each")
     if y.shape != values.shape or y.ndim != 1 or not np.isin(y, (0, 1)).all() or not np.isfinite(values).all():
         raise InputError(f"labels of shape {y.shape} and values of {values.shape}; expected as many finite numbers as labels 0 or 1")
     attack, benign = values[y == 1], values[y == 0]
@@ -70,14 +72,16 @@ def delong(
         return Estimate(auc, None, None, m + n, "a single text of one class, or one group of near-duplicates")
     variance = sum(k / (k - 1) * float(part @ part) / size**2 for k, part, size in zip(drawn, sums, (m, n), strict=True))
     variance += 2 * float(sums[0] @ sums[1]) / (m * n)
+    if variance <= 0 < auc < 1:
+        return Estimate(auc, None, None, m + n, "the values are all equal, or vary too little for an interval")
     return Estimate(auc, *_on_logit(auc, variance, min(drawn)), m + n)
 
 
 def _on_logit(auc: float, variance: float, pairs: int) -> tuple[float, float]:
     "The interval of an AUC; at 0 and 1 the binomial limit of so many independent pairs, all in one order."
     edge = 0.025 ** (1 / pairs)
-    if auc in (0.0, 1.0) or variance <= 0:
-        return (edge, 1.0) if auc > 0.5 else (0.0, 1 - edge)
+    if auc in (0.0, 1.0):
+        return (edge, 1.0) if auc else (0.0, 1 - edge)
     middle, half = np.log(auc / (1 - auc)), 1.96 * np.sqrt(variance) / (auc * (1 - auc))
     return float(1 / (1 + np.exp(half - middle))), float(1 / (1 + np.exp(-half - middle)))
 
@@ -109,6 +113,8 @@ def feature_scores(
 ) -> list[FeatureScore]:  # the furthest from 0.5 first
     "The features that separate best by themselves. Raises InputError: labels or values that do not fit."
     check_number(k, "k", 1, whole=True)
+    if not len(names):
+        raise InputError("no names of columns; give those of the matrix")
     (matrix, labels), (values, y) = (_part(part, len(names)) for part in (chosen_on, reported_on))
     binary_labels(labels, len(labels))
     first = np.array([delong(labels, column).estimate for column in matrix.T], dtype=float)
@@ -139,6 +145,8 @@ def family_columns(
     names: Sequence[str],  # of the columns of a matrix of `make_features`, not reduced
 ) -> dict[str, np.ndarray]:  # family -> positions
     "Which columns belong to which family."
+    if not all("__" in name for name in names):
+        raise InputError("columns without a family in their names, such as principal components; expected a matrix of make_features with pca_components = 0")
     owners = [name.partition("__")[0] for name in names]
     return {family: np.flatnonzero([owner == family for owner in owners]) for family in dict.fromkeys(owners)}
 
@@ -182,8 +190,11 @@ def _log_odds(
     part: tuple[Any, Any, Any],  # labels, two opinions
 ) -> np.ndarray:  # (n, 2)
     "Of both opinions. Raises InputError: something else than probabilities, one a label."
-    labels, *opinions = (np.asarray(one, dtype=np.float64) for one in part)
-    if any(one.shape != labels.shape or not ((one >= 0) & (one <= 1)).all() for one in opinions):
+    try:
+        labels, *opinions = (np.asarray(one, dtype=np.float64) for one in part)
+    except (ValueError, TypeError):
+        raise InputError(f"given {brief(part, 60)}; expected labels and two opinions, all numbers") from None
+    if len(opinions) != 2 or any(one.shape != labels.shape or not ((one >= 0) & (one <= 1)).all() for one in opinions):
         raise InputError(f"labels of shape {labels.shape} with opinions of {[one.shape for one in opinions]}; expected (n,) and (n,), probabilities from 0 to 1")
     p = np.column_stack(opinions)
     clipped = np.clip(p, 1e-6, 1 - 1e-6)
@@ -234,6 +245,8 @@ def transfer(
 ) -> list[TransferRow]:
     "Leave one source out. InputError: no source can be left out."
     check_number(min_attacks, "min_attacks", 2, whole=True)
+    if config is not None and config.pca_components:
+        raise InputError(f"pca_components is {config.pca_components}: families cannot be told in reduced columns; expected 0")
     folds = [fold for fold in corpus.leave_one_source_out(min_rows) if int(fold.test.labels.sum()) >= min_attacks]
     if not folds:
         raise InputError(f"no source of {brief(corpus.name, 40)} has {min_attacks} attacks and others to learn from; expected one that has")
@@ -264,6 +277,8 @@ def _transfer(fold: Fold, config: FeatureConfig | None, rivals: Mapping[str, Riv
     columns: dict[str, Any] = {**families, "all": everything, **without}
     heads = {name: fit_head(train[:, chosen], known.labels, seed) for name, chosen in columns.items()}
     heads["boosted trees"], columns["boosted trees"] = make_head("boosting", seed).fit(train, known.labels), everything
+    if taken := set(rivals) & {*columns, "boosted trees", "TF-IDF"}:
+        raise InputError(f"a rival is called {brief(sorted(taken)[0], 40)}, which is one of ours; name it otherwise")
     fitted = {"TF-IDF": fit_baseline(known.texts, known.labels, seed=seed), **{name: fit(parts.train, parts.validation) for name, fit in rivals.items()}}
     found: list[dict[str, Estimate]] = []
     for part, matrix in zip((away, home), asked, strict=True):

@@ -91,7 +91,7 @@ def binary_labels(
     except (ValueError, TypeError):
         sound = False
     if not sound:
-        raise InputError(f"{n} texts with labels {brief(list(y)[:4] if hasattr(y, '__iter__') else y, 60)}; expected 0 (benign) or 1 (malicious) for each, and both")
+        raise InputError(f"{n} texts with labels {brief(np.asarray(y, dtype=object).tolist()[:4] if hasattr(y, '__iter__') else y, 60)}; expected 0 (benign) or 1 (malicious) for each, and both")
     return found.astype(np.int64)
 
 
@@ -239,6 +239,9 @@ class SecurityFeatures(TextFamily):
     def fit(self, X: Any, y: Any = None) -> Self:
         "Read the families. Raises InputError: no texts; a file with a fault."
         self.families_ = [(f.name, f.patterns, f.catches) for f in load_families(self.families or None)]  # plain data: skops saves it
+        twice = [name for name, n in Counter(self._names()).items() if n > 1]
+        if twice:
+            raise InputError(f"a family of {brief(self.families, 60)} gives the column {twice[0]}, which is there already; rename the family")
         return super().fit(X, y)
 
     def _names(self) -> list[str]:
