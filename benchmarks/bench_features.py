@@ -33,8 +33,8 @@ from secml_workbench.shortcuts import share_of
 from secml_workbench.text_features import SecurityFeatures
 from secml_workbench.torch_backend import default_encoder
 from secml_workbench.tracking import provenance, set_threads
+from secml_workbench.training import SHORT
 from secml_workbench.training import train as train_transformer
-from secml_workbench.tuning_report import SHORT
 
 SEED, ROUNDS = 42, 5
 

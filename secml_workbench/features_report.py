@@ -32,8 +32,8 @@ from .subject import at_most, open_subject
 from .text_features import keep_rows
 from .torch_backend import default_encoder
 from .tracking import provenance, set_threads, track
+from .training import SHORT
 from .training import train as train_transformer
-from .tuning_report import SHORT
 from scipy.stats import rankdata
 from sklearn.pipeline import Pipeline
 from tqdm.auto import tqdm

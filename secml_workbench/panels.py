@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import ipywidgets as widgets
@@ -110,7 +110,16 @@ class Panel:
             self.say(said)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
-        return self.box._repr_mimebundle_(include=include, exclude=exclude)
+        live = self.box._repr_mimebundle_(include=include, exclude=exclude)
+        return live and {**live, "text/plain": type(self).__name__, "text/html": "".join(_still(self.box))}
+
+
+def _still(widget: widgets.Widget) -> Iterator[str]:
+    "What is shown, without the controls: where no kernel is, such as on a code host."
+    if isinstance(widget, widgets.HTML):
+        yield widget.value
+    for child in getattr(widget, "children", ()):
+        yield from _still(child)
 
 
 def html_of(

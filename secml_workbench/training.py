@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'LABELS', 'RANGES', 'TRAINING_SCHEMA', 'TINY', 'TrainingConfig', 'use_bf16', 'training_items',
+__all__ = ['logger', 'LABELS', 'RANGES', 'SHORT', 'TRAINING_SCHEMA', 'TINY', 'TrainingConfig', 'use_bf16', 'training_items',
            'last_checkpoint', 'TrainingResult', 'train', 'check_out', 'save_detector', 'cut_encoder', 'read_training',
            'Detector', 'model_card', 'train_detector', 'tiny_detector']
 
@@ -83,6 +83,9 @@ class TrainingConfig:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise InputError(f"{name} is {brief(getattr(self, name), 40)}; expected one of {', '.join(known)}")
+
+
+SHORT = TrainingConfig(learning_rate=2e-4, batch_size=16, epochs=1)  # learns from some hundred texts within one epoch
 
 # %% ../nbs/25_training.ipynb #56904ae0
 def use_bf16(

@@ -35,7 +35,7 @@ from secml_workbench.study import (
 from .subject import at_most, open_subject
 from .torch_backend import default_encoder, load_torch
 from .tracking import provenance, set_threads, track
-from .training import TrainingConfig, train
+from .training import SHORT, train
 from .tuning import tune
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'SHORT', 'TRAINED', 'base_encoder', 'space_of', 'run_study', 'compare', 'advantage',
-           'rate', 'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted', 'took',
-           'short', 'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards',
-           'recipe_table', 'test_table', 'gain_section', 'history_figure', 'search_sentence', 'front_section',
-           'curves_figure', 'varied', 'slices_figure', 'hyperparameter_sentence', 'parallel_figure', 'model_sentence',
-           'source_rows', 'source_table', 'source_sentence', 'use_section']
+__all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'TRAINED', 'base_encoder', 'space_of', 'run_study', 'compare', 'advantage', 'rate',
+           'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted', 'took', 'short',
+           'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards', 'recipe_table',
+           'test_table', 'gain_section', 'history_figure', 'search_sentence', 'front_section', 'curves_figure',
+           'varied', 'slices_figure', 'hyperparameter_sentence', 'parallel_figure', 'model_sentence', 'source_rows',
+           'source_table', 'source_sentence', 'use_section']
 
 # %% ../nbs/50_tuning_report.ipynb #15c09849
 def base_encoder(
@@ -185,9 +185,6 @@ def source_folds(
         return [], str(error)
 
 # %% ../nbs/50_tuning_report.ipynb #23189eb7
-SHORT = TrainingConfig(learning_rate=2e-4, batch_size=16, epochs=1)  # learns from some hundred texts within one epoch
-
-
 def ranked_with(
     test: Corpus,
     held: Corpus,  # texts of other sources that were not trained on
