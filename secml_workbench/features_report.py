@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from .baseline import fit_baseline
 from .batching import TextClassifier, scores
@@ -303,6 +304,9 @@ def _distributions(best: Sequence[FeatureScore], values: np.ndarray, labels: np.
                 axes.hist(own, edges.tolist(), weights=np.full(len(own), 100 / max(len(own), 1)), color=colour(title), alpha=0.5, label="harmless" if kind == 0 else "attack")
             axes.set_title(plain_label(one.name.partition("__")[2].replace("_", " "), 30), fontsize=8.5, fontweight="normal", loc="left", parse_math=False)
             axes.tick_params(labelsize=7)
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.ticklabel_format(axis="x", scilimits=(-2, 4))
+            axes.xaxis.get_offset_text().set_fontsize(7)
             axes.grid(axis="x", visible=False)
             if place % columns == 0:
                 axes.set_ylabel("% of class", fontsize=7.5)
@@ -340,9 +344,12 @@ def features_section(
     way = "larger" if (top.auc.estimate or 0.5) > 0.5 else "smaller"
     rows = [(plain_label(one.name, 44), one.auc) for one in best[:15]]
     inks = {name: "#D55E00" if (value.estimate or 0.5) > 0.5 else "#0072B2" for name, value in rows}
-    fig = forest(rows, title=f"{top.name} separates best by itself", digits=2, reference=0.5, colours=inks, xlabel="ROC AUC of the feature by itself (right of 0.5: larger in attacks)")
+    told = top.auc.low is not None and top.auc.high is not None and not top.auc.low <= 0.5 <= top.auc.high
+    fig = forest(rows, title=f"{top.name} separates best by itself" if told else "No single feature is shown to separate", digits=2, reference=0.5, colours=inks, xlabel="ROC AUC of the feature by itself (right of 0.5: larger in attacks)")
     finding = f"By itself {top.name} separates best: it is {way} in an attack than in a harmless text with a chance of {max(top.auc.estimate or 0.5, 1 - (top.auc.estimate or 0.5)):.0%}."
-    shown = figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption="The strongest on the validation part, in that order; their values are of the test part. Left out are doubles of a stronger feature (rank correlation of 0.9 or more). Orange: larger in attacks; blue: smaller.")
+    if not told:
+        finding = f"No single feature is shown to separate attacks from harmless texts: the interval of {top.name}, which did best on the validation part, holds 0.5."
+    shown = figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption="The strongest on the validation part, in that order; their values are of the test part. Left out are doubles of a stronger feature (rank correlation of 0.9 or more on the validation part). Orange: larger in attacks; blue: smaller.")
     six = best[:6]
     apart = figure(_distributions(six, values[:, : len(six)], labels), alt=f"Histograms of {', '.join(one.name for one in six)} by class", caption="How the six strongest differ: share of each class; the ends hold what lies beyond.")
     matrix = figure(_correlations([one.name for one in best[:12]], values[:, :12]), alt="Rank correlations of the strongest features", caption="Red: they rise together; blue: one rises where the other falls. Features that are strongly correlated say the same.")

@@ -209,7 +209,7 @@ class SemanticFeatures(TextFamily):
             raise InputError(f"the embedding model {brief(self.model or 'that is packaged')} is not the one that these features were fitted with; fit them again")
         raw = encoder(texts)
         vectors = unit(raw)
-        shape = [_novelty(vectors, self.known_), np.linalg.norm(raw, axis=1), vectors.mean(axis=1), vectors.std(axis=1)]
+        shape = [_novelty(vectors, self.known_), np.linalg.norm(raw, axis=1), raw.mean(axis=1), raw.std(axis=1)]
         near = [] if self.sums_ is None else _similarities(vectors, self.sums_, labels)
         return np.column_stack([*near, *shape, vectors if self.pca_ is None else self.pca_.transform(vectors)])
 

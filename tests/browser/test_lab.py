@@ -92,7 +92,7 @@ class Lab:
 
     def __init__(self, page, url: str) -> None:
         self.page, self.url, self.outside = page, url, []
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         page.on("dialog", lambda dialog: (self.outside.append(f"dialog {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: self.outside.append(request.url) if self._foreign(request.url) else None)
 
@@ -232,7 +232,14 @@ def test_explore_explains_switches_words_off_and_compares(lab, server):
     all_caught = "() => [...document.querySelectorAll('.widget-select option')].every(e => e.text.includes('caught'))"
     lab.page.wait_for_function(all_caught)
     view.locator(".widget-select select").select_option(index=0)
-    picked = view.locator(".widget-select option").first.inner_text().split("·")[1].rsplit("(", 1)[0].strip()
+    picked = (
+        view.locator(".widget-select option")
+        .first.inner_text()
+        .replace("\xa0", " ")
+        .split("·")[1]
+        .rsplit("(", 1)[0]
+        .strip()
+    )
     lab.page.wait_for_function(
         "t => [...document.querySelectorAll('textarea')].some(e => e.value.replace(/\\s+/g, ' ').startsWith(t))",
         arg=picked[:20],
