@@ -49,8 +49,9 @@ class Lab:
             assert time.monotonic() < until, (
                 f"{name} still runs: {[one.inner_text() for one in cells.locator('.jp-InputPrompt').all()]}"
             )
+            assert not self.errors(), self.errors()
             time.sleep(0.3)
-        assert not self.errors()
+        assert not self.errors(), self.errors()
 
     def errors(self) -> list[str]:
         return [
