@@ -47,9 +47,7 @@ def failed(notebook: Any) -> tuple[Any, Record]:
     error = nbformat.v4.new_output("error", ename="ValueError", evalue=SOURCE * 3, traceback=[])
     cells[-1].outputs = [error]
     notebook = nbformat.v4.new_notebook(cells=cells)
-    return notebook, Record(
-        "tuning", SOURCE, "The tuning report failed before it had an answer.", status="failed", error=SOURCE * 3
-    )
+    return notebook, Record("tuning", SOURCE, "The tuning report failed before it had an answer.", status="failed", error=SOURCE * 3)
 
 
 def parts() -> str:
@@ -62,9 +60,7 @@ def parts() -> str:
     body = heading("Parts", 1, "parts") + legend() + Markup().join(scored) + texts_as_data("a\u202eb" * 300)
     body += Markup().join(note("x" * 20, kind) for kind in ("info", "warn", "fail"))
     body += paragraph(*(badge(mark) for mark in ("pass", "fail", "undecided", "failed"))) + escape("y\u200b")
-    body += table(rows, chosen=0, best={"first": "max"}, caption="Best and chosen") + Markup(
-        '<p><a href="#parts">a link</a> <code>code</code></p>'
-    )
+    body += table(rows, chosen=0, best={"first": "max"}, caption="Best and chosen") + Markup('<p><a href="#parts">a link</a> <code>code</code></p>')
     return frame("parts", body, paragraph("end"))
 
 

@@ -204,10 +204,10 @@ def test_hostile_texts_stay_texts_in_every_widget(lab, server):
     )  # as a file can hold them
     dirty = (
         "import pandas as pd\n"
-        "file = Path(tempfile.mkdtemp()) / 'bad.csv'\n"
+        "file = Path(tempfile.mkdtemp()) / 'bad.parquet'\n"
         "kinds = (('ignore rules', 1), ('salt the soup', 0))\n"
         "rows = [(f'{bad} {i} {word}', label, bad) for i, bad in enumerate(ALL) for word, label in kinds]\n"
-        "pd.DataFrame(rows, columns=['text', 'label', 'source']).to_csv(file, index=False)\n"
+        "pd.DataFrame(rows, columns=['text', 'label', 'source']).to_parquet(file)\n"
         "bad_corpus = load_corpus(str(file))\n"
         "detector.name = BAD"
     )

@@ -55,9 +55,7 @@ def test_pages_fit_and_axe_finds_nothing(site: Path, browser: Any, name: str, wi
     assert found["outside"] == [] and found["stuck"] == 0 and found["bare"] == 0
     assert width < 800 or found["first"] <= 800, "the verdict is not on the first screen"
     assert width > 360 or (min(found["figures"], default=520) >= 520 and found["scrolling"] > 0)
-    watched.tab.add_style_tag(
-        content=".s-scroll { background-image: none !important }"
-    )  # axe does not judge text on gradients
+    watched.tab.add_style_tag(content=".s-scroll { background-image: none !important }")  # axe does not judge text on gradients
     watched.tab.evaluate((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
     judged = watched.tab.evaluate(AXE)
     watched.tab.close()
@@ -84,12 +82,8 @@ def test_pages_are_small_and_print(site: Path, browser: Any, name: str) -> None:
     assert (site / f"{name}.html").stat().st_size <= MOST_BYTES
     watched = look(browser, address(site, name), 688, "dark")  # A4 between the margins
     watched.tab.emulate_media(media="print")
-    ground, wide = watched.tab.evaluate(
-        "() => [getComputedStyle(document.body).backgroundColor, document.documentElement.scrollWidth]"
-    )
-    assert ground == "rgb(255, 255, 255)" and wide <= 688 * 1.2, (
-        "dark on paper, or more than the printer's scale can mend"
-    )
+    ground, wide = watched.tab.evaluate("() => [getComputedStyle(document.body).backgroundColor, document.documentElement.scrollWidth]")
+    assert ground == "rgb(255, 255, 255)" and wide <= 688 * 1.2, "dark on paper, or more than the printer's scale can mend"
     assert watched.tab.evaluate("() => [...document.querySelectorAll('h2')].every(e => e.offsetHeight > 0)")
     pages = len(re.findall(rb"/Type\s*/Page\b", watched.tab.pdf(format="A4")))
     height = watched.tab.evaluate("() => document.documentElement.scrollHeight")

@@ -40,7 +40,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason=NEEDS
 GROUPS = [
     "SCRIPTS", "EVENTS", "SVG", "MATH", "STYLES", "FRAMES", "ADDRESSES", "FORMS", "MUTATIONS", "MARKDOWN", "CHARACTERS",
 ]  # fmt: skip
-POLICY = re.compile(r"<meta [^>]*Content-Security-Policy[^>]*>")
+POLICY = re.compile(r'<meta [^>]*Content-Security-Policy[^>]*>')
 PLACES = 14  # of those below, the places that show a text whole
 
 
@@ -56,29 +56,13 @@ def everywhere(attack: str) -> list[Markup]:
 
 def notebook_of(attack: str) -> Any:
     "An executed template on a hostile model: built outputs, raw outputs, a printed text, an error, prose."
-    record = Record(
-        "explanation",
-        attack,
-        attack,
-        parameters={attack: attack},
-        error=attack,
-        provenance={"created": attack, "workbench": attack},
-    )
+    record = Record("explanation", attack, attack, parameters={attack: attack}, error=attack, provenance={"created": attack, "workbench": attack})
     screen = FirstScreen(record, [Card(attack, attack, attack, "fail")], attack, attack, [(attack, attack)])
     built = {"text/html": "".join(markup.html for markup in everywhere(attack))}
-    raw = [
-        {"text/html": f"<div>{attack}</div><p title='{attack}' class={attack}>"},
-        {"text/markdown": attack, "text/plain": attack},
-    ]
-    raw += [
-        {"image/svg+xml": f"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>{attack}</svg>"},
-        {"text/latex": attack},
-    ]
+    raw = [{"text/html": f"<div>{attack}</div><p title='{attack}' class={attack}>"}, {"text/markdown": attack, "text/plain": attack}]
+    raw += [{"image/svg+xml": f"<svg xmlns='http://www.w3.org/2000/svg' width='9' height='9'>{attack}</svg>"}, {"text/latex": attack}]
     outputs = [v4.new_output("display_data", data) for data in (screen._repr_mimebundle_(), built, *raw)]
-    outputs += [
-        v4.new_output("stream", text=attack),
-        v4.new_output("error", ename=attack, evalue=attack, traceback=[attack]),
-    ]
+    outputs += [v4.new_output("stream", text=attack), v4.new_output("error", ename=attack, evalue=attack, traceback=[attack])]
     return v4.new_notebook(cells=[v4.new_code_cell(attack, outputs=outputs), v4.new_markdown_cell(attack)])
 
 
@@ -119,9 +103,7 @@ def test_folders_and_files_named_like_attacks(tmp_path: Path, browser: Any) -> N
         folder = tmp_path / "reports" / name
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "explanation.html").write_text("a page")
-        record = Record(
-            "explanation", f"{i}:{attack}", attack, status="failed" if i % 2 else "ok", error=attack if i % 2 else None
-        )
+        record = Record("explanation", f"{i}:{attack}", attack, status="failed" if i % 2 else "ok", error=attack if i % 2 else None)
         atomic_write(folder / "explanation.json", dumps(record.to_dict()))
         (folder / f"{name}.json").write_text("not ours")
         shown += [name, name]
