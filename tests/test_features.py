@@ -397,6 +397,51 @@ def test_patterns_want_a_label_for_each_text(labels):
         pattern_rows(["a", "b"], labels, load_families())
 
 
+def test_an_interval_holds_its_auc_and_there_is_none_where_nothing_varies():
+    draw = np.random.default_rng(0)
+    for _ in range(300):
+        y = draw.integers(0, 2, 30)
+        values, groups = draw.integers(0, draw.integers(1, 4), 30), draw.integers(0, 12, 30)
+        one = delong(y, values, groups if draw.random() < 0.5 else None)
+        if one.low is not None:
+            assert one.low <= one.estimate <= one.high
+    same = delong(np.array([0, 1] * 20), np.ones(40))
+    assert same.estimate == 0.5 and same.low is None and "all equal" in same.reason
+
+
+def test_components_have_no_families_and_rivals_no_names_of_ours():
+    with pytest.raises(InputError, match="without a family"):
+        family_scores((M, L), (M, L), ["pca_00", "pca_01"])
+    with pytest.raises(InputError, match="cannot be told in reduced columns"):
+        transfer(load_corpus("tiny"), FeatureConfig(pca_components=3))
+
+
+def test_copies_of_a_text_do_not_tell_its_label():
+    some = load_corpus("packaged").sample(120, seed=2)
+    drawn = np.random.default_rng(1).integers(0, 2, len(some))
+    texts, labels = [*some.texts, *some.texts], np.concatenate([drawn, drawn])
+    rows = make_features(FeatureConfig(False, False, True, False, False, scale=False)).fit_transform(texts, labels)
+    assert delong(labels, rows[:, 2]).low < 0.55
+
+
+@pytest.mark.parametrize("name", ["url", "pattern", "invisible"])
+def test_a_family_of_a_name_that_a_column_has_is_refused(name, tmp_path):
+    file = tmp_path / "own.toml"
+    said = ['title = "t"', 'description = "d"', 'patterns = ["ignore"]', 'catches = ["ignore"]', 'spares = ["salt"]']
+    entry = "\n".join(["[[family]]", f'name = "{name}"', *said])
+    file.write_text(entry)
+    with pytest.raises(InputError, match="rename the family"):
+        SecurityFeatures(str(file)).fit(["a"])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"pattern_file": "gone.toml"}, {"spacy_pipeline": "no_such"}, {"embedding_model": "no/such"}]
+)
+def test_what_is_not_there_is_said_before_anything_is_fitted(wrong):
+    with pytest.raises(InputError):
+        make_features(FeatureConfig(**wrong))
+
+
 def test_an_embedding_folder_with_code_or_pickles_is_refused(tmp_path):
     import shutil
 
