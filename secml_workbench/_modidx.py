@@ -998,6 +998,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                           'secml_workbench/panels.py'),
                                         'secml_workbench.panels._Job': ('panels.html#_job', 'secml_workbench/panels.py'),
                                         'secml_workbench.panels._Job.__init__': ('panels.html#_job.__init__', 'secml_workbench/panels.py'),
+                                        'secml_workbench.panels._end_all': ('panels.html#_end_all', 'secml_workbench/panels.py'),
                                         'secml_workbench.panels._still': ('panels.html#_still', 'secml_workbench/panels.py'),
                                         'secml_workbench.panels.html_of': ('panels.html#html_of', 'secml_workbench/panels.py')},
             'secml_workbench.patterns': { 'secml_workbench.patterns.PatternFamily': ( 'patterns.html#patternfamily',

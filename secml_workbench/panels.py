@@ -5,10 +5,12 @@
 # %% ../nbs/61_panels.ipynb #246d9ee1
 from __future__ import annotations
 
+import atexit
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import ipywidgets as widgets
 import numpy as np
@@ -37,6 +39,18 @@ class _Job:
         self.thread: threading.Thread | None = None
 
 # %% ../nbs/61_panels.ipynb #d3593f3c
+_PANELS: WeakSet[Panel] = WeakSet()
+
+
+@atexit.register
+def _end_all() -> None:
+    "Threads that compute while the interpreter goes would take it down hard."
+    for panel in list(_PANELS):
+        panel.stop()
+    for panel in list(_PANELS):
+        panel.wait(20)
+
+
 class Panel:
     "Widgets, below them a line that says what is going on. A later job takes over from an earlier one."
 
@@ -50,6 +64,7 @@ class Panel:
         self.cancel.on_click(lambda _: self.stop())
         self.box = widgets.VBox([*parts, widgets.HBox([self.cancel, self.progress, self.status], layout=widgets.Layout(align_items="center"))])
         self._job: _Job | None = None
+        _PANELS.add(self)
 
     def start(
         self,
