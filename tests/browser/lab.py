@@ -54,10 +54,9 @@ class Lab:
         assert not self.errors(), self.errors()
 
     def errors(self) -> list[str]:
-        return [
-            one.inner_text()[-600:]
-            for one in self.page.locator('.jp-OutputArea-output[data-mime-type="application/vnd.jupyter.error"]').all()
-        ]
+        "Ends of tracebacks."
+        found = self.page.locator(".jp-OutputArea-output").filter(has_text="Traceback (most recent call last)")
+        return [one.inner_text()[-600:] for one in found.all()]
 
     def cell(self, place: int):
         "The output of a code cell."
