@@ -258,12 +258,14 @@ def _respaced(view: View, stretches: re.Pattern[str], read: Callable[[str], _Rea
     return View((*view.how, "spacing"), "".join([*text, view.text[at:]]), view.starts[index], view.ends[index])
 
 
-_JOINT = re.compile(r"(?<=[A-Za-z])_+(?=[A-Za-z])|(?<=[a-z])[A-Z](?=[a-z])")
+_JOINED = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z]+(?:_+[A-Za-z]+){2,}|[A-Z]?[a-z]+(?:[A-Z][a-z]+){2,})(?![A-Za-z0-9=+/])")
+_JOINT = re.compile(r"_+|(?<=[a-z])[A-Z](?=[a-z])")
 
 
 def undo_joints(view: View) -> View:
-    "Words that are joined as names in programs are, `like_this` or `likeThis`, apart."
-    return _rewritten(view, "spacing", [(one.start(), one.end(), " " if one[0][0] == "_" else f" {one[0]}") for one in _JOINT.finditer(view.text)])
+    "Three words or more that are joined as names in programs are, `like_this_one` or `likeThisOne`, apart."
+    joints = [one for name in _JOINED.finditer(view.text) for one in _JOINT.finditer(view.text, name.start(), name.end())]
+    return _rewritten(view, "spacing", [(one.start(), one.end(), " " if one[0][0] == "_" else f" {one[0]}") for one in joints])
 
 
 def undo_spacing(view: View, words: frozenset[str]) -> list[View]:  # the readings; empty: there is no such stretch
@@ -275,7 +277,7 @@ def undo_spacing(view: View, words: frozenset[str]) -> list[View]:  # the readin
 _ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+|&(?:(?:#0*\d{1,7}|#[xX]0*[0-9A-Fa-f]{1,6});?|[A-Za-z][A-Za-z0-9]{1,31};)|(?:\\x[0-9A-Fa-f]{2})+|(?:\\[0-7]{3})+|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\u\{[0-9A-Fa-f]{1,6}\}")
 _SHORTEST = 12  # characters of an encoded run
 _BASE64 = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
-_INNER = re.compile(rf"(?<![A-Za-z0-9+])[A-Za-z0-9+]{{{_SHORTEST},}}={{0,2}}")  # behind a path or a prefix
+_INNER = re.compile(rf"(?<=[/_-])[A-Za-z0-9+]{{{_SHORTEST},}}={{0,2}}")  # behind a path or a prefix
 _LINES = re.compile(rf"{_BASE64.pattern}(?:\r?\n[A-Za-z0-9+/_-]+={{0,2}})+")  # one run over several lines, as in mails
 _HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?(?:[0-9A-Fa-f]{2}){8,}(?![0-9A-Za-z])|(?<![0-9A-Za-z])(?:(?:0x)?[0-9A-Fa-f]{2}[ :,\r\n]{1,2}){7,}(?:0x)?[0-9A-Fa-f]{2}(?![0-9A-Za-z])")
 
@@ -307,7 +309,7 @@ def _as_text(raw: bytes) -> str:
     except UnicodeDecodeError:
         return ""
     shown, plain = sum(char.isprintable() or char in "\n\t\r" for char in text), sum(char.isalnum() or char.isspace() for char in text)
-    return text if len(text) >= 8 and shown >= 0.9 * len(text) and plain >= 0.6 * len(text) else ""
+    return text if len(text) >= 8 and shown >= 0.9 * len(text) and plain >= 0.45 * len(text) else ""
 
 
 def _from_base64(run: str) -> str:
@@ -334,7 +336,7 @@ def undo_encoding(view: View) -> View:
 
 # %% ../nbs/14_projection.ipynb #3fe06d84
 DEPTH = 3  # encodings inside encodings
-_NOTHING = re2.compile(r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Za-z]_[A-Za-z]|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,\r\n]{1,2}[0-9A-Fa-f]{2}")
+_NOTHING = re2.compile(r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Za-z]_+[A-Za-z]+_|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,\r\n]{1,2}[0-9A-Fa-f]{2}")
 
 
 def views(
@@ -354,7 +356,10 @@ def views(
             plain = fold_lookalikes(one)
             for read in (plain, undo_leet(plain, words)):
                 found.setdefault(read.text, read)
-        view = undo_encoding(view)
+        decoded = undo_encoding(view)
+        if decoded is not view:  # as it came out, too: what hides in it is a disguise of its own
+            found.setdefault(decoded.text, decoded)
+        view = decoded
         if view.text == before:
             break
     return [one for one in found.values() if one.text != text]
