@@ -79,7 +79,7 @@ def background(
             rows.append(np.asarray(features.transform(corpus.texts[start : start + 100])))
     return Background(features.get_feature_names_out().tolist(), np.vstack(rows), corpus.labels, lambda texts: np.asarray(features.transform(texts)))
 
-
+# %% ../nbs/65_features_explorer.ipynb #dec6d293
 def unusual(
     known: Background,
     row: np.ndarray,  # (features,)
@@ -165,7 +165,7 @@ class FeaturesExplorer(Panel):
         if name and self.known is not None and self.row is not None:
             self.plot.value = html_of(beside(self.known, name, float(self.row[self.known.names.index(name)])))
 
-
+# %% ../nbs/65_features_explorer.ipynb #8e4ae261
 def features_explorer(
     texts: Sequence[str] = (),  # to choose from; one can always be typed
     corpus: Corpus | str = "packaged",  # what values are compared with, or what load_corpus takes

@@ -333,7 +333,7 @@ def _correlations(names: Sequence[str], values: np.ndarray) -> Figure:
         fig.colorbar(picture, ax=axes, label="rank correlation", shrink=0.8)
         return fig
 
-
+# %% ../nbs/53_features_report.ipynb #2a94fdd6
 def features_section(
     best: Sequence[FeatureScore],
     values: np.ndarray,  # (n, len(best)) of the test part, as they are: not scaled

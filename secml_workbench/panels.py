@@ -50,7 +50,7 @@ def _end_all() -> None:
     for panel in list(_PANELS):
         panel.wait(20)
 
-
+# %% ../nbs/61_panels.ipynb #6d257db8
 class Panel:
     "Widgets, below them a line that says what is going on. A later job takes over from an earlier one."
 
@@ -128,7 +128,7 @@ class Panel:
         live = self.box._repr_mimebundle_(include=include, exclude=exclude)
         return live and {**live, "text/plain": type(self).__name__, "text/html": "".join(_still(self.box))}
 
-
+# %% ../nbs/61_panels.ipynb #c6dbebce
 def _still(widget: widgets.Widget) -> Iterator[str]:
     "What is shown, without the controls: where no kernel is, such as on a code host."
     if isinstance(widget, widgets.HTML):

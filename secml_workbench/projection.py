@@ -300,7 +300,7 @@ def undo_escapes(view: View) -> View:
     pieces = [(match.start(), match.end(), _unescaped(match[0])) for match in _ESCAPED.finditer(view.text)]
     return _rewritten(view, "escapes", pieces)
 
-
+# %% ../nbs/14_projection.ipynb #4e3b2712
 def _as_text(raw: bytes) -> str:
     "Bytes as text if they are text, in UTF-8 or as Windows has it in UTF-16; else empty."
     wide = len(raw) > 16 and not any(raw[1::2])

@@ -152,7 +152,7 @@ class QuantizeExplorer(Panel):
         found = flips(test.texts, test.labels, reference, other, threshold=float(self.record.results.get("threshold", 0.5)))
         return changed_decisions(found, len(test), one.name)
 
-
+# %% ../nbs/64_quantize_explorer.ipynb #d313a758
 def _slider(what: str, most: float, step: float) -> widgets.FloatSlider:
     top = step * (int(most / step) + 1)
     return widgets.FloatSlider(value=top, min=0, max=top, step=step, description=what, readout_format=".1f" if step >= 0.1 else ".2f", continuous_update=False, style={"description_width": "130px"}, layout=widgets.Layout(width="340px"))

@@ -229,7 +229,7 @@ class TransferRow:
     away: Mapping[str, Estimate]  # family, "without <family>", "all", "boosted trees", "TF-IDF" or a rival -> ROC AUC on this source
     home: Mapping[str, Estimate]  # -> ROC AUC on held-out texts of the others
 
-
+# %% ../nbs/49_separation.ipynb #b22bf31f
 Rival = Callable[[Corpus, Corpus], TextClassifier]  # training and validation texts -> a classifier
 
 
@@ -262,7 +262,7 @@ def transfer(
         raise InputError(why)
     return rows
 
-
+# %% ../nbs/49_separation.ipynb #245e047f
 def _transfer(fold: Fold, config: FeatureConfig | None, rivals: Mapping[str, Rival], seed: int) -> TransferRow:
     parts = fold.train.split(seed=seed)
     known, home = parts.train.joined(parts.validation), parts.test
