@@ -25,7 +25,8 @@ from .rendering import Markup, figure, heading, highlight, legend, paragraph, vi
 from .settings import InputError, brief, check_number
 
 # %% auto #0
-__all__ = ['OUTCOMES', 'Judged', 'platt', 'judge', 'Picker', 'Seen', 'headline', 'shown', 'changed', 'Explorer', 'explore']
+__all__ = ['OUTCOMES', 'Judged', 'platt', 'judge', 'Picker', 'Seen', 'headline', 'shown', 'changed', 'WordSwitches', 'Explorer',
+           'explore']
 
 # %% ../nbs/62_explore.ipynb #049f537d
 OUTCOMES = ("caught", "missed", "false alarm", "passed")  # attack flagged, attack not, harmless text flagged, harmless text not
@@ -61,7 +62,7 @@ class Judged:
         ]  # fmt: skip
         return sorted(fits, key=lambda row: abs(float(self.p[row]) - 0.5))
 
-
+# %% ../nbs/62_explore.ipynb #bda01d78
 def platt(
     p: np.ndarray,  # (n,) probability of malicious
     labels: np.ndarray,  # (n,)
@@ -192,6 +193,46 @@ def changed(
 
 # %% ../nbs/62_explore.ipynb #f06a2588
 _BUTTONS = 60  # words that can be switched
+
+
+class WordSwitches:
+    "A button for each of some words; `changed` is told which words are on."
+
+    def __init__(self, changed: Callable[[np.ndarray], None]) -> None:
+        self.changed, self.order, self.n = changed, list[int](), 0
+        self.box = widgets.HBox(layout=widgets.Layout(flex_flow="row wrap"))
+        self.reset = widgets.Button(description="All words on", disabled=True)
+        self.reset.on_click(lambda _: self.all_on())
+        self.quiet = False
+
+    def show(self, words: Sequence[str], order: Sequence[int]) -> None:
+        "New words, all of them on; those at the places of `order` get a button."
+        self.order, self.n, self.reset.disabled = list(order), len(words), True
+        named = [" ".join(visible(words[i]).split())[:24] for i in order]
+        buttons = [widgets.ToggleButton(value=True, description=name, tooltip="Switch this word off or on", layout=widgets.Layout(width="auto")) for name in named]
+        for button in buttons:
+            button.observe(lambda _: self._switched(), "value")
+        self.box.children = buttons
+
+    def all_on(self) -> None:
+        "Switch every word on, and say so once."
+        self.quiet = True
+        for button in self.box.children:
+            button.value = True
+        self.quiet = False
+        self._switched()
+
+    def _switched(self) -> None:
+        if self.quiet:
+            return
+        mask = np.ones(self.n, dtype=bool)
+        mask[self.order] = [button.value for button in self.box.children]
+        for button in self.box.children:
+            button.button_style = "" if button.value else "warning"
+        self.reset.disabled = bool(mask.all())
+        self.changed(mask)
+
+# %% ../nbs/62_explore.ipynb #18adb22b
 _PLAIN = {"description_width": "60px"}
 
 
@@ -206,17 +247,15 @@ class Explorer(Panel):
         common = [label for label in classifiers[0].labels if all(label in one.labels for one in classifiers)]
         self.target = widgets.Dropdown(description="class", options=[("attack", None), *((plain_label(label, 30), label) for label in common)], style=_PLAIN, layout=widgets.Layout(width="220px"))
         self.go = widgets.Button(description="Explain", button_style="primary", tooltip="Predict and explain the text")
-        self.reset = widgets.Button(description="All words on", disabled=True)
+        self.words = WordSwitches(self._switched)
         self.heads, self.views = [widgets.HTML() for _ in classifiers], [widgets.HTML() for _ in classifiers]
         pairs = [widgets.VBox(pair, layout=widgets.Layout(width=f"{98 // len(classifiers)}%")) for pair in zip(self.heads, self.views, strict=True)]
         self.changes = widgets.HTML()
-        self.words = widgets.HBox(layout=widgets.Layout(flex_flow="row wrap"))
         self.picker = Picker(classifiers[0], corpus, self._pick, self._head, max_texts, seed) if corpus is not None else None
         above = [self.picker.box] if self.picker else []
-        controls = widgets.HBox([self.go, self.method, self.target, self.reset], layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__(*above, self.text, controls, self.words, self.changes, widgets.HBox(pairs))
+        controls = widgets.HBox([self.go, self.method, self.target, self.words.reset], layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__(*above, self.text, controls, self.words.box, self.changes, widgets.HBox(pairs))
         self.go.on_click(lambda _: self.explain())
-        self.reset.on_click(lambda _: self._all_on())
         for one in (self.method, self.target):
             one.observe(lambda _: self.explain() if self.seen else None, "value")
         if text:
@@ -250,11 +289,7 @@ class Explorer(Panel):
             view.value = html_of(shown(seen, scale))
         words = found[0].explanation.words
         strongest = sorted(sorted(range(len(words)), key=lambda i: -max(abs(seen.explanation.words[i].score) for seen in found))[:_BUTTONS])
-        buttons = [widgets.ToggleButton(value=True, description=" ".join(visible(words[i].text).split())[:24], tooltip="Switch this word off or on", layout=widgets.Layout(width="auto")) for i in strongest]
-        for button in buttons:
-            button.observe(lambda _: self._switched(), "value")
-        self.words.children = buttons
-        self.order, self.reset.disabled = strongest, True
+        self.words.show([word.text for word in words], strongest)
         few = f"The {len(strongest)} strongest of {len(words):,} words can be switched. " if len(strongest) < len(words) else ""
         self.changes.value = html_of(paragraph(f"{few}Press a word to switch it off."))
 
@@ -263,22 +298,13 @@ class Explorer(Panel):
         for place, (head, seen) in enumerate(zip(self.heads, self.seen, strict=False)):
             head.value = html_of(headline(seen, judged.calibrated if judged and not place else None))
 
-    def _switched(self) -> None:
-        mask = np.ones(len(self.seen[0].explanation.words), dtype=bool)
-        mask[self.order] = [button.value for button in self.words.children]
-        for button in self.words.children:
-            button.button_style = "" if button.value else "warning"
-        self.reset.disabled = bool(mask.all())
+    def _switched(self, mask: np.ndarray) -> None:
         seen = self.seen
 
         def work(tick: Tick) -> Markup:
             return Markup().join([changed(one, mask) for one in seen])
 
         self.start(work, lambda said: setattr(self.changes, "value", html_of(said)), "asking again")
-
-    def _all_on(self) -> None:
-        for button in self.words.children:
-            button.value = True
 
 # %% ../nbs/62_explore.ipynb #cfe85be2
 def explore(

@@ -257,7 +257,7 @@ def _respaced(view: View, stretches: re.Pattern[str], read: Callable[[str], _Rea
     index = np.concatenate([*sources, np.arange(at, len(view.text))])
     return View((*view.how, "spacing"), "".join([*text, view.text[at:]]), view.starts[index], view.ends[index])
 
-
+# %% ../nbs/14_projection.ipynb #4c270597
 _JOINED = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z]+(?:_+[A-Za-z]+){2,}|[A-Z]?[a-z]+(?:[A-Z][a-z]+){2,})(?![A-Za-z0-9=+/])")
 _JOINT = re.compile(r"_+|(?<=[a-z])[A-Z](?=[a-z])")
 
@@ -373,7 +373,7 @@ def encoded_characters(view: View) -> int:
     first = np.unique(view.starts[sizes >= _SHORTEST], return_index=True)[1]
     return int(sizes[sizes >= _SHORTEST][first].sum())
 
-
+# %% ../nbs/14_projection.ipynb #08a8f652
 def find_disguised(
     text: str,  # any
     families: Sequence[PatternFamily] | None = None,  # None: the packaged ones

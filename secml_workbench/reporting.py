@@ -652,7 +652,7 @@ def _index_body(rows: Sequence[tuple[dict[str, Any], str, Record | None]], model
         body += note("Figures of reports that are out of date are shown as they were.", "warn") if stale else Markup()
     return body
 
-
+# %% ../nbs/90_reporting.ipynb #a0bbc064
 def build_index(
     reports_dir: str | Path,  # the folder of all reports
     settings: Settings | None = None,
