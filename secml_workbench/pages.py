@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # %% auto #0
-__all__ = ['record_of', 'error_of', 'one_line', 'pack_message', 'stable', 'page_version', 'frame', 'render_html']
+__all__ = ['record_of', 'error_of', 'one_line', 'pack_message', 'stable', 'page_version', 'frame', 'render_html', 'framed']
 
 # %% ../nbs/80_pages.ipynb #3cde670f
 def _outputs(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
@@ -217,3 +217,12 @@ def render_html(
 def _footer(record: Record) -> Markup:
     files = f'<a href="../index.html">All reports</a> · made by secml workbench {escape(__version__).html}'
     return Markup(f"<p>{files} · this page runs nothing and loads nothing</p>")
+
+# %% ../nbs/80_pages.ipynb #a2909f4e
+def framed(
+    page: Path,  # a report's HTML
+    height: int = 700,  # pixels
+) -> str:
+    "A report as an `ipywidgets.HTML` takes it."
+    source = html.escape(page.read_text(encoding="utf-8"), quote=True)
+    return f'<iframe sandbox="" title="{html.escape(page.stem)} report" srcdoc="{source}" style="width:100%;height:{height}px;border:1px solid #999"></iframe>'

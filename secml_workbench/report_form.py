@@ -5,30 +5,19 @@
 # %% ../nbs/92_report_form.ipynb #b4b2b04e
 from __future__ import annotations
 
-import html
-
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 
+from .pages import framed
 from .panels import Panel, Tick, html_of
-from .rendering import Markup, escape, facts, note, paragraph
+from .rendering import Markup, facts, note, paragraph
 from .reporting import KINDS, Parameter, ReportResult, run_report, template_parameters
 from .settings import Settings, load_settings, refuse_unknown
 
 # %% auto #0
-__all__ = ['framed', 'field_of', 'ReportForm', 'report_form']
-
-# %% ../nbs/92_report_form.ipynb #59200735
-def framed(
-    page: Path,  # a report's HTML
-    height: int = 700,  # pixels
-) -> str:
-    "A report as an `ipywidgets.HTML` takes it."
-    source = html.escape(page.read_text(encoding="utf-8"), quote=True)
-    return f'<iframe sandbox="" title="{html.escape(page.stem)} report" srcdoc="{source}" style="width:100%;height:{height}px;border:1px solid #999"></iframe>'
+__all__ = ['field_of', 'ReportForm', 'report_form']
 
 # %% ../nbs/92_report_form.ipynb #fb816373
 _LABEL = {"description_width": "170px"}
@@ -50,7 +39,7 @@ def field_of(
         field = widgets.FloatText(value=value, **given)
     else:
         field = widgets.Text(value=value if isinstance(value, str) else ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value), **given)
-    said = widgets.HTML(f'<span style="line-height:1.3">{escape(parameter.help, 300)}</span>', layout=widgets.Layout(max_width="620px"))
+    said = widgets.HTML(html_of(paragraph(parameter.help)), layout=widgets.Layout(max_width="620px"))
     return widgets.HBox([field, said], layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
 
 # %% ../nbs/92_report_form.ipynb #1dbaf676

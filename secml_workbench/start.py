@@ -13,11 +13,11 @@ import ipywidgets as widgets
 from .batching import TextClassifier
 from .classifier import load_classifier
 from .corpus import Corpus, load_corpus
+from .pages import framed
 from .panels import Panel, Tick, html_of
 from .plots import plain_label
 from .records import Record
 from .rendering import Markup, facts, heading, paragraph
-from .report_form import framed
 from .settings import InputError, Settings, load_settings
 from .training import tiny_detector
 
