@@ -27,11 +27,12 @@ __all__ = ['models_there', 'reports_there', 'model_card', 'Start', 'start']
 # %% ../nbs/93_start.ipynb #f4fdab3c
 def models_there(
     settings: Settings,
-) -> list[str]:  # what load_classifier takes; "tiny" comes last
+) -> list[str]:  # what load_classifier takes; after "tiny" what settings.ini names and is not in a folder here
     "Models that can be chosen."
     folder = settings.models_dir
     own = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")) if folder.is_dir() else []
-    return [*dict.fromkeys([*settings.models, *own]), "tiny"]
+    here = [name for name, one in settings.models.items() if (settings.resolve(one.path) if one.path else folder / name).is_dir()]
+    return list(dict.fromkeys([*here, *own, "tiny", *settings.models]))
 
 
 def reports_there(
