@@ -40,7 +40,7 @@ class Judged:
     labels: np.ndarray  # (n,) 0 benign, 1 malicious
     sources: list[str]
     p: np.ndarray  # (n,) probability of malicious
-    calibrated: Callable[[float], float]
+    calibrated: list[Callable[[float], float]]  # of the classifier, then of those beside it
 
     def outcome(self, row: int) -> str:
         "One of OUTCOMES."
@@ -84,19 +84,27 @@ def judge(
     max_texts: int = 400,  # of the test part, and as many of the validation part
     seed: int = 42,
     tick: Tick = lambda done, total: None,
+    beside: Sequence[TextClassifier] = (),  # others to be calibrated
 ) -> Judged:
     "What a classifier says of texts that it was not trained on."
     splits = corpus.split(seed=seed)
     asked, known = (part.sample(min(max_texts, len(part)), seed=seed) for part in (splits.test, splits.validation))
-    watched = Watched(classifier, tick, len(asked) + len(known))
-    p, held = scores(watched, asked.texts), scores(watched, known.texts)
-    return Judged(asked.texts, asked.labels, asked.sources, p, platt(held, known.labels))
+    jobs = [(classifier, asked), *((one, known) for one in (classifier, *beside))]
+    total, before, found = sum(len(part) for _, part in jobs), 0, []
+    for one, part in jobs:
+
+        def go_on(done: int, _: int, before: int = before) -> None:
+            tick(before + done, total)
+
+        found.append(scores(Watched(one, go_on, len(part)), part.texts))
+        before += len(part)
+    return Judged(asked.texts, asked.labels, asked.sources, found[0], [platt(held, known.labels) for held in found[1:]])
 
 # %% ../nbs/62_explore.ipynb #320d260d
 class Picker(Panel):
     "Filters, and the texts that fit; a text that is picked goes to `pick`."
 
-    def __init__(self, classifier: TextClassifier, corpus: Corpus, pick: Callable[[str], None], ready: Callable[[], None], max_texts: int, seed: int) -> None:
+    def __init__(self, classifiers: Sequence[TextClassifier], corpus: Corpus, pick: Callable[[str], None], ready: Callable[[], None], max_texts: int, seed: int) -> None:
         narrow = {"style": {"description_width": "78px"}, "layout": widgets.Layout(width="250px")}
         self.words = widgets.Text(description="with words", continuous_update=False, **narrow)
         self.label = widgets.Dropdown(description="label", options=[("any", None), ("attack", 1), ("harmless", 0)], **narrow)
@@ -112,7 +120,8 @@ class Picker(Panel):
         for one in filters:
             one.observe(lambda _: self._filter(), "value")
         self.found.observe(lambda change: self._picked(change["new"], pick), "value")
-        self.start(lambda tick: judge(classifier, corpus, max_texts, seed, tick), self._judged, f"asking {plain_label(classifier.name, 40)} about the corpus")
+        first, *beside = classifiers
+        self.start(lambda tick: judge(first, corpus, max_texts, seed, tick, beside), self._judged, f"asking {plain_label(first.name, 40)} about the corpus")
 
     def _judged(self, found: Judged) -> None:
         self.judged = found
@@ -251,7 +260,7 @@ class Explorer(Panel):
         self.heads, self.views = [widgets.HTML() for _ in classifiers], [widgets.HTML() for _ in classifiers]
         pairs = [widgets.VBox(pair, layout=widgets.Layout(width=f"{98 // len(classifiers)}%")) for pair in zip(self.heads, self.views, strict=True)]
         self.changes = widgets.HTML()
-        self.picker = Picker(classifiers[0], corpus, self._pick, self._head, max_texts, seed) if corpus is not None else None
+        self.picker = Picker(classifiers, corpus, self._pick, self._head, max_texts, seed) if corpus is not None else None
         above = [self.picker.box] if self.picker else []
         controls = widgets.HBox([self.go, self.method, self.target, self.words.reset], layout=widgets.Layout(flex_flow="row wrap"))
         super().__init__(*above, self.text, controls, self.words.box, self.changes, widgets.HBox(pairs))
@@ -296,7 +305,7 @@ class Explorer(Panel):
     def _head(self) -> None:
         judged = self.picker.judged if self.picker else None
         for place, (head, seen) in enumerate(zip(self.heads, self.seen, strict=False)):
-            head.value = html_of(headline(seen, judged.calibrated if judged and not place else None))
+            head.value = html_of(headline(seen, judged.calibrated[place] if judged else None))
 
     def _switched(self, mask: np.ndarray) -> None:
         seen = self.seen

@@ -39,7 +39,7 @@ def explorer(browser: Browser) -> None:
         lab.run_all("explore.ipynb")
         view = lab.cell(0)
         view.get_by_text("the most doubtful first").wait_for()
-        view.locator("h4", has_text="(calibrated").wait_for()
+        view.locator("h4", has_text="(calibrated").first.wait_for()
         view.get_by_role("button", name="instructions", exact=True).click()
         view.get_by_text("without 1 word").first.wait_for()
         time.sleep(1)
