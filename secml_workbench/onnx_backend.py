@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = ['logger', 'MODEL_FILE', 'RUNTIMES', 'PARITY_LIMIT', 'make_session', 'has_openvino', 'OnnxClassifier', 'load_onnx',
-           'ParityReport', 'check_parity', 'export_graph', 'export_onnx', 'read_export']
+           'ParityReport', 'check_parity', 'export_graph', 'fuse_graph', 'export_onnx', 'read_export']
 
 # %% ../nbs/22_onnx_backend.ipynb #a1039bb7
 MODEL_FILE = "onnx/model.onnx"
@@ -262,13 +262,23 @@ def _export(module: Any, example: tuple[Any, Any], file: Path, dynamo: bool) -> 
     )
 
 
-def _fuse(file: Path, config: Any) -> dict[str, int]:
-    "Fuse attention, embedding and layer normalization in place; what was fused, by name."
+def fuse_graph(
+    file: Path,  # from the older exporter, with eager attention
+    config: Any,  # of its transformer
+    products: bool = True,  # fuse the products of attention and the embedding tables too; False: they can be quantized
+) -> dict[str, int]:  # what was fused, by name
+    "Fuse attention, embedding and layer normalization in place."
+    with _silent():
+        return _fuse(file, config, products)
+
+
+def _fuse(file: Path, config: Any, products: bool = True) -> dict[str, int]:
     from onnxruntime.transformers import optimizer
     from onnxruntime.transformers.fusion_options import FusionOptions
 
     options = FusionOptions("bert")
     options.use_raw_attention_mask(True)  # a mask, not a length: padding may be anywhere
+    options.use_multi_head_attention, options.enable_embed_layer_norm = not products, products
     heads, hidden = getattr(config, "num_attention_heads", 0), getattr(config, "hidden_size", 0)
     fused = optimizer.optimize_model(
         str(file), model_type="bert", num_heads=heads, hidden_size=hidden, optimization_options=options, opt_level=0

@@ -585,7 +585,7 @@ def layers_section(
             body += paragraph(f"{name} was made {len(steps)} times and passes" + (f"; in float: {left}." if left else "."))
         else:
             body += paragraph(f"{name} was made {len(steps)} times and never passed; the first one was kept, as the others cost more.")
-        body += table(rows, columns={"n": "try", "how": "how", "why": "on validation"})
+        body += table(rows, columns={"n": "try", "how": "how", "why": "on validation"}, caption=f"How {name} was made, try by try")
     return body
 
 # %% ../nbs/51_quantization_report.ipynb #55df2fb9

@@ -5,9 +5,10 @@
 # %% ../nbs/46_semantic.ipynb #dc2d1850
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -16,7 +17,7 @@ import numpy as np
 
 from .batching import TextReader, length_batches, pad_batch
 from .conversion import QuantizationConfig, int8_dynamic
-from .onnx_backend import export_graph, make_session
+from .onnx_backend import export_graph, fuse_graph, make_session
 from .records import atomic_write, sha256_folder, slug
 from .settings import InputError, UnsupportedError, brief, check_number, load_settings
 from .text_features import TextFamily, as_texts, at_most_components, binary_labels, keep_rows, kept_rows
@@ -73,7 +74,7 @@ class Encoder:
         self.reader = TextReader(found.tokenizer, found[0].model.config, max_length=found.max_seq_length or 0, stride=0)
         self.session: Any = None
         if quantized:
-            self.identity += f" int8, {7 if _INT8.seven_bits else 8} bits"
+            self.identity += f" int8, {7 if _INT8.seven_bits else 8} bits, fused"
             self.session = _int8_session(self, load_settings().state_dir / "encoders" / f"{slug(self.identity)}.onnx")
 
     def __call__(
@@ -102,37 +103,51 @@ class Encoder:
         if self.session is not None:
             return np.asarray(self.session.run(None, {"input_ids": ids, "attention_mask": mask})[0], dtype=np.float32)
         with torch.inference_mode():
-            return self.pooled(torch.from_numpy(ids), torch.from_numpy(mask)).float().numpy()
+            return _pooled(self.layers, torch.from_numpy(ids), torch.from_numpy(mask)).float().numpy()
 
-    def pooled(self, input_ids: Any, attention_mask: Any) -> Any:
-        "The library's layers but the scaling, torch tensors (b, s) to (b, dimension)."
-        batch: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
-        for layer in self.layers:
-            batch = layer(batch)
-        return batch["sentence_embedding"]
+
+def _pooled(layers: Iterable[Any], input_ids: Any, attention_mask: Any) -> Any:
+    "Torch tensors (b, s) through the library's layers to (b, dimension)."
+    batch: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
+    for layer in layers:
+        batch = layer(batch)
+    return batch["sentence_embedding"]
 
 
 _INT8 = QuantizationConfig("int8_dynamic", float_head=False)
 
 # %% ../nbs/46_semantic.ipynb #47ba8190
-def _int8_session(encoder: Encoder, file: Path) -> Any:
-    "A session on the encoder in INT8, made once and kept. Raises UnsupportedError: it cannot be exported, or answers otherwise."
+def _export(encoder: Encoder, example: tuple[Any, Any], file: Path) -> None:
+    "The encoder as a float graph whose products can be quantized, the rest fused where its kind allows."
     import torch
 
     class Pooled(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = torch.nn.ModuleList(encoder.layers)
+            self.layers = torch.nn.ModuleList(copy.deepcopy(encoder.layers))
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            return encoder.pooled(input_ids, attention_mask)
+            return _pooled(self.layers, input_ids, attention_mask)
+
+    module = Pooled().eval()
+    try:
+        module.layers[0].model.set_attn_implementation("eager")
+        export_graph(module, example, file, dynamo=False)
+        fuse_graph(file, module.layers[0].model.config, products=False)
+    except Exception:  # the older exporter does not know every model
+        export_graph(module, example, file)
+
+
+def _int8_session(encoder: Encoder, file: Path) -> Any:
+    "A session on the encoder in INT8, made once and kept. Raises UnsupportedError: it cannot be exported, or answers otherwise."
+    import torch
 
     ids, mask = pad_batch([window.input_ids for window in encoder.reader.encode(["a short text", "a text that is a little longer, to be padded"])], encoder.reader.pad_id, left=False)
     if not file.is_file():
         try:
             with tempfile.TemporaryDirectory(prefix="secml-") as folder:
                 plain, small = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
-                export_graph(Pooled().eval(), (torch.from_numpy(ids), torch.from_numpy(mask)), plain)
+                _export(encoder, (torch.from_numpy(ids), torch.from_numpy(mask)), plain)
                 int8_dynamic(plain, small, _INT8, {})
                 atomic_write(file, small.read_bytes())
         except Exception as error:

@@ -407,6 +407,7 @@ def recipe_table(
     return table(
         [{"": key.replace("_", " "), **{who: shown[who].get(key) for who in shown}} for key in names],
         columns=columns,
+        caption="The recipes, value by value",
     )
 
 # %% ../nbs/50_tuning_report.ipynb #101d6956
@@ -506,7 +507,7 @@ def front_section(result: TuningResult) -> Markup:
         for t in result.front
     ]
     said = f"{counted(len(rows), 'trial').capitalize()} of {result.counts['complete']} on the Pareto front: no other is better in one objective without being worse in the other."
-    return paragraph(said) + table(rows, columns={**names, "recipe": "Hyperparameters"})
+    return paragraph(said) + table(rows, columns={**names, "recipe": "Hyperparameters"}, caption="The trials of the front")
 
 # %% ../nbs/50_tuning_report.ipynb #8a89a992
 def curves_figure(

@@ -14,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
+from secml_workbench import semantic
 from secml_workbench.baseline import fit_baseline
 from secml_workbench.cli import run
 from secml_workbench.corpus import load_corpus
@@ -185,6 +186,17 @@ def test_embeddings_are_the_librarys_for_texts_that_it_reads_whole(corpus):
     assert len(texts) > 100 and np.allclose(unit(load_encoder()(texts)), theirs, atol=2e-5)
     spelled, token = unit(load_encoder()(["a [SEP] b", "a b"])), load_sentence_model()[0].encode(["a [SEP] b"])
     assert not np.allclose(spelled[0], token[0], atol=1e-2)  # a literal special token stays text
+
+
+def test_an_encoder_that_cannot_be_fused_is_quantized_as_it_is(corpus, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("another kind of model")
+
+    monkeypatch.setattr(semantic, "fuse_graph", fail)
+    monkeypatch.setenv("SECML_STATE_DIR", str(tmp_path))
+    small, short = semantic.Encoder(quantized=True), corpus.texts[:20]
+    assert list((tmp_path / "encoders").glob("*.onnx"))
+    assert (unit(small(short)) * unit(load_encoder()(short))).sum(axis=1).min() > 0.97
 
 
 def test_the_encoder_in_int8_is_near_and_is_not_taken_for_the_float_one(corpus):
