@@ -79,7 +79,7 @@ def main() -> None:
     started, dice, rows = time.monotonic(), random.Random(0), []
     with tempfile.TemporaryDirectory() as place:
         tiny_detector(load_settings(state_dir=f"{place}/state"))
-        manager, client = start_new_kernel(cwd=str(ROOT))
+        manager, client = start_new_kernel(cwd=place)
         begin = BEGIN.format(place=place, model=given.model)
         client.execute_interactive(begin, timeout=120, output_hook=lambda _: None)
         for name, call in CALLS.items():
