@@ -18,7 +18,7 @@ from .classifier import load_classifier
 from .corpus import Corpus, load_corpus
 from .explainers import METHODS, explain, methods_for
 from .explanation import TITLES, Explanation, quality
-from .panels import Panel, Tick, Watched, html_of
+from .panels import Panel, Tick, Watched, control, html_of, in_a_row
 from .perturbation import PerturbationEngine
 from .plots import plain_label
 from .rendering import Markup, figure, heading, highlight, legend, paragraph, visible
@@ -105,18 +105,17 @@ class Picker(Panel):
     "Filters, and the texts that fit; a text that is picked goes to `pick`."
 
     def __init__(self, classifiers: Sequence[TextClassifier], corpus: Corpus, pick: Callable[[str], None], ready: Callable[[], None], max_texts: int, seed: int) -> None:
-        narrow = {"style": {"description_width": "78px"}, "layout": widgets.Layout(width="250px")}
-        self.words = widgets.Text(description="with words", continuous_update=False, **narrow)
-        self.label = widgets.Dropdown(description="label", options=[("any", None), ("attack", 1), ("harmless", 0)], **narrow)
-        self.source = widgets.Dropdown(description="source", options=[("any", "")], **narrow)
-        self.outcome = widgets.Dropdown(description="outcome", options=[("any", ""), *((one, one) for one in OUTCOMES)], **narrow)
-        self.confidence = widgets.FloatRangeSlider(value=(0, 1), min=0, max=1, step=0.01, description="P(attack)", continuous_update=False, **narrow)
+        self.words = control(widgets.Text, "with words", 250, 78, continuous_update=False)
+        self.label = control(widgets.Dropdown, "label", 250, 78, options=[("any", None), ("attack", 1), ("harmless", 0)])
+        self.source = control(widgets.Dropdown, "source", 250, 78, options=[("any", "")])
+        self.outcome = control(widgets.Dropdown, "outcome", 250, 78, options=[("any", ""), *((one, one) for one in OUTCOMES)])
+        self.confidence = control(widgets.FloatRangeSlider, "P(attack)", 250, 78, value=(0, 1), min=0, max=1, step=0.01, continuous_update=False)
         self.found = widgets.Select(options=[], rows=7, description="", layout=widgets.Layout(width="98%"))
         self.count = widgets.HTML()
         self.judged: Judged | None = None
         self.ready = ready
         filters = [self.words, self.label, self.source, self.outcome, self.confidence]
-        super().__init__(widgets.HBox(filters, layout=widgets.Layout(flex_flow="row wrap")), self.count, self.found)
+        super().__init__(in_a_row(*filters), self.count, self.found)
         for one in filters:
             one.observe(lambda _: self._filter(), "value")
         self.found.observe(lambda change: self._picked(change["new"], pick), "value")
@@ -196,9 +195,10 @@ def changed(
     off = int((~mask).sum())
     if not off:
         return paragraph("All words are on.")
-    p = seen.of(mask)
-    crossed = " The decision changes." if (p >= 0.5) != (seen.explanation.prediction >= 0.5) else ""
-    return paragraph(f"{plain_label(seen.classifier.name, 40)}: {seen.explanation.prediction:.3f} → {p:.3f} ({p - seen.explanation.prediction:+.3f}) without {off} word{'s' * (off > 1)}.{crossed}".replace("(-", "(−"))
+    p, before = seen.of(mask), seen.explanation.prediction
+    crossed = " The decision changes." if (p >= 0.5) != (before >= 0.5) else ""
+    moved = f"{before:.3f} → {p:.3f} ({p - before:+.3f})".replace("-", "−")
+    return paragraph(f"{plain_label(seen.classifier.name, 40)}: {moved} without {off} word{'s' * (off > 1)}.{crossed}")
 
 # %% ../nbs/62_explore.ipynb #f06a2588
 _BUTTONS = 60  # words that can be switched
@@ -242,7 +242,15 @@ class WordSwitches:
         self.changed(mask)
 
 # %% ../nbs/62_explore.ipynb #18adb22b
-_PLAIN = {"description_width": "60px"}
+def _methods(classifiers: Sequence[TextClassifier]) -> list[tuple[str, str]]:
+    "Titles and names of the methods that all models have."
+    return [(TITLES[name], name) for name in METHODS if all(methods_for(one, [name])[0] for one in classifiers)]
+
+
+def _targets(classifiers: Sequence[TextClassifier]) -> list[tuple[str, str | None]]:
+    "The attack, and the classes that all models have."
+    common = [label for label in classifiers[0].labels if all(label in one.labels for one in classifiers)]
+    return [("attack", None), *((plain_label(label, 30), label) for label in common)]
 
 
 class Explorer(Panel):
@@ -252,9 +260,8 @@ class Explorer(Panel):
         self.classifiers, self.n_samples, self.seed = list(classifiers), n_samples, seed
         self.seen: list[Seen] = []
         self.text = widgets.Textarea(value=text, placeholder="Type or paste a text, then press Explain", rows=4, layout=widgets.Layout(width="98%"))
-        self.method = widgets.Dropdown(description="method", options=[(TITLES[name], name) for name in METHODS if all(name in methods_for(one, [name])[0] for one in classifiers)], value="shap", style=_PLAIN, layout=widgets.Layout(width="260px"))
-        common = [label for label in classifiers[0].labels if all(label in one.labels for one in classifiers)]
-        self.target = widgets.Dropdown(description="class", options=[("attack", None), *((plain_label(label, 30), label) for label in common)], style=_PLAIN, layout=widgets.Layout(width="220px"))
+        self.method = control(widgets.Dropdown, "method", options=_methods(classifiers), value="shap")
+        self.target = control(widgets.Dropdown, "class", 220, options=_targets(classifiers))
         self.go = widgets.Button(description="Explain", button_style="primary", tooltip="Predict and explain the text")
         self.words = WordSwitches(self._switched)
         self.heads, self.views = [widgets.HTML() for _ in classifiers], [widgets.HTML() for _ in classifiers]
@@ -262,7 +269,7 @@ class Explorer(Panel):
         self.changes = widgets.HTML()
         self.picker = Picker(classifiers, corpus, self._pick, self._head, max_texts, seed) if corpus is not None else None
         above = [self.picker.box] if self.picker else []
-        controls = widgets.HBox([self.go, self.method, self.target, self.words.reset], layout=widgets.Layout(flex_flow="row wrap"))
+        controls = in_a_row(self.go, self.method, self.target, self.words.reset)
         super().__init__(*above, self.text, controls, self.words.box, self.changes, widgets.HBox(pairs))
         self.go.on_click(lambda _: self.explain())
         for one in (self.method, self.target):
@@ -297,7 +304,8 @@ class Explorer(Panel):
         for view, seen in zip(self.views, found, strict=True):
             view.value = html_of(shown(seen, scale))
         words = found[0].explanation.words
-        strongest = sorted(sorted(range(len(words)), key=lambda i: -max(abs(seen.explanation.words[i].score) for seen in found))[:_BUTTONS])
+        strength = [max(abs(seen.explanation.words[i].score) for seen in found) for i in range(len(words))]
+        strongest = sorted(np.argsort(strength)[::-1][:_BUTTONS].tolist())
         self.words.show([word.text for word in words], strongest)
         few = f"The {len(strongest)} strongest of {len(words):,} words can be switched. " if len(strongest) < len(words) else ""
         self.changes.value = html_of(paragraph(f"{few}Press a word to switch it off."))

@@ -15,7 +15,7 @@ import numpy as np
 from .batching import check_texts, clean_text
 from .corpus import Corpus, load_corpus
 from .features import FeatureConfig, make_features
-from .panels import Panel, Tick, html_of
+from .panels import Panel, Tick, control, html_of
 from .patterns import PatternFamily, load_families
 from .plots import colour, figure_style, new_figure, plain_label
 from .projection import find_disguised
@@ -37,11 +37,16 @@ def hits_of(
     if not found:
         return highlight(text, []) + paragraph("No attack pattern matches, as it stands or with disguises undone.")
     rows: list[dict[str, object]] = [
-        {"family": titles[hit.family], "place": f"{hit.start:,}–{hit.end:,}", "text": visible(hit.text)[:80], "how": ", ".join(hit.how) or "as it stands"} for hit in found[:20]
-    ]
+        {
+            "family": titles[hit.family], "place": f"{hit.start:,}–{hit.end:,}",
+            "text": visible(hit.text)[:80], "how": ", ".join(hit.how) or "as it stands",
+        }
+        for hit in found[:20]
+    ]  # fmt: skip
     columns = {"family": "pattern family", "place": "characters", "text": "what matched", "how": "undone"}
     caption = f"{len(found)} hit{'s' * (len(found) > 1)}{', the first 20' if len(found) > 20 else ''}"
-    return highlight(text, [(hit.start, hit.end, 1.0) for hit in found], signed=False) + table(rows, columns=columns, caption=caption)
+    marked = highlight(text, [(hit.start, hit.end, 1.0) for hit in found], signed=False)
+    return marked + table(rows, columns=columns, caption=caption)
 
 # %% ../nbs/65_features_explorer.ipynb #c85555e4
 @dataclass(frozen=True)
@@ -77,7 +82,8 @@ def background(
         for start in range(0, len(corpus), 100):
             tick(len(corpus) + 2 * start, 3 * len(corpus))
             rows.append(np.asarray(features.transform(corpus.texts[start : start + 100])))
-    return Background(features.get_feature_names_out().tolist(), np.vstack(rows), corpus.labels, lambda texts: np.asarray(features.transform(texts)))
+    names = features.get_feature_names_out().tolist()
+    return Background(names, np.vstack(rows), corpus.labels, lambda texts: np.asarray(features.transform(texts)))
 
 # %% ../nbs/65_features_explorer.ipynb #dec6d293
 def unusual(
@@ -90,8 +96,12 @@ def unusual(
     readable = [i for i, name in enumerate(known.names) if not name[-1].isdigit()]
     order = sorted(readable, key=lambda i: -abs(float(places[0][i]) - 0.5))[:k]
     rows: list[dict[str, object]] = [
-        {"name": plain_label(known.names[i], 44), "value": f"{row[i]:.4g}", "benign": f"{100 * places[0][i]:.0f}", "attack": f"{100 * places[1][i]:.0f}"} for i in order
-    ]
+        {
+            "name": plain_label(known.names[i], 44), "value": f"{row[i]:.4g}",
+            "benign": f"{100 * places[0][i]:.0f}", "attack": f"{100 * places[1][i]:.0f}",
+        }
+        for i in order
+    ]  # fmt: skip
     columns = {"name": "feature", "value": "value", "benign": "percentile among harmless texts", "attack": "among attacks"}
     return table(rows, columns=columns, caption=f"The {len(rows)} values that are most unusual for a harmless text")
 
@@ -109,7 +119,8 @@ def beside(
         fig, axes = new_figure(f"{name} of this text: {value:.4g}", width=7.0, height=2.5, xlabel=name, ylabel="% of class")
         for kind, title in ((0, "benign"), (1, "malicious")):
             own = np.clip(column[known.labels == kind], edges[0], edges[-1])
-            axes.hist(own, edges, weights=np.full(len(own), 100 / max(len(own), 1)), color=colour(title), alpha=0.5, label="harmless" if kind == 0 else "attack")
+            share = np.full(len(own), 100 / max(len(own), 1))
+            axes.hist(own, edges, weights=share, color=colour(title), alpha=0.5, label="attack" if kind else "harmless")
         axes.axvline(value, color="#222222", lw=1.6, label="this text")
         axes.legend(frameon=False, fontsize=8)
     return figure(fig, alt=f"Distribution of {name}; this text has {value:.4g}", caption="The end bin holds what lies beyond.")
@@ -124,16 +135,18 @@ class FeaturesExplorer(Panel):
         wide = widgets.Layout(width="98%")
         listed = [(f"{' '.join(visible(text).split())[:100]}  ({i})", i) for i, text in enumerate(texts[:500])]
         self.pick = widgets.Dropdown(description="text", options=listed, style={"description_width": "40px"}, layout=wide)
-        self.text = widgets.Textarea(value=texts[0] if texts else "", placeholder="Type or paste a text", rows=4, continuous_update=False, layout=wide)
+        first, hint = texts[0] if texts else "", "Type or paste a text"
+        self.text = widgets.Textarea(value=first, placeholder=hint, rows=4, continuous_update=False, layout=wide)
         self.hits, self.values, self.plot = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self.feature = widgets.Dropdown(description="feature", options=[], style={"description_width": "60px"}, layout=widgets.Layout(width="420px"))
+        self.feature = control(widgets.Dropdown, "feature", 420, options=[])
         self.row: np.ndarray | None = None
         super().__init__(*([self.pick] if texts else []), self.text, self.hits, self.values, self.feature, self.plot)
         self.pick.observe(lambda change: setattr(self.text, "value", texts[change["new"]]), "value")
         self.text.observe(lambda _: self.look(), "value")
         self.feature.observe(lambda _: self._plot(), "value")
         self.hits.value = html_of(hits_of(clean_text(self.text.value), self.families)) if texts else ""
-        self.start(lambda tick: background(corpus, config, tick), self._learned, f"computing the features of {len(corpus):,} texts")
+        what = f"computing the features of {len(corpus):,} texts"
+        self.start(lambda tick: background(corpus, config, tick), self._learned, what)
 
     def look(self) -> None:
         "Show the features of the text that is written."
@@ -149,7 +162,8 @@ class FeaturesExplorer(Panel):
 
     def _learned(self, known: Background) -> None:
         self.known = known
-        self._show((hits_of(clean_text(self.text.value), self.families), known.compute([clean_text(self.text.value)])[0]))
+        text = clean_text(self.text.value)
+        self._show((hits_of(text, self.families), known.compute([text])[0]))
         readable = [name for name in known.names if not name[-1].isdigit()]
         self.feature.options = readable
         self.feature.value = next((name for name in readable if "pattern_count" in name), readable[0])
@@ -177,7 +191,8 @@ def features_explorer(
     "A widget on features of single texts beside a corpus. Raises InputError: texts, corpus or config that are none."
     config = FeatureConfig() if config is None else config
     if not isinstance(config, FeatureConfig) or config.pca_components:
-        raise InputError("config is no FeatureConfig, or reduces the features to components that have no name; expected one without pca_components")
+        what = "config is no FeatureConfig, or reduces the features to components that have no name"
+        raise InputError(f"{what}; expected one without pca_components")
     check_number(max_texts, "max_texts", 20, whole=True)
     found = load_corpus(corpus) if isinstance(corpus, str) else corpus
     part = found.sample(min(max_texts, len(found)), seed=seed)

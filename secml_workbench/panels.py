@@ -21,7 +21,7 @@ from .settings import WorkbenchError
 from .torch_backend import first_line
 
 # %% auto #0
-__all__ = ['Tick', 'Work', 'Cancelled', 'Panel', 'html_of', 'Watched']
+__all__ = ['Tick', 'Work', 'Cancelled', 'Panel', 'control', 'in_a_row', 'html_of', 'Watched']
 
 # %% ../nbs/61_panels.ipynb #4001f52b
 class Cancelled(Exception):
@@ -135,6 +135,24 @@ def _still(widget: widgets.Widget) -> Iterator[str]:
         yield widget.value
     for child in getattr(widget, "children", ()):
         yield from _still(child)
+
+
+def control(
+    kind: type[Any],  # of ipywidgets
+    label: str,
+    width: int = 260,  # pixels, with the label
+    label_width: int = 60,
+    **more: Any,  # for `kind`
+) -> Any:
+    "A control with its label beside it."
+    return kind(description=label, style={"description_width": f"{label_width}px"}, layout=widgets.Layout(width=f"{width}px"), **more)
+
+
+def in_a_row(
+    *parts: widgets.Widget,
+) -> widgets.HBox:
+    "Widgets side by side; where there is no room, on the next line."
+    return widgets.HBox(parts, layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
 
 
 def html_of(

@@ -17,7 +17,7 @@ from .batching import scores
 from .classifier import load_classifier
 from .comparison import Flip, flips
 from .metrics import get_metric
-from .panels import Panel, Tick, Watched, html_of
+from .panels import Panel, Tick, Watched, control, html_of, in_a_row
 from .plots import TradeoffPoint, plain_label, tradeoff
 from .records import Record, slug
 from .rendering import Markup, figure, paragraph, table
@@ -42,6 +42,11 @@ class Variant:
     runtime: str = ""
 
 
+def _measured(one: Mapping[str, Any]) -> tuple[str, float, float]:
+    "Name, megabytes, milliseconds."
+    return one["name"], one["size_bytes"] / 1e6, one["latency_ms"]["batch1_p50"]
+
+
 def variants_of(
     record: Record,  # of a quantization report
 ) -> tuple[Variant, list[Variant], str]:  # the original, the variants, the gate's metric
@@ -55,11 +60,12 @@ def variants_of(
         end = "low" if sign < 0 else "high"
         variants = []
         for one in found:
-            delta = one["gate"]["delta"][end]
+            delta, gate = one["gate"]["delta"][end], one["gate"]["decision"]
             loss = float("inf") if delta is None else max(0.0, sign * float(delta))
-            variants.append(Variant(one["name"], one["size_bytes"] / 1e6, one["latency_ms"]["batch1_p50"], loss, one["flip_rate"], one["gate"]["decision"], str(one["path"] or ""), one.get("runtime") or ""))
-        base = record.results["reference"]
-        return Variant(base["name"], base["size_bytes"] / 1e6, base["latency_ms"]["batch1_p50"], 0.0, 0.0, "pass", str(record.parameters["model"])), variants, metric
+            more = {"path": str(one["path"] or ""), "runtime": one.get("runtime") or ""}
+            variants.append(Variant(*_measured(one), loss, one["flip_rate"], gate, **more))
+        original = Variant(*_measured(record.results["reference"]), 0.0, 0.0, "pass", str(record.parameters["model"]))
+        return original, variants, metric
     except (LookupError, TypeError, ValueError):
         raise InputError(f"the record of {brief(record.model, 40)} lacks what a quantization report writes; make the report again") from None
 
@@ -84,15 +90,24 @@ def front(
     "Size against latency of all variants; those that keep the limits in a table."
     names, title = {one.name for one in kept}, get_metric(metric).title
     points = [TradeoffPoint(original.name, original.size_mb, original.latency_ms, "original", "pass")]
-    points += [TradeoffPoint(one.name, one.size_mb, one.latency_ms, f"loses at most {100 * one.loss:.1f}" if one.name in names else "outside the limits", "pass" if one.name in names else "fail") for one in variants]
+    for one in variants:
+        inside = one.name in names
+        loses = f"loses at most {100 * one.loss:.1f}" if inside else "outside the limits"
+        points.append(TradeoffPoint(one.name, one.size_mb, one.latency_ms, loses, "pass" if inside else "fail"))
     best = kept[0].name if kept else ""
     said = f"{len(kept)} of {len(variants)} variants keep the limits{f'; {best} is the fastest of them' if best else ''}"
     fig = tradeoff(points, title=said, chosen=best)
     rows: list[dict[str, object]] = [
-        {"name": plain_label(one.name, 40), "size": f"{one.size_mb:.1f}", "ms": f"{one.latency_ms:.2f}", "times": f"{original.latency_ms / one.latency_ms:.1f}×", "loss": f"{100 * one.loss:.2f}", "flips": f"{100 * one.flip_rate:.2f}"}
+        {
+            "name": plain_label(one.name, 40), "size": f"{one.size_mb:.1f}", "ms": f"{one.latency_ms:.2f}",
+            "times": f"{original.latency_ms / one.latency_ms:.1f}×", "loss": f"{100 * one.loss:.2f}", "flips": f"{100 * one.flip_rate:.2f}",
+        }
         for one in kept
-    ]
-    columns = {"name": "variant", "size": "MB", "ms": "ms, one text", "times": "as fast", "loss": f"loses at most (points of {title})", "flips": "% of decisions changed"}
+    ]  # fmt: skip
+    columns = {
+        "name": "variant", "size": "MB", "ms": "ms, one text", "times": "as fast",
+        "loss": f"loses at most (points of {title})", "flips": "% of decisions changed",
+    }  # fmt: skip
     listed = table(rows, columns=columns, caption="Within the limits, the fastest first") if rows else paragraph("No variant keeps all limits: loosen one.")
     return figure(fig, alt=said, caption="Crosses are outside the limits or fail the gate; the ringed one is the fastest within.") + listed
 
@@ -105,7 +120,10 @@ def changed_decisions(
 ) -> Markup:
     "Texts on which original and variant decide differently."
     said = paragraph(f"{plain_label(who, 40)} decides otherwise on {len(found)} of {n:,} test texts.")
-    rows: list[dict[str, object]] = [{"text": one.text, "label": "attack" if one.label else "harmless", "before": f"{one.reference:.3f}", "after": f"{one.variant:.3f}"} for one in found[:limit]]
+    rows: list[dict[str, object]] = [
+        {"text": one.text, "label": "attack" if one.label else "harmless", "before": f"{one.reference:.3f}", "after": f"{one.variant:.3f}"}
+        for one in found[:limit]
+    ]
     columns = {"text": "text", "label": "label", "before": "P(attack), original", "after": "variant"}
     return said + (table(rows, columns=columns, caption="The largest changes first") if rows else Markup())
 
@@ -121,17 +139,18 @@ class QuantizeExplorer(Panel):
         known = [100 * one.loss for one in self.variants if one.loss != float("inf")]
         self.loss = _slider("loss, points at most", max([*known, 2.0]), 0.05)
         self.view, self.flips = widgets.HTML(), widgets.HTML()
-        self.variant = widgets.Dropdown(description="variant", options=[], style={"description_width": "60px"}, layout=widgets.Layout(width="300px"))
+        self.variant = control(widgets.Dropdown, "variant", 300, options=[])
         self.ask = widgets.Button(description="What does it flip?", button_style="primary", tooltip="Ask original and variant about the test texts")
-        limits = widgets.HBox([self.size, self.latency, self.loss], layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__(limits, self.view, widgets.HBox([self.variant, self.ask]), self.flips)
+        limits = in_a_row(self.size, self.latency, self.loss)
+        super().__init__(limits, self.view, in_a_row(self.variant, self.ask), self.flips)
         for one in (self.size, self.latency, self.loss):
             one.observe(lambda _: self._limit(), "value")
         self.ask.on_click(lambda _: self.show_flips())
         self._limit()
 
     def _limit(self) -> None:
-        self.kept = within(self.variants, self.size.value, self.latency.value, self.loss.value / 100 if self.loss.value < self.loss.max else float("inf"))
+        loss = self.loss.value / 100 if self.loss.value < self.loss.max else float("inf")  # at its end it is no limit
+        self.kept = within(self.variants, self.size.value, self.latency.value, loss)
         self.view.value = html_of(front(self.original, self.variants, self.kept, self.metric))
         self.variant.options = [plain_label(one.name, 40) for one in self.kept]
         self.variant.index = 0 if self.kept else None
@@ -140,13 +159,19 @@ class QuantizeExplorer(Panel):
     def show_flips(self) -> None:
         "Ask original and chosen variant about the test texts of the report."
         one = self.kept[self.variant.index or 0]
-        self.start(lambda tick: self._asked(one, tick), lambda said: setattr(self.flips, "value", html_of(said)), f"asking {plain_label(one.name, 40)}")
+
+        def show(said: Markup) -> None:
+            self.flips.value = html_of(said)
+
+        self.start(lambda tick: self._asked(one, tick), show, f"asking {plain_label(one.name, 40)}")
 
     def _asked(self, one: Variant, tick: Tick) -> Markup:
         given: Mapping[str, Any] = self.record.parameters
-        subject = open_subject(given["model"], given["data"], settings=self.settings, **{key: given[key] for key in ("text_column", "label_column", "positive_label", "seed") if key in given})
+        columns = {key: given[key] for key in ("text_column", "label_column", "positive_label", "seed") if key in given}
+        subject = open_subject(given["model"], given["data"], settings=self.settings, **columns)
         test = subject.test(int(given.get("max_test_rows", 1500)))
-        variant = load_classifier(self.settings.resolve(one.path), positive_label=given.get("positive_label", ""), runtime=one.runtime, settings=self.settings)
+        positive, folder = given.get("positive_label", ""), self.settings.resolve(one.path)
+        variant = load_classifier(folder, positive_label=positive, runtime=one.runtime, settings=self.settings)
         reference = scores(Watched(subject.classifier, lambda done, total: tick(done, 2 * total), len(test)), test.texts)
         other = scores(Watched(variant, lambda done, total: tick(done + total, 2 * total), len(test)), test.texts)
         found = flips(test.texts, test.labels, reference, other, threshold=float(self.record.results.get("threshold", 0.5)))
@@ -155,7 +180,8 @@ class QuantizeExplorer(Panel):
 # %% ../nbs/64_quantize_explorer.ipynb #d313a758
 def _slider(what: str, most: float, step: float) -> widgets.FloatSlider:
     top = step * (int(most / step) + 1)
-    return widgets.FloatSlider(value=top, min=0, max=top, step=step, description=what, readout_format=".1f" if step >= 0.1 else ".2f", continuous_update=False, style={"description_width": "130px"}, layout=widgets.Layout(width="340px"))
+    digits = ".1f" if step >= 0.1 else ".2f"
+    return control(widgets.FloatSlider, what, 340, 130, value=top, min=0, max=top, step=step, readout_format=digits, continuous_update=False)
 
 
 def quantize_explorer(

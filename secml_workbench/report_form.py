@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from .pages import framed
-from .panels import Panel, Tick, html_of
+from .panels import Panel, Tick, control, html_of, in_a_row
 from .rendering import Markup, facts, note, paragraph
 from .reporting import KINDS, Parameter, ReportResult, run_report, template_parameters
 from .settings import Settings, load_settings, refuse_unknown
@@ -20,27 +20,17 @@ from .settings import Settings, load_settings, refuse_unknown
 __all__ = ['field_of', 'ReportForm', 'report_form']
 
 # %% ../nbs/92_report_form.ipynb #fb816373
-_LABEL = {"description_width": "170px"}
-
-
 def field_of(
     name: str,
     parameter: Parameter,
     value: Any,  # to begin with
 ) -> widgets.HBox:  # the field, and its help
     "One parameter as a field."
-    layout = widgets.Layout(width="420px")
-    given: dict[str, Any] = {"description": name, "style": _LABEL, "layout": layout}
-    if parameter.type == "bool":
-        field: widgets.Widget = widgets.Checkbox(value=bool(value), indent=True, **given)
-    elif parameter.type == "int":
-        field = widgets.IntText(value=value, **given)
-    elif parameter.type == "float":
-        field = widgets.FloatText(value=value, **given)
-    else:
-        field = widgets.Text(value=value if isinstance(value, str) else ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value), **given)
+    kind = {"bool": widgets.Checkbox, "int": widgets.IntText, "float": widgets.FloatText}.get(parameter.type, widgets.Text)
+    if kind is widgets.Text:
+        value = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
     said = widgets.HTML(html_of(paragraph(parameter.help)), layout=widgets.Layout(max_width="620px"))
-    return widgets.HBox([field, said], layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
+    return in_a_row(control(kind, name, 420, 170, value=value), said)
 
 # %% ../nbs/92_report_form.ipynb #1dbaf676
 class ReportForm(Panel):
@@ -53,21 +43,24 @@ class ReportForm(Panel):
         rows = {name: field_of(name, one, given.get(name, one.default)) for name, one in self.known.items()}
         self.fields: dict[str, Any] = {name: row.children[0] for name, row in rows.items()}
         first = [rows[name] for name in ("model", "data")]
-        rest = widgets.Accordion([widgets.VBox([row for name, row in rows.items() if name not in ("model", "data")])], titles=["More parameters"])
+        others = widgets.VBox([row for name, row in rows.items() if name not in ("model", "data")])
+        rest = widgets.Accordion([others], titles=["More parameters"])
         self.run = widgets.Button(description="Run the report", button_style="primary")
         self.force = widgets.Checkbox(value=False, description="even if nothing changed", indent=False)
         self.verdict, self.page = widgets.HTML(), widgets.HTML()
-        super().__init__(*first, rest, widgets.HBox([self.run, self.force]), self.verdict, self.page)
+        super().__init__(*first, rest, in_a_row(self.run, self.force), self.verdict, self.page)
         self.run.on_click(lambda _: self.run_report())
         self.result: ReportResult | None = None
 
     def run_report(self) -> None:
         "Run the report with what the fields say; then show its page."
         values = {name: field.value for name, field in self.fields.items()}
-        model, data, changed = values.pop("model"), values.pop("data"), {k: v for k, v in values.items() if v != self.known[k].default}
+        model, data = values.pop("model"), values.pop("data")
+        changed = {name: value for name, value in values.items() if value != self.known[name].default}
+        given: dict[str, Any] = {"out": self.out, "parameters": changed, "force": self.force.value, "settings": self.settings}
 
         def work(tick: Tick) -> ReportResult:
-            return run_report(self.kind, model, data, out=self.out, parameters=changed, force=self.force.value, settings=self.settings, progress=False, watch=tick)
+            return run_report(self.kind, model, data, **given, progress=False, watch=tick)
 
         self.start(work, self._show, f"running the {self.kind} report")
 

@@ -14,7 +14,7 @@ from .batching import TextClassifier
 from .classifier import load_classifier
 from .corpus import Corpus, load_corpus
 from .pages import framed
-from .panels import Panel, Tick, html_of
+from .panels import Panel, Tick, control, html_of, in_a_row
 from .plots import plain_label
 from .records import Record
 from .rendering import Markup, facts, heading, paragraph
@@ -66,17 +66,16 @@ class Start(Panel):
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        narrow: dict[str, Any] = {"style": {"description_width": "60px"}, "layout": widgets.Layout(width="340px")}
-        self.model = widgets.Dropdown(description="model", options=models_there(settings), **narrow)
+        self.model = control(widgets.Dropdown, "model", 340, options=models_there(settings))
         data = dict.fromkeys(["packaged", "tiny", *(one.data for one in settings.models.values() if one.data)])
-        self.data = widgets.Combobox(description="corpus", options=list(data), value="packaged", placeholder="a file, packaged or tiny", continuous_update=False, **narrow)
+        hint = "a file, packaged or tiny"
+        self.data = control(widgets.Combobox, "corpus", 340, options=list(data), value="packaged", placeholder=hint, continuous_update=False)
         self.card, self.corpus_card, self.page = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.reports = reports_there(settings)
         titles = [(f"{plain_label(record.model, 40)} · {record.kind}", i) for i, (record, _) in enumerate(self.reports)]
-        self.report = widgets.Dropdown(description="report", options=[("none", None), *titles], **narrow)
+        self.report = control(widgets.Dropdown, "report", 340, options=[("none", None), *titles])
         self.verdicts = widgets.HTML(html_of(_verdicts(self.reports)))
-        choice = widgets.HBox([self.model, self.data], layout=widgets.Layout(flex_flow="row wrap"))
-        super().__init__(choice, self.card, self.corpus_card, self.verdicts, self.report, self.page)
+        super().__init__(in_a_row(self.model, self.data), self.card, self.corpus_card, self.verdicts, self.report, self.page)
         self.classifier: TextClassifier | None = None
         self.corpus: Corpus | None = None
         for one in (self.model, self.data):
@@ -91,7 +90,8 @@ class Start(Panel):
         def work(tick: Tick) -> tuple[Corpus, TextClassifier]:
             corpus = load_corpus(data, settings=self.settings)
             tick(1, 2)
-            return corpus, load_classifier(tiny_detector(self.settings) if model == "tiny" else model, settings=self.settings)
+            path = tiny_detector(self.settings) if model == "tiny" else model
+            return corpus, load_classifier(path, settings=self.settings)
 
         self.start(work, self._show, f"opening {plain_label(model, 40)}")
 

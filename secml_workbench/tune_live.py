@@ -12,11 +12,11 @@ from dataclasses import replace
 import ipywidgets as widgets
 
 from .metrics import get_metric
-from .panels import Panel, Tick, html_of
+from .panels import Panel, Tick, html_of, in_a_row
 from .plots import colour, figure_style, plain_label
 from .rendering import Markup, facts, figure, note, paragraph, table
 from .settings import InputError, Settings, brief, check_number, load_settings
-from .study import TrialRecord, TuningResult
+from .study import TrialRecord, TuningResult, recipe_words
 from .tuning import live_study, stop_study
 
 # %% auto #0
@@ -45,16 +45,19 @@ def _history(result: TuningResult, working: Sequence[TrialRecord]) -> Markup:
             own = [t for t in [*result.trials, *working] if t.state == state]
             values = [t.value if t.value is not None else t.history[-1] if t.history else None for t in own]
             spots = [(t.number, value) for t, value in zip(own, values, strict=True) if value is not None]
-            left.plot([x for x, _ in spots], [y for _, y in spots], shape, color=colour(state), ms=6, mec="white", mew=0.8, label=state if spots else None)
+            look = {"color": colour(state), "ms": 6, "mec": "white", "mew": 0.8, "label": state if spots else None}
+            left.plot([x for x, _ in spots], [y for _, y in spots], shape, **look)
         for t in [*result.trials, *working]:
             live = t.state == "running"
-            right.plot(range(1, len(t.history) + 1), t.history, marker="o", ms=3, lw=2.0 if live else 0.9, alpha=1.0 if live else 0.45, color=colour(t.state), label=f"trial {t.number}, at work" if live and t.history else None)
+            look = {"lw": 2.0, "label": f"trial {t.number}, at work" if t.history else None} if live else {"lw": 0.9, "alpha": 0.45}
+            right.plot(range(1, len(t.history) + 1), t.history, marker="o", ms=3, color=colour(t.state), **look)
         for axes, what in ((left, "trial"), (right, "epoch")):
             axes.set_xlabel(what)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, fontsize=8)
-    return figure(fig, alt=f"{len(done)} complete trials, best {result.best_value}; {len(working)} at work", caption="Left: each trial's value, and the best so far. Right: after each epoch; thick: at work now.")
+    alt = f"{len(done)} complete trials, best {result.best_value}; {len(working)} at work"
+    return figure(fig, alt=alt, caption="Left: each trial's value, and the best so far. Right: after each epoch; thick: at work now.")
 
 
 def progress_of(
@@ -69,8 +72,11 @@ def progress_of(
     if result.best:
         default = "" if result.default_value is None else f" (defaults {result.default_value:.4f})"
         said["best"] = f"{get_metric(result.metric).title} {result.best_value:.4f} in trial {result.best.number}{default}"
-        said["with"] = ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in result.best_params.items())
-    rows = [{"trial": t.number, "state": t.state, "value": "–" if t.value is None else f"{t.value:.4f}", "epochs": len(t.history), "why": t.reason} for t in sorted([*result.trials, *working], key=lambda t: -t.number)[:6]]
+        said["with"] = recipe_words(result.best_params)
+    rows = [
+        {"trial": t.number, "state": t.state, "value": "–" if t.value is None else f"{t.value:.4f}", "epochs": len(t.history), "why": t.reason}
+        for t in sorted([*result.trials, *working], key=lambda t: -t.number)[:6]
+    ]
     columns = {"trial": "trial", "state": "state", "value": "value", "epochs": "epochs", "why": "why it ended early"}
     listed = table(rows, columns=columns, caption="The latest trials") if rows else Markup()
     stopped = note(f"It stopped early: {result.stopped}.") if result.stopped and not working else Markup()
@@ -83,9 +89,10 @@ class Live(Panel):
     def __init__(self, study_name: str, settings: Settings, every: float) -> None:
         self.study_name, self.settings, self.every = study_name, settings, every
         self.view = widgets.HTML()
-        self.stop_button = widgets.Button(description="Stop the study", button_style="warning", tooltip="It ends within seconds and can be taken up again")
+        what = "It ends within seconds and can be taken up again"
+        self.stop_button = widgets.Button(description="Stop the study", button_style="warning", tooltip=what)
         self.again = widgets.Button(description="Watch", tooltip="Ask the store again")
-        super().__init__(self.view, widgets.HBox([self.stop_button, self.again]))
+        super().__init__(self.view, in_a_row(self.stop_button, self.again))
         self.stop_button.on_click(lambda _: self._stop_study())
         self.again.on_click(lambda _: self.watch())
         self.asked = False
