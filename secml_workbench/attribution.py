@@ -50,7 +50,9 @@ def torch_inside(
     if isinstance(classifier, TorchClassifier):
         return classifier
     kind, name = type(classifier).__name__, brief(classifier.name, 60)
-    raise UnsupportedError(f"{name} is of kind {kind}, which shows no {what}; use shap, lime or occlusion, or explain the torch model that it was made from")
+    raise UnsupportedError(
+        f"{name} is of kind {kind}, which shows no {what}; use shap, lime or occlusion, or explain the torch model that it was made from"
+    )
 
 # %% ../nbs/26_attribution.ipynb #860464d2
 class _Inside:
@@ -86,7 +88,9 @@ class _Inside:
         finally:
             handle.remove()
         if len(uses) != 1:
-            raise UnsupportedError(f"this {self.model.config.model_type} model reads its embeddings {len(uses)} times; gradients by token need once: use shap, lime or occlusion")
+            raise UnsupportedError(
+                f"this {self.model.config.model_type} model reads its embeddings {len(uses)} times; gradients by token need once: use shap, lime or occlusion"
+            )
         return output
 
     def probability(self, embedded: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -329,7 +333,9 @@ def _attention(inside: _Inside, windows: Sequence[Window], summary: _Summary) ->
     longest = max(len(w.input_ids) for w in windows)
     need = _square_bytes(inside.model.config, longest)
     if inside.classifier.device == "cpu" and need > psutil.virtual_memory().available // 2:
-        raise UnsupportedError(f"attention over {longest:,} tokens takes {need / 1e9:.0f} GB; load the model with a smaller max_length, or use integrated_gradients")
+        raise UnsupportedError(
+            f"attention over {longest:,} tokens takes {need / 1e9:.0f} GB; load the model with a smaller max_length, or use integrated_gradients"
+        )
     with _eager(inside.model):
         for batch in length_batches([len(w.input_ids) ** 2 for w in windows], _ATTENTION_BYTES // _square_bytes(inside.model.config, 1)):
             some = [windows[i] for i in batch]

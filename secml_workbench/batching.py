@@ -159,7 +159,9 @@ def check_classifier(classifier: object) -> None:
     "Refuse what cannot be asked: `InputError`."
     if not all(hasattr(classifier, name) for name in ("predict_proba", "labels", "positive")):
         given = f"{type(classifier).__name__} {brief(classifier, 40)}"
-        raise InputError(f"the classifier is {given}; expected one of load_classifier, or an object with predict_proba, labels and positive")
+        raise InputError(
+            f"the classifier is {given}; expected one of load_classifier, or an object with predict_proba, labels and positive"
+        )
 
 
 def check_texts(
@@ -254,7 +256,9 @@ def text_tokens(
     "The tokens of a text with their places in it. Raises UnsupportedError: a tokenizer that does not know them."
     if not getattr(tokenizer, "is_fast", False):
         kind = type(tokenizer).__name__
-        raise UnsupportedError(f"{kind} does not say where in a text its tokens come from; use a method that asks by words: shap, lime or occlusion")
+        raise UnsupportedError(
+            f"{kind} does not say where in a text its tokens come from; use a method that asks by words: shap, lime or occlusion"
+        )
     encoded = tokenizer(
         text, add_special_tokens=False, split_special_tokens=True, truncation=False, padding=False,
         return_attention_mask=False, return_token_type_ids=False, return_offsets_mapping=True, verbose=False,

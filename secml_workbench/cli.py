@@ -51,7 +51,10 @@ Data = Annotated[str, typer.Option(help='Corpus: a CSV, TSV, JSONL or Parquet fi
 TextColumn = Annotated[str, typer.Option(help="Column of the texts.")]
 LabelColumn = Annotated[str, typer.Option(help="Column of the labels.")]
 PositiveLabel = Annotated[str, typer.Option(help="Which label is the attack; inferred, and said, when left out.")]
-Parameter = Annotated[list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter, one of those that secml parameters lists; may be repeated.")]
+Parameter = Annotated[
+    list[str] | None,
+    typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter, one of those that secml parameters lists; may be repeated."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even if nothing changed.")]
 
@@ -221,7 +224,9 @@ def explain(
     texts: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", help="Texts to explain; none: write the report.")] = None,
     model: Model = "",
     data: Data = "",
-    method: Annotated[str, typer.Option(help="With a TEXT: shap, lime, occlusion, gradient, attention, or a full name such as attention_rollout.")] = "shap",
+    method: Annotated[
+        str, typer.Option(help="With a TEXT: shap, lime, occlusion, gradient, attention, or a full name such as attention_rollout.")
+    ] = "shap",
     target: Annotated[str, typer.Option(help="With a TEXT: the class to explain; empty: what the model counts as attack.")] = "",
     level: Annotated[str, typer.Option(help="With a TEXT: what gets a score: word or token.")] = "word",
     out: Annotated[str, typer.Option(help="Folder of the reports; with a TEXT, a JSON file.")] = "",
@@ -295,12 +300,19 @@ def fitted_features(
 
 @app.command()
 def features(
-    file: Annotated[str, typer.Argument(metavar="[FILE]", help="A CSV, TSV, JSONL or Parquet file of texts to turn into features; none: write the report.")] = "",
+    file: Annotated[
+        str,
+        typer.Argument(metavar="[FILE]", help="A CSV, TSV, JSONL or Parquet file of texts to turn into features; none: write the report."),
+    ] = "",
     model: Model = "",
     data: Data = "",
-    fitted: Annotated[str, typer.Option(help="With a FILE: folder of saved features; empty: fit on the training part of --data (default: packaged).")] = "",
+    fitted: Annotated[
+        str, typer.Option(help="With a FILE: folder of saved features; empty: fit on the training part of --data (default: packaged).")
+    ] = "",
     save: Annotated[str, typer.Option(help="With a FILE: folder to keep the fitted features in.")] = "",
-    out: Annotated[str, typer.Option(help="Folder of the reports; with a FILE, the Parquet file (default: FILE with .features.parquet).")] = "",
+    out: Annotated[
+        str, typer.Option(help="Folder of the reports; with a FILE, the Parquet file (default: FILE with .features.parquet).")
+    ] = "",
     text_column: TextColumn = "",
     label_column: LabelColumn = "",
     positive_label: PositiveLabel = "",
@@ -339,7 +351,9 @@ def file_features(
     features, config = load_features(fitted) if fitted else fitted_features(*fit)
     if save:
         save_features(features, config, save)
-    return write_features(file, out, features, text_column=text_column, progress=True), [str(name) for name in features.get_feature_names_out()]
+    return write_features(file, out, features, text_column=text_column, progress=True), [
+        str(name) for name in features.get_feature_names_out()
+    ]
 
 # %% ../nbs/91_cli.ipynb #c97ceb29
 def _declared(kind: str) -> dict[str, Any]:
@@ -381,7 +395,9 @@ def train(
     columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column, "positive_label": positive_label}
     folder = Path(out) if out else settings.models_dir / DEFAULT_MODEL
     done = train_detector(folder, local(data), TrainingConfig(**values), encoder=local(model) or None, force=force, **columns)
-    typer.echo(dumps(done.facts) if as_json else f"{shorter(done.path)}{' (unchanged)' if done.fresh else ''}\n  {done.verdict}", nl=not as_json)
+    typer.echo(
+        dumps(done.facts) if as_json else f"{shorter(done.path)}{' (unchanged)' if done.fresh else ''}\n  {done.verdict}", nl=not as_json
+    )
 
 # %% ../nbs/91_cli.ipynb #b9d5aad7
 def _version(value: bool) -> None:

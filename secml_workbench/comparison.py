@@ -226,7 +226,9 @@ def recommend(
     return [
         Recommendation("smallest", small, f"{sizes[small] / 1e6:.1f} MB"),
         Recommendation("fastest", fast, f"{latencies[fast]:.1f} ms for one text"),
-        Recommendation("safest", safe, f"loses at most {max(0.0, 100 * loss_of(gates[safe])):.1f} points of {title}; {flips[safe]} decisions differ"),
+        Recommendation(
+            "safest", safe, f"loses at most {max(0.0, 100 * loss_of(gates[safe])):.1f} points of {title}; {flips[safe]} decisions differ"
+        ),
     ]
 
 # %% ../nbs/36_comparison.ipynb #8a4ea1be

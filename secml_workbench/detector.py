@@ -57,7 +57,9 @@ def fit_detector(
     if len(names) != 2:
         raise InputError(f"names is {brief(list(names), 60)}; expected two, of benign and malicious")
     pipeline = Pipeline([*make_features(config).steps, ("head", make_head(head, seed))]).fit(texts, y)
-    return BaselineClassifier(pipeline, names, f"features + {'logistic regression' if head == 'logistic' else 'gradient boosting'}", positive_label=positive_label)
+    return BaselineClassifier(
+        pipeline, names, f"features + {'logistic regression' if head == 'logistic' else 'gradient boosting'}", positive_label=positive_label
+    )
 
 # %% ../nbs/48_detector.ipynb #c896612f
 def contributions(
@@ -69,7 +71,9 @@ def contributions(
 
     steps = getattr(detector.pipeline, "named_steps", {})
     if "families" not in steps or "head" not in steps:
-        raise UnsupportedError(f"{detector!r} has no features of ours; give a detector of fit_detector, or explain it by words: explain(…, method='shap')")
+        raise UnsupportedError(
+            f"{detector!r} has no features of ours; give a detector of fit_detector, or explain it by words: explain(…, method='shap')"
+        )
     features, head = detector.pipeline[:-1], steps["head"]
     rows, names = np.asarray(features.transform(check_texts(texts)), dtype=np.float64), features.get_feature_names_out()
     explainer = shap.LinearExplainer(head, np.zeros((1, len(names)))) if hasattr(head, "coef_") else shap.TreeExplainer(head)

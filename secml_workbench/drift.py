@@ -99,7 +99,9 @@ def explanation_drift(
         if title in ("", CONTROL):
             raise InputError(f"a variant is called {title!r}, which has a meaning here; give it another name")
         if variant.labels != original.labels:
-            raise InputError(f"{brief(title, 40)} has labels {brief(variant.labels, 60)}, the original {brief(original.labels, 60)}; compare variants of one model")
+            raise InputError(
+                f"{brief(title, 40)} has labels {brief(variant.labels, 60)}, the original {brief(original.labels, 60)}; compare variants of one model"
+            )
     jobs = {"": (original, seed), **{title: (variant, seed) for title, variant in variants.items()}}
     if name in RANDOM and any(name == "lime" or len(split_words(text)) > EXACT_UNITS for text in texts):
         jobs[CONTROL] = original, next_seed(seed, 1)
@@ -168,17 +170,42 @@ def drift_table(
     "The finding in a sentence and a row for each variant."
     variants = [one for one in drifts if one.name != CONTROL]
     if not variants:
-        return paragraph("Nothing is compared: no variant, fewer than two texts of 4 to 300 words to compare on, or left out (drift_texts is 0).")
+        return paragraph(
+            "Nothing is compared: no variant, fewer than two texts of 4 to 300 words to compare on, or left out (drift_texts is 0)."
+        )
     worst = min(variants, key=lambda one: -2.0 if one.rank_correlation.estimate is None else one.rank_correlation.estimate)
     flips = f"{len(worst.flips)} of {worst.n_texts} decisions flip"
-    control = next((f"; chance alone, another seed of the original, gives {interval_text(one.rank_correlation, digits=2)}" for one in drifts if one.name == CONTROL), "")
+    control = next(
+        (
+            f"; chance alone, another seed of the original, gives {interval_text(one.rank_correlation, digits=2)}"
+            for one in drifts
+            if one.name == CONTROL
+        ),
+        "",
+    )
     finding = f"{worst.name} is furthest from the original's reasons: rank correlation {interval_text(worst.rank_correlation, digits=2)}{control}; {flips}."
-    if less := [f"{one.name} ({interval_text(one.aopc_difference, digits=2)})" for one in variants if (one.aopc_difference.high or 0.0) < 0 and (one.aopc_difference.estimate or 0.0) <= -0.02]:
+    if less := [
+        f"{one.name} ({interval_text(one.aopc_difference, digits=2)})"
+        for one in variants
+        if (one.aopc_difference.high or 0.0) < 0 and (one.aopc_difference.estimate or 0.0) <= -0.02
+    ]:
         finding += f" Its explanations fit the model less well than the original's, by normalised AOPC: {', '.join(less)}."
     rows = [
-        {"name": one.name, "rank": interval_text(one.rank_correlation, digits=2), "top": interval_text(one.top_overlap, digits=2), "aopc": interval_text(one.aopc_difference, digits=2), "flips": len(one.flips)}
+        {
+            "name": one.name,
+            "rank": interval_text(one.rank_correlation, digits=2),
+            "top": interval_text(one.top_overlap, digits=2),
+            "aopc": interval_text(one.aopc_difference, digits=2),
+            "flips": len(one.flips),
+        }
         for one in drifts
     ]
-    columns = {"name": "variant", "rank": "rank correlation of scores", "top": f"share of the top {worst.k} both name", "aopc": "normalised AOPC, difference", "flips": "flips"}
+    columns = {
+        "name": "variant",
+        "rank": "rank correlation of scores",
+        "top": f"share of the top {worst.k} both name",
+        "aopc": "normalised AOPC, difference",
+        "flips": "flips",
+    }
     caption = f"{TITLES[worst.method]} on {worst.n_texts} {what} of {worst.words}, with 95 % intervals{'; the last row is what chance alone does' if drifts[-1].name == CONTROL else '; no other seed beside it, for these methods and lengths draw nothing'}"
     return paragraph(finding) + table(rows, columns=columns, caption=caption)

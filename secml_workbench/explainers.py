@@ -149,7 +149,9 @@ def shap(
             return Attribution(_values(library.ExactExplainer(probability, _Masks(units))(whole, silent=True).values), base)
         if _regression_pays(units, n_samples):
             np.random.seed(seed % 2**32)
-            fitted = library.KernelExplainer(probability, np.zeros((1, units))).shap_values(whole, nsamples=n_samples - 2, l1_reg=False, silent=True)
+            fitted = library.KernelExplainer(probability, np.zeros((1, units))).shap_values(
+                whole, nsamples=n_samples - 2, l1_reg=False, silent=True
+            )
             return Attribution(_values(fitted), base, subsets=min(n_samples, 2**units) - 2)
         explainer = library.PermutationExplainer(probability, _Masks(units), seed=seed)
         found = explainer(whole, max_evals=max(n_samples, 2 * units + 1), silent=True)
@@ -396,7 +398,9 @@ def _from_outside(job: _Job, engines: Sequence[PerturbationEngine]) -> list[Expl
     if METHODS[job.method].blind:
         evaluate_together([(engine, _planned(job, engine)) for engine in engines if len(engine)])
     found = [
-        job.run(engine, job.effort(engine.text, engine.words)) if len(engine) else Attribution(np.zeros(0), None if job.method == "occlusion" else prediction)
+        job.run(engine, job.effort(engine.text, engine.words))
+        if len(engine)
+        else Attribution(np.zeros(0), None if job.method == "occlusion" else prediction)
         for engine, prediction in zip(engines, whole, strict=True)
     ]
     seconds = (time.perf_counter() - started) / len(engines)
@@ -474,7 +478,12 @@ def explain(
         raise InputError(f"text is {type(text).__name__} {brief(text, 40)}; expected one str (explain_many takes a list)")
     if engine is None or METHODS[resolve_method(method)].inside:
         return explain_many(classifier, [text], method, target=target, level=level, n_samples=n_samples, seed=seed)[0]
-    if not isinstance(engine, PerturbationEngine) or engine.text != clean_text(text) or engine.classifier is not classifier or engine.level != level:
+    if (
+        not isinstance(engine, PerturbationEngine)
+        or engine.text != clean_text(text)
+        or engine.classifier is not classifier
+        or engine.level != level
+    ):
         raise InputError("the engine was made for another text, classifier or level; make one for these or leave it out")
     columns, label = resolve_target(classifier, target)
     return _from_outside(_Job(classifier, resolve_method(method), columns, label, level, *check_request(n_samples, seed)), [engine])[0]

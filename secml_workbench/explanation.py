@@ -145,7 +145,13 @@ def _worth(explanation: Explanation) -> str:
         missed = abs(one.convergence_delta)
         return f"{where} add up to within {missed:.1g}" if one.converged else f"NOT converged: {where} miss the probability by {missed:.1g}"
     if one.additivity_gap is not None:
-        means = f"; regression on {one.subsets:,} subsets" if one.subsets else "" if one.orders is None else f"; means over {one.orders} order{'s' * (one.orders > 1)}{', few: another seed may say otherwise' if one.orders < 10 else ''}"
+        means = (
+            f"; regression on {one.subsets:,} subsets"
+            if one.subsets
+            else ""
+            if one.orders is None
+            else f"; means over {one.orders} order{'s' * (one.orders > 1)}{', few: another seed may say otherwise' if one.orders < 10 else ''}"
+        )
         owen = ", Owen values: credit is shared among neighbours first" if one.method == "shap_partition" else ""
         if one.method == "shap" and not one.subsets and one.orders is None and abs(one.additivity_gap) < 1e-6:
             return "exact, by all subsets"

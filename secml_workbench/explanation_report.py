@@ -149,7 +149,15 @@ def explain_chosen(
     entries = []
     for outcome, text, label in tqdm(rows, desc="explaining", leave=False):
         found = explain_by_all(classifier, text, methods, samples_for(text, n_samples), seed)
-        entries.append({"outcome": outcome, "text": text, "label": label, "prediction": found[0].prediction, "methods": {one.method: one for one in found}})
+        entries.append(
+            {
+                "outcome": outcome,
+                "text": text,
+                "label": label,
+                "prediction": found[0].prediction,
+                "methods": {one.method: one for one in found},
+            }
+        )
     return entries
 
 # %% ../nbs/52_explanation_report.ipynb #5a96b068
@@ -191,11 +199,15 @@ def compare_variants(
     with tempfile.TemporaryDirectory(prefix="secml-") as folder:
         found = _beside(original.path)
         try:
-            paths = found or {"int8_dynamic": Path(quantize(original, QuantizationConfig("int8_dynamic"), out=Path(folder) / "int8_dynamic"))}
+            paths = found or {
+                "int8_dynamic": Path(quantize(original, QuantizationConfig("int8_dynamic"), out=Path(folder) / "int8_dynamic"))
+            }
         except UnsupportedError:
             return []
         variants = {name: load_classifier(path, positive_label=attack, settings=settings) for name, path in paths.items()}
-        return explanation_drift(original, {n: v for n, v in variants.items() if v.labels == original.labels}, texts, n_samples=100, seed=seed)
+        return explanation_drift(
+            original, {n: v for n, v in variants.items() if v.labels == original.labels}, texts, n_samples=100, seed=seed
+        )
 
 
 _COMPARED = ("onnx_fp32", "int8_dynamic", "int8_static", "int4")
@@ -205,7 +217,11 @@ def _beside(path: Path) -> dict[str, Path]:
     "Variants `<model>-<variant>` next to a model's folder that are newer than its weights."
     made = {variant: path.with_name(f"{path.name}-{variant}") for variant in _COMPARED}
     since = max((file.stat().st_mtime for file in path.glob("*.safetensors")), default=0.0)
-    return {variant: folder for variant, folder in made.items() if (folder / "quantization.json").is_file() and (folder / "quantization.json").stat().st_mtime > since}
+    return {
+        variant: folder
+        for variant, folder in made.items()
+        if (folder / "quantization.json").is_file() and (folder / "quantization.json").stat().st_mtime > since
+    }
 
 # %% ../nbs/52_explanation_report.ipynb #477c9d9b
 NOTICEABLE = 0.02  # a difference of normalised AOPC that a reader would care for
@@ -284,7 +300,11 @@ def _up_and_down(drivers: GlobalImportance) -> tuple[list[str], list[str]]:
 def moving_words(drivers: GlobalImportance) -> str:
     "What raises and what lowers the alarm, in one sentence without its full stop."
     up, down = _up_and_down(drivers)
-    said = [f"{_listed(words)} {verb}{'s' * (len(words) == 1)} {what}" for words, verb, what in ((up, "raise", "the alarm most"), (down, "calm", "it most" if up else "the alarm most")) if words]
+    said = [
+        f"{_listed(words)} {verb}{'s' * (len(words) == 1)} {what}"
+        for words, verb, what in ((up, "raise", "the alarm most"), (down, "calm", "it most" if up else "the alarm most"))
+        if words
+    ]
     return ", ".join(said) or "No word moves the alarm reliably"
 
 
@@ -298,7 +318,11 @@ def standing(study: FaithfulnessStudy) -> str:
         return "orders words no better than chance"
     if gain.low is None or gain.n < 5:
         return f"was judged on {gain.n} texts only, which proves nothing"
-    return f"is ahead of chance, but {doubts(study)[best]}" if best in doubts(study) and gain.low > NOTICEABLE else "is not noticeably ahead of chance"
+    return (
+        f"is ahead of chance, but {doubts(study)[best]}"
+        if best in doubts(study) and gain.low > NOTICEABLE
+        else "is not noticeably ahead of chance"
+    )
 
 
 def believed(study: FaithfulnessStudy) -> str:
@@ -310,7 +334,11 @@ def believed(study: FaithfulnessStudy) -> str:
         return f"{TITLES[best]} {standing(study)}"
     if len(study.methods) == 1:
         return f"{TITLES[best]} explains its alarms better than chance"
-    return f"{TITLES[best]} explains its alarms best" if study.leaders == (best,) else f"No method is shown to explain its alarms better than {TITLES[best]}"
+    return (
+        f"{TITLES[best]} explains its alarms best"
+        if study.leaders == (best,)
+        else f"No method is shown to explain its alarms better than {TITLES[best]}"
+    )
 
 
 def verdict_of(
@@ -341,7 +369,14 @@ def first_cards(
         value, chance = study.mean(best, "normalized_aopc"), study.mean("random", "normalized_aopc")
         between = "no interval" if value.low is None else f"[{value.low:.0%}, {value.high:.0%}]"
         asked = f"{value.n} of {study.n_texts} flagged texts of {word_range([one.text for one in study.explanations[best]])}"
-        cards.append(Card(f"{TITLES[best]}: order of words", f"{value.estimate:.0%} of the best", f"{between}; random order {chance.estimate:.0%}; {asked}", judge(study)))
+        cards.append(
+            Card(
+                f"{TITLES[best]}: order of words",
+                f"{value.estimate:.0%} of the best",
+                f"{between}; random order {chance.estimate:.0%}; {asked}",
+                judge(study),
+            )
+        )
     up, down = _up_and_down(drivers)
     calm = f"; {_listed(down)} calm{'s' * (len(down) == 1)} it" if down else ""
     cards.append(Card("Raises the alarm most", ", ".join(up) or "no word reliably", f"SHAP on {drivers.n_texts[ALL]} texts{calm}"))
@@ -351,8 +386,21 @@ def first_cards(
     variants = [one for one in drifts if one.name != CONTROL and one.rank_correlation.estimate is not None]
     if variants:
         worst = min(variants, key=lambda one: one.rank_correlation.estimate or 0.0)
-        seed = next((f"; another seed alone: {one.rank_correlation.estimate:.2f}" for one in drifts if one.name == CONTROL and one.rank_correlation.estimate is not None), "")
-        cards.append(Card("Same reasons, quantized", f"{worst.rank_correlation.estimate:.2f}", f"rank correlation of {worst.name}, the lowest of {len(variants)}{seed}"))
+        seed = next(
+            (
+                f"; another seed alone: {one.rank_correlation.estimate:.2f}"
+                for one in drifts
+                if one.name == CONTROL and one.rank_correlation.estimate is not None
+            ),
+            "",
+        )
+        cards.append(
+            Card(
+                "Same reasons, quantized",
+                f"{worst.rank_correlation.estimate:.2f}",
+                f"rank correlation of {worst.name}, the lowest of {len(variants)}{seed}",
+            )
+        )
     flagged, attack = p >= THRESHOLD, labels == 1
     alarms, misses = int((flagged & ~attack).sum()), int((~flagged & attack).sum())
     return [*cards, Card(f"Mistakes at {THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{alarms} false alarms, {misses} misses")]
@@ -454,7 +502,9 @@ def agreement_rows(
             for name in ("rank_correlation", "top_overlap")
         }
         rows.append({"first": first, "second": second, "k": these[0].k, **means})
-    return sorted(rows, key=lambda row: -2.0 if row["rank_correlation"].estimate is None else row["rank_correlation"].estimate, reverse=True)
+    return sorted(
+        rows, key=lambda row: -2.0 if row["rank_correlation"].estimate is None else row["rank_correlation"].estimate, reverse=True
+    )
 
 # %% ../nbs/52_explanation_report.ipynb #58a65111
 OUTCOMES = {
@@ -474,12 +524,18 @@ def one_text(
 ) -> Markup:
     "A text with its methods side by side: coloured words, the strongest in a table."
     found: list[Explanation] = list(entry["methods"].values())
-    said = f"P({short_label(found[0].label)}) = {entry['prediction']:.3f}, " + (f"labelled {entry['label']}" if entry["label"] else "no label")
+    said = f"P({short_label(found[0].label)}) = {entry['prediction']:.3f}, " + (
+        f"labelled {entry['label']}" if entry["label"] else "no label"
+    )
     empty = next((one.base_value for one in found if one.method == "shap"), None)
     said += "" if empty is None else f"; without any word {empty:.3f}"
     alone = next((one for one in found if one.method == "occlusion" and one.words), None)
     if alone is not None and np.abs(alone.scores).max() < 0.01 and len(found) > 1:
-        one_of_them = f"single {alone.level}" if alone.units == len(alone.words) else f"group of neighbours ({len(alone.words)} {alone.level}s in {alone.units} groups)"
+        one_of_them = (
+            f"single {alone.level}"
+            if alone.units == len(alone.words)
+            else f"group of neighbours ({len(alone.words)} {alone.level}s in {alone.units} groups)"
+        )
         said += f". No {one_of_them}, taken out alone, changes that by 0.01 or more: "
         same = empty is not None and (empty >= THRESHOLD) == (entry["prediction"] >= THRESHOLD)
         said += "it is decided so without any word already" if same else "the decision rests on several together"
@@ -502,7 +558,10 @@ def _means(study: FaithfulnessStudy, controlled: Mapping[str, Mapping[str, Estim
         more = {"gain": study.gain(m)} if m != "random" else {}
         seeds, shuffled = controlled["stability"].get(m), controlled["shuffled"].get(m)
         cells = {name: interval_text(value, digits=2) for name, value in {**row, **more}.items()}
-        extra = {"seeds": "–" if seeds is None else interval_text(seeds, digits=2), "shuffled": "–" if shuffled is None else interval_text(shuffled, digits=2)}
+        extra = {
+            "seeds": "–" if seeds is None else interval_text(seeds, digits=2),
+            "shuffled": "–" if shuffled is None else interval_text(shuffled, digits=2),
+        }
         rows.append({"method": TITLES.get(m, "random order (control)"), "gain": "–", **cells, **extra})
     return rows
 
@@ -514,35 +573,56 @@ def faithfulness_section(
     "Every method against chance: finding, figure, tables."
     n, best = study.n_answering, recommended(study)
     if best is None:
-        return paragraph(f"Nothing can be said: {f'of {study.n_texts} flagged test texts there is none on which the order of deletions matters' if study.n_texts else 'no test text of 4 to 300 words is flagged'}.")
+        none_matters = f"of {study.n_texts} flagged test texts there is none on which the order of deletions matters"
+        return paragraph(f"Nothing can be said: {none_matters if study.n_texts else 'no test text of 4 to 300 words is flagged'}.")
     rows = [(TITLES[m], study.mean(m, "normalized_aopc")) for m in study.methods] + [("random", study.mean("random", "normalized_aopc"))]
     rows.sort(key=lambda row: -(row[1].estimate or 0.0))
     lead, gain = TITLES[best], study.gain(best)
     title = f"{lead} {standing(study)}"
-    fig = forest(rows, title=title, digits=2, emphasis=lead, xlabel=f"normalised AOPC: 0 the worst order of words, 1 the best; mean over {n} texts")
-    shown = figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption="The further to the right, the better a method's order of words; random is what chance gives.")
-    falls = {
-        "method": "method", "normalized_aopc": "normalised AOPC", "gain": "more than random (paired)", "comprehensiveness": "comprehensiveness", "sufficiency": "sufficiency",
-    }  # fmt: skip
-    checks = {"method": "method", "log_odds": "log-odds", "seeds": "rank correlation with another seed", "shuffled": "rank correlation with shuffled weights"}
+    axis = f"normalised AOPC: 0 the worst order of words, 1 the best; mean over {n} texts"
+    fig = forest(rows, title=title, digits=2, emphasis=lead, xlabel=axis)
+    shown = figure(
+        fig, alt="; ".join(f"{name}: {value}" for name, value in rows),
+        caption="The further to the right, the better a method's order of words; random is what chance gives.",
+    )  # fmt: skip
     asked = [one.text for one in study.explanations[best]]
     finding = f"{title}: {interval_text(gain, digits=2)} more of what any order can reach, mean over {n} flagged texts of {word_range(asked)}."
     if n < study.n_texts:
-        finding += f" On the other {study.n_texts - n} that were drawn the best and the worst order differ by less than {LEAST_RANGE}: there any explanation is as good as another."
+        finding += f" On the other {study.n_texts - n} that were drawn the best and the worst order differ by less than {LEAST_RANGE}: "
+        finding += "there any explanation is as good as another."
     for m, doubt in doubts(study).items():
         finding += f" {TITLES[m]}: {doubt}." if m in study.leaders and m != best else ""
-    rows_of = _means(study, controlled)
-    first = table(rows_of, columns=falls, caption="Probability lost by deletion, means with 95 % intervals. High is good; for sufficiency low is good")
-    return paragraph(finding) + shown + first + table(rows_of, columns=checks, caption="Low log-odds are good; so is another seed near 1 (SHAP up to ten words is exact: 1), and shuffled weights near 0") + paragraph(_control_finding(controlled))
+    tables = _faithfulness_tables(_means(study, controlled))
+    return paragraph(finding) + shown + tables + paragraph(_control_finding(controlled))
+
+# %% ../nbs/52_explanation_report.ipynb #b1ec036d
+def _faithfulness_tables(rows: Sequence[Mapping[str, object]]) -> Markup:
+    "What deletion costs, and the controls."
+    falls = {
+        "method": "method", "normalized_aopc": "normalised AOPC", "gain": "more than random (paired)",
+        "comprehensiveness": "comprehensiveness", "sufficiency": "sufficiency",
+    }  # fmt: skip
+    checks = {
+        "method": "method", "log_odds": "log-odds",
+        "seeds": "rank correlation with another seed", "shuffled": "rank correlation with shuffled weights",
+    }  # fmt: skip
+    good = "Probability lost by deletion, means with 95 % intervals. High is good; for sufficiency low is good"
+    steady = "Low log-odds are good; so is another seed near 1 (SHAP up to ten words is exact: 1), and shuffled weights near 0"
+    return table(rows, columns=falls, caption=good) + table(rows, columns=checks, caption=steady)
 
 
 def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
     "What the controls say."
-    seeds, weights = ({m: value for m, value in controlled[kind].items() if value.estimate is not None} for kind in ("stability", "shuffled"))
+    seeds, weights = (
+        {m: value for m, value in controlled[kind].items() if value.estimate is not None} for kind in ("stability", "shuffled")
+    )
     blind = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in weights.items() if (value.estimate or 0.0) > BLIND]
     shaky = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in seeds.items() if (value.estimate or 0.0) < STEADY]
     unsure = [TITLES[m] for m, value in weights.items() if (value.estimate or 0.0) <= BLIND < (value.high or 0.0)]
-    said = [f"{_listed(blind)} gives a similar picture for weights that know nothing: it shows the text as much as the model." if len(blind) == 1 else f"{_listed(blind)} give similar pictures for weights that know nothing: they show the text as much as the model."] if blind else []
+    said = []
+    if blind:
+        gives, shows = ("gives a similar picture", "it shows") if len(blind) == 1 else ("give similar pictures", "they show")
+        said += [f"{_listed(blind)} {gives} for weights that know nothing: {shows} the text as much as the model."]
     said += [f"Another seed changes the order of words by {_listed(shaky)}: take more samples before a single word is believed."] if shaky else []
     said += ["What depends on a seed is steady."] if seeds and not shaky else []
     said += [f"Whether {_listed(unsure)} show{'s' * (len(unsure) == 1)} the model or the text cannot be told from so few texts."] if unsure else []
@@ -562,7 +642,8 @@ def agreement_section(
     finding = f"{pair[0]} agree most (rank correlation {interval_text(first['rank_correlation'], digits=2)}), {pair[-1]} least ({interval_text(last['rank_correlation'], digits=2)})."
     finding = finding if len(pair) > 1 else f"{pair[0]}: rank correlation {interval_text(first['rank_correlation'], digits=2)}."
     rows = [
-        {"methods": name, "rank": interval_text(row["rank_correlation"], digits=2), "top": interval_text(row["top_overlap"], digits=2)} for name, row in zip(pair, agreements, strict=True)
+        {"methods": name, "rank": interval_text(row["rank_correlation"], digits=2), "top": interval_text(row["top_overlap"], digits=2)}
+        for name, row in zip(pair, agreements, strict=True)
     ]
     columns = {"methods": "methods", "rank": "rank correlation, all words", "top": f"share of the top {first['k']} both name"}
     return paragraph(finding) + table(rows, columns=columns, caption=f"Mean over {n_texts} flagged test texts, with 95 % intervals")
@@ -571,7 +652,15 @@ def agreement_section(
 def _driver_figure(rows: Sequence[ImportanceRow], title: str, n: int, label: str) -> Markup:
     shown = [(short_label(row.name), row.direction) for row in rows]
     inks = {name: "#D55E00" if (value.estimate or 0.0) > 0 else "#0072B2" for name, value in shown}
-    fig = forest(shown, title=title, digits=2, reference=0.0, signed=True, colours=inks, xlabel=f"mean SHAP value for P({short_label(label)}) in the texts that hold it")
+    fig = forest(
+        shown,
+        title=title,
+        digits=2,
+        reference=0.0,
+        signed=True,
+        colours=inks,
+        xlabel=f"mean SHAP value for P({short_label(label)}) in the texts that hold it",
+    )
     caption = f"Mean score with 95 % interval over the texts that hold it; {n} test texts in all. Right of the line: raises the alarm."
     return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in shown), caption=caption)
 
@@ -581,7 +670,13 @@ def _by_class(rows_of: Mapping[str, Sequence[ImportanceRow]], what: str, plural:
         {"class": kind, "name": escape(row.name, 40), "importance": interval_text(row.importance, digits=2), "direction": interval_text(row.direction, digits=2), "support": row.support}
         for kind, rows in rows_of.items() if kind != ALL for row in rows[:k]
     ]  # fmt: skip
-    columns = {"class": "texts labelled", "name": what, "importance": "mean |score|", "direction": "mean score", "support": "texts that hold it"}
+    columns = {
+        "class": "texts labelled",
+        "name": what,
+        "importance": "mean |score|",
+        "direction": "mean score",
+        "support": "texts that hold it",
+    }
     return table(cells, columns=columns, caption=f"The strongest {plural} by class, with 95 % intervals")
 
 
@@ -603,9 +698,16 @@ def drivers_section(
         finding += f" Of the pattern families {known.name.lower()} weighs most: mean |score| {interval_text(known.importance, digits=2)} in the {known.support} texts where it matches. All words of a text that no family knows weigh {interval_text(rest.importance, digits=2)} together{'; they are also what makes a text look harmless' if (rest.direction.high or 0.0) < 0 else ''}."
     body = paragraph(finding) + _driver_figure(words, moving_words(drivers), n, drivers.label)
     if families:
-        body += _driver_figure([*families[:8], *([rest] if rest else [])], "What the words of each pattern family do together", n, drivers.label)
+        body += _driver_figure(
+            [*families[:8], *([rest] if rest else [])], "What the words of each pattern family do together", n, drivers.label
+        )
     shown = f"{TITLES[drivers.method]} on {n} test texts; words in fewer than {drivers.min_support} texts are left out."
-    return body + _by_class(drivers.words, "word", "words", 6) + _by_class(drivers.families, "pattern family", "pattern families", 5) + note(shown)
+    return (
+        body
+        + _by_class(drivers.words, "word", "words", 6)
+        + _by_class(drivers.families, "pattern family", "pattern families", 5)
+        + note(shown)
+    )
 
 # %% ../nbs/52_explanation_report.ipynb #c9a25027
 def shortcuts_section(
@@ -614,7 +716,10 @@ def shortcuts_section(
     "Tests, their results, and the texts that show them."
     found, marks = [one.name for one in shortcuts if one.found], {True: "✗ found", False: "✓ not found", None: "? cannot be told"}
     said = f"Found: {_listed(found)}." if found else "None was found."
-    rows = [{"name": one.name, "mark": marks[one.found], "share": interval_text(one.share, digits=2), "finding": one.finding} for one in shortcuts]
+    rows = [
+        {"name": one.name, "mark": marks[one.found], "share": interval_text(one.share, digits=2), "finding": one.finding}
+        for one in shortcuts
+    ]
     columns = {"name": "shortcut", "mark": "result", "share": "share of texts", "finding": "what happened"}
     body = paragraph(said) + table(rows, columns=columns, caption=f"Found: the 95 % interval lies above {FOUND_ABOVE}; not found: below")
     shown = [one for one in shortcuts if one.found is not False and one.witnesses]
@@ -628,20 +733,17 @@ def shortcuts_section(
 # %% ../nbs/52_explanation_report.ipynb #dee942ae
 def method_section() -> Markup:
     "How the numbers were made."
-    return (
-        paragraph(
-            "From outside, words are cut out of the original text, everything else stays to the character. LIME fits a linear model "
-            "to the answers for random cuts with lime's own weights and ridge regression (Ribeiro et al., 2016); SHAP "
-            "values are exact up to ten words (Shapley, 1953), else by a weighted regression on random subsets (Lundberg and Lee, 2017) or, "
-            "where samples are few for the length, averaged over random orders of the words; occlusion takes each word out alone. From inside, integrated gradients (Sundararajan et al., 2017) follow the "
-            "gradient from blank tokens to the text until the scores add up within 1 %, and attention × gradient (Chefer et al., 2021) weighs attention "
-            "by what it does for the class; a word's score is the sum of its tokens'. All explain the probability, not the log-odds."
-        )
-        + paragraph(
-            "Faithfulness: flagged texts drawn at random; words are deleted in each method's order (DeYoung et al., 2020; Samek et al., 2017), and the mean fall is placed "
-            "between the worst and the best order (Edin et al., 2025), found by all subsets up to ten words and by beam search above. Shuffled weights: Adebayo et al., 2018. "
-            "Intervals are bootstraps over texts. They do not know about chance in training or about other sources of text."
-        )
+    return paragraph(
+        "From outside, words are cut out of the original text, everything else stays to the character. LIME fits a linear model "
+        "to the answers for random cuts with lime's own weights and ridge regression (Ribeiro et al., 2016); SHAP "
+        "values are exact up to ten words (Shapley, 1953), else by a weighted regression on random subsets (Lundberg and Lee, 2017) or, "
+        "where samples are few for the length, averaged over random orders of the words; occlusion takes each word out alone. From inside, integrated gradients (Sundararajan et al., 2017) follow the "
+        "gradient from blank tokens to the text until the scores add up within 1 %, and attention × gradient (Chefer et al., 2021) weighs attention "
+        "by what it does for the class; a word's score is the sum of its tokens'. All explain the probability, not the log-odds."
+    ) + paragraph(
+        "Faithfulness: flagged texts drawn at random; words are deleted in each method's order (DeYoung et al., 2020; Samek et al., 2017), and the mean fall is placed "
+        "between the worst and the best order (Edin et al., 2025), found by all subsets up to ten words and by beam search above. Shuffled weights: Adebayo et al., 2018. "
+        "Intervals are bootstraps over texts. They do not know about chance in training or about other sources of text."
     )
 
 

@@ -104,12 +104,22 @@ def judge(
 class Picker(Panel):
     "Filters, and the texts that fit; a text that is picked goes to `pick`."
 
-    def __init__(self, classifiers: Sequence[TextClassifier], corpus: Corpus, pick: Callable[[str], None], ready: Callable[[], None], max_texts: int, seed: int) -> None:
+    def __init__(
+        self,
+        classifiers: Sequence[TextClassifier],
+        corpus: Corpus,
+        pick: Callable[[str], None],
+        ready: Callable[[], None],
+        max_texts: int,
+        seed: int,
+    ) -> None:
         self.words = control(widgets.Text, "with words", 250, 78, continuous_update=False)
         self.label = control(widgets.Dropdown, "label", 250, 78, options=[("any", None), ("attack", 1), ("harmless", 0)])
         self.source = control(widgets.Dropdown, "source", 250, 78, options=[("any", "")])
         self.outcome = control(widgets.Dropdown, "outcome", 250, 78, options=[("any", ""), *((one, one) for one in OUTCOMES)])
-        self.confidence = control(widgets.FloatRangeSlider, "P(attack)", 250, 78, value=(0, 1), min=0, max=1, step=0.01, continuous_update=False)
+        self.confidence = control(
+            widgets.FloatRangeSlider, "P(attack)", 250, 78, value=(0, 1), min=0, max=1, step=0.01, continuous_update=False
+        )
         self.found = widgets.Select(options=[], rows=7, description="", layout=widgets.Layout(width="98%"))
         self.count = widgets.HTML()
         self.judged: Judged | None = None
@@ -120,7 +130,11 @@ class Picker(Panel):
             one.observe(lambda _: self._filter(), "value")
         self.found.observe(lambda change: self._picked(change["new"], pick), "value")
         first, *beside = classifiers
-        self.start(lambda tick: judge(first, corpus, max_texts, seed, tick, beside), self._judged, f"asking {plain_label(first.name, 40)} about the corpus")
+        self.start(
+            lambda tick: judge(first, corpus, max_texts, seed, tick, beside),
+            self._judged,
+            f"asking {plain_label(first.name, 40)} about the corpus",
+        )
 
     def _judged(self, found: Judged) -> None:
         self.judged = found
@@ -135,7 +149,9 @@ class Picker(Panel):
         one = self.judged
         rows = one.rows(self.words.value, self.label.value, self.source.value, self.outcome.value, self.confidence.value)
         shown = rows[:_SHOWN]
-        self.found.options = [(f"{one.p[row]:.2f}  {one.outcome(row)}  ·  {' '.join(visible(one.texts[row]).split())[:110]}  ({row})", row) for row in shown]
+        self.found.options = [
+            (f"{one.p[row]:.2f}  {one.outcome(row)}  ·  {' '.join(visible(one.texts[row]).split())[:110]}  ({row})", row) for row in shown
+        ]
         self.found.value = None
         more = f"; the {_SHOWN} most doubtful are shown" if len(rows) > _SHOWN else ", the most doubtful first"
         self.count.value = html_of(paragraph(f"{len(rows):,} of {len(one.texts):,} test texts{more if rows else ': loosen a filter'}"))
@@ -218,7 +234,10 @@ class WordSwitches:
         "New words, all of them on; those at the places of `order` get a button."
         self.order, self.n, self.reset.disabled = list(order), len(words), True
         named = [" ".join(visible(words[i]).split())[:24] for i in order]
-        buttons = [widgets.ToggleButton(value=True, description=name, tooltip="Switch this word off or on", layout=widgets.Layout(width="auto")) for name in named]
+        buttons = [
+            widgets.ToggleButton(value=True, description=name, tooltip="Switch this word off or on", layout=widgets.Layout(width="auto"))
+            for name in named
+        ]
         for button in buttons:
             button.observe(lambda _: self._switched(), "value")
         self.box.children = buttons
@@ -252,7 +271,7 @@ def _targets(classifiers: Sequence[TextClassifier]) -> list[tuple[str, str | Non
     common = [label for label in classifiers[0].labels if all(label in one.labels for one in classifiers)]
     return [("attack", None), *((plain_label(label, 30), label) for label in common)]
 
-
+# %% ../nbs/62_explore.ipynb #8a9f77b8
 class Explorer(Panel):
     "See `explore`."
 

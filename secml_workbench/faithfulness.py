@@ -16,7 +16,18 @@ from tqdm.auto import tqdm
 
 from .attribution import torch_inside
 from .batching import check_texts
-from .explainers import EXACT_UNITS, RANDOM, ask, check_request, explain, explain_many, make_engine, next_seed, resolve_method, resolve_target
+from secml_workbench.explainers import (
+    EXACT_UNITS,
+    RANDOM,
+    ask,
+    check_request,
+    explain,
+    explain_many,
+    make_engine,
+    next_seed,
+    resolve_method,
+    resolve_target,
+)
 from .explanation import Agreement, Explanation, agreement, rank_correlation
 from .metrics import Estimate, mean_estimate
 from .perturbation import PerturbationEngine
@@ -125,10 +136,17 @@ def faithfulness(
 ) -> Faithfulness:
     "All measures of one order of units. Ties are broken by position. Raises InputError: not one finite score a unit, no bounds."
     n, scores = len(engine), np.asarray(scores, dtype=np.float64)
-    if not isinstance(bounds, tuple) or len(bounds) != 2 or not all(isinstance(b, int | float) for b in bounds) or not bounds[0] <= bounds[1]:
+    if (
+        not isinstance(bounds, tuple)
+        or len(bounds) != 2
+        or not all(isinstance(b, int | float) for b in bounds)
+        or not bounds[0] <= bounds[1]
+    ):
         raise InputError(f"bounds is {brief(bounds, 40)}; expected the lowest and the highest AOPC, as aopc_bounds gives them")
     if scores.shape != (n,) or not np.isfinite(scores).all():
-        raise InputError(f"scores of shape {scores.shape} with {int((~np.isfinite(scores)).sum())} that are not finite; expected ({n},) numbers, one a unit")
+        raise InputError(
+            f"scores of shape {scores.shape} with {int((~np.isfinite(scores)).sum())} that are not finite; expected ({n},) numbers, one a unit"
+        )
     if not n:
         return Faithfulness(np.nan, 0.0, 0.0, 0.0, 0.0)
     order = np.argsort(-scores, kind="stable")
@@ -227,7 +245,9 @@ def compare_methods(
     names, texts = [resolve_method(method) for method in methods], check_texts(texts)
     resolve_target(classifier, target)
     if not names or len(set(names)) < len(names):
-        raise InputError(f"methods is {list(methods)}; expected one or more, each once (gradient is integrated_gradients, attention is attention_gradient)")
+        raise InputError(
+            f"methods is {list(methods)}; expected one or more, each once (gradient is integrated_gradients, attention is attention_gradient)"
+        )
     rows: dict[str, list[Faithfulness]] = {name: [] for name in [*names, "random"]}
     explained: dict[str, list[Explanation]] = {name: [] for name in names}
     pairs: list[Agreement] = []

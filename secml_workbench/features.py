@@ -53,11 +53,15 @@ class StatisticalFeatures(TextFamily):
         check_number(self.max_features, "max_features", 1, whole=True)
         check_number(self.n_components, "n_components", 0, whole=True)
         one_or_more = r"(?u)\b\w+\b"  # scikit-learn's own drops words of one letter
-        self.tfidf_ = TfidfVectorizer(ngram_range=(1, 3), max_features=self.max_features, sublinear_tf=True, token_pattern=one_or_more, dtype=np.float32)
+        self.tfidf_ = TfidfVectorizer(
+            ngram_range=(1, 3), max_features=self.max_features, sublinear_tf=True, token_pattern=one_or_more, dtype=np.float32
+        )
         try:
             wide = self.tfidf_.fit_transform(texts)
         except ValueError:
-            raise InputError(f"{len(texts)} texts without a word to fit TF-IDF on; give texts with words, or leave the statistical family out") from None
+            raise InputError(
+                f"{len(texts)} texts without a word to fit TF-IDF on; give texts with words, or leave the statistical family out"
+            ) from None
         self.tfidf_.vocabulary_ = {term: int(i) for term, i in self.tfidf_.vocabulary_.items()}  # plain ints: skops saves them
         size = at_most_components("n_components of TF-IDF", self.n_components, min(wide.shape[1], len(texts)) - 1)
         self.svd_ = TruncatedSVD(size, random_state=self.seed).fit(wide) if size else None
@@ -192,17 +196,23 @@ def check_folder_free(
     "Refuse a place that holds anything but saved features, which would be lost. Raises InputError."
     path = Path(folder).expanduser()
     if path.exists() and not (path.is_dir() and {file.name for file in path.iterdir()} <= {_FILE, _CONFIG}):
-        raise InputError(f"{brief(str(folder))} holds other things than saved features; name a folder that is not there, is empty or holds features")
+        raise InputError(
+            f"{brief(str(folder))} holds other things than saved features; name a folder that is not there, is empty or holds features"
+        )
 
 
 def _check_ours(features: Any, config: Any) -> None:
     "Refuse what is no fitted pipeline of `make_features(config)`."
     union = features.named_steps.get("families") if isinstance(features, Pipeline) else None
     if not isinstance(union, FeatureUnion) or not isinstance(config, FeatureConfig):
-        raise InputError(f"given {type(features).__name__} and {type(config).__name__}; expected a pipeline of make_features, fitted, and its FeatureConfig")
+        raise InputError(
+            f"given {type(features).__name__} and {type(config).__name__}; expected a pipeline of make_features, fitted, and its FeatureConfig"
+        )
     steps = ["families", *["scale"] * config.scale, *["reduce"] * bool(config.pca_components)]
     if tuple(name for name, _ in union.transformer_list) != config.families or [name for name, _ in features.steps] != steps:
-        raise InputError(f"the pipeline has {', '.join(name for name, _ in union.transformer_list)} and {', '.join(steps)}, the FeatureConfig says otherwise; give the one that it was made with")
+        raise InputError(
+            f"the pipeline has {', '.join(name for name, _ in union.transformer_list)} and {', '.join(steps)}, the FeatureConfig says otherwise; give the one that it was made with"
+        )
     check_is_fitted(features)
 
 # %% ../nbs/47_features.ipynb #cec99f2e

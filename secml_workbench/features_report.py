@@ -71,7 +71,9 @@ def second_opinions(
     found = {}
     for family, columns in {**family_columns(names), "all": np.arange(len(names))}.items():
         head = fit_head(matrices["train"][:, columns], labels["train"], seed)
-        asked = [(labels[part], classifier_p[part], head.predict_proba(matrices[part][:, columns])[:, 1]) for part in ("validation", "test")]
+        asked = [
+            (labels[part], classifier_p[part], head.predict_proba(matrices[part][:, columns])[:, 1]) for part in ("validation", "test")
+        ]
         found[family] = added(*asked, groups=groups, seed=seed)
     return found
 
@@ -92,7 +94,9 @@ def corpus_map(
     if n < 4 or not np.ptp(matrix, axis=0).any():  # nothing to lay out
         return np.zeros((n, 2)), float((labels[other] == labels).mean())
     fewer = PCA(min(50, *matrix.shape), random_state=seed).fit_transform(matrix)
-    places = TSNE(init="pca" if fewer.shape[1] > 1 else "random", perplexity=max(2.0, min(30.0, (n - 1) / 3)), random_state=seed).fit_transform(fewer)
+    places = TSNE(
+        init="pca" if fewer.shape[1] > 1 else "random", perplexity=max(2.0, min(30.0, (n - 1) / 3)), random_state=seed
+    ).fit_transform(fewer)
     return places, float((labels[other] == labels).mean())
 
 # %% ../nbs/53_features_report.ipynb #98a04f59
@@ -118,7 +122,9 @@ def leave_out(
         return train_transformer(default_encoder(), at_most(known, transformer_rows, seed), validation, replace(SHORT, seed=seed))[0]
 
     try:
-        return transfer(corpus, config, rivals={"transformer": transformer} if transformer_rows else {}, min_attacks=30, seed=seed, progress=True), ""
+        return transfer(
+            corpus, config, rivals={"transformer": transformer} if transformer_rows else {}, min_attacks=30, seed=seed, progress=True
+        ), ""
     except InputError as error:
         return [], str(error)
 
@@ -210,8 +216,8 @@ def _listed(parts: Sequence[str]) -> str:
 
 # %% ../nbs/53_features_report.ipynb #c0957338
 TITLES = {
-    "basic": "Lengths and signs", "linguistic": "Grammar features", "semantic": "Semantic features", "security": "Attack patterns", "statistical": "TF-IDF features",
-    "all": "All features",
+    "basic": "Lengths and signs", "linguistic": "Grammar features", "semantic": "Semantic features",
+    "security": "Attack patterns", "statistical": "TF-IDF features", "all": "All features",
 }  # fmt: skip
 
 
@@ -234,21 +240,37 @@ def first_cards(
     alone: Estimate,  # the model's average precision
 ) -> list[Card]:
     "The figures of the first screen."
+    worst = furthest_fall(rows)
+    cards = [_best_card(families, whole), _adds_card(adds, alone), *([_fall_card(worst, len(rows))] if worst else [])]
+    anywhere, dear, total = patterns[-1], max(costs, key=lambda family: costs[family]), sum(costs.values())
+    harmless = f"and {anywhere.benign.estimate or 0.0:.1%} of harmless texts"
+    hidden = f"{anywhere.disguised} attacks only once a disguise is undone"
+    cards.append(Card("Patterns match", f"{anywhere.attacks.estimate or 0.0:.0%} of attacks", f"{harmless}; {hidden}"))
+    share = f"{_inside(TITLES[dear])} {costs[dear] / max(total, 1e-9):.0%} of it"
+    return [*cards, Card("Cost", f"{total:.1f} ms a text", share)]
+
+
+def _best_card(families: Sequence[FamilyScore], whole: Estimate) -> Card:
+    best = f"AUC {interval_text(families[0].alone, digits=3)}; all: {_plain(whole, 3)}"
     second = f"; next: {_inside(TITLES[families[1].name])} {_plain(families[1].alone, 3)}" if len(families) > 1 else ""
-    cards = [Card("Best family alone", TITLES[families[0].name], f"AUC {interval_text(families[0].alone, digits=3)}; all: {_plain(whole, 3)}{second}")]
+    return Card("Best family alone", TITLES[families[0].name], best + second)
+
+
+def _adds_card(adds: Mapping[str, Estimate], alone: Estimate) -> Card:
     top = max(adds, key=lambda family: -1.0 if adds[family].estimate is None else adds[family].estimate or 0.0)
+    gain = f"{interval_text(adds[top], scale=100, digits=2, signed=True)} points of average precision"
+    said = f"the most: {_inside(TITLES[top])} {gain}; the model has {_plain(alone, 3)}"
     found = useful(adds)
-    most = f"the most: {_inside(TITLES[top])} {interval_text(adds[top], scale=100, digits=2, signed=True)} points of average precision; the model has {_plain(alone, 3)}"
-    cards.append(Card("Shown to add to the model", _listed(found) if found else "nothing", most))
-    if worst := furthest_fall(rows):
-        said = f"{plain_label(worst.source, 24)}; known sources {_plain(worst.home['all'])}; {len(rows)} left out in turn; fails: falls by {FALLS} or more"
-        cards.append(Card("Furthest fall, unseen", f"AUC {_plain(worst.away['all'])}", said, "fail" if falls(worst) else "pass" if fall(worst) <= FALLS else "undecided"))
-    anywhere = patterns[-1]
-    cards.append(Card("Patterns match", f"{anywhere.attacks.estimate or 0.0:.0%} of attacks", f"and {anywhere.benign.estimate or 0.0:.1%} of harmless texts; {anywhere.disguised} attacks only once a disguise is undone"))
-    dear = max(costs, key=lambda family: costs[family])
-    return [*cards, Card("Cost", f"{sum(costs.values()):.1f} ms a text", f"{_inside(TITLES[dear])} {costs[dear] / max(sum(costs.values()), 1e-9):.0%} of it")]
+    return Card("Shown to add to the model", _listed(found) if found else "nothing", said)
 
 
+def _fall_card(worst: TransferRow, n: int) -> Card:
+    known = f"{plain_label(worst.source, 24)}; known sources {_plain(worst.home['all'])}"
+    mark = "fail" if falls(worst) else "pass" if fall(worst) <= FALLS else "undecided"
+    said = f"{known}; {n} left out in turn; fails: falls by {FALLS} or more"
+    return Card("Furthest fall, unseen", f"AUC {_plain(worst.away['all'])}", said, mark)
+
+# %% ../nbs/53_features_report.ipynb #8dee1dc2
 def advice(
     families: Sequence[FamilyScore],
     adds: Mapping[str, Estimate],
@@ -277,16 +299,34 @@ def families_section(
     rows = [("All features", whole), *((TITLES[one.name], one.alone) for one in families)]
     inks = {name: "#222222" if name == "All features" else "#0072B2" for name, _ in rows}
     title = f"{TITLES[families[0].name]} alone reach an AUC of {families[0].alone.estimate or 0.0:.3f}; all together {whole.estimate or 0.0:.3f}"
-    fig = forest(rows, title=title, xlabel="ROC AUC on the test part (0.5: chance, 1: separates perfectly)", colours=inks, emphasis="All features")
+    fig = forest(
+        rows, title=title, xlabel="ROC AUC on the test part (0.5: chance, 1: separates perfectly)", colours=inks, emphasis="All features"
+    )
     needed = [_inside(TITLES[one.name]) for one in families if (one.loss.low or 0.0) > 0]
-    finding = f"Without {' or without '.join(needed)} something is lost that the others do not know." if needed else "No family is indispensable: what is lost without one cannot be told from nothing."
+    finding = (
+        f"Without {' or without '.join(needed)} something is lost that the others do not know."
+        if needed
+        else "No family is indispensable: what is lost without one cannot be told from nothing."
+    )
     cells = [
         {"family": TITLES[one.name], "columns": one.columns, "alone": interval_text(one.alone, digits=3), "loss": interval_text(one.loss, digits=4, signed=True)}
         for one in families
     ]  # fmt: skip
     columns = {"family": "family", "columns": "features", "alone": "AUC alone", "loss": "AUC lost without it (paired)"}
-    shown = figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption="Logistic regression on each family's features, fitted on the training part; the line is the 95 % interval.")
-    return paragraph(finding) + shown + table(cells, columns=columns, caption="Families alone and what is lost without them, with 95 % intervals") + heading("As detectors", 3, "detectors") + metrics_table(rivals, "On the same test texts, with 95 % intervals; the model may have been trained on more texts than the others")
+    shown = figure(
+        fig,
+        alt="; ".join(f"{name}: {value}" for name, value in rows),
+        caption="Logistic regression on each family's features, fitted on the training part; the line is the 95 % interval.",
+    )
+    return (
+        paragraph(finding)
+        + shown
+        + table(cells, columns=columns, caption="Families alone and what is lost without them, with 95 % intervals")
+        + heading("As detectors", 3, "detectors")
+        + metrics_table(
+            rivals, "On the same test texts, with 95 % intervals; the model may have been trained on more texts than the others"
+        )
+    )
 
 # %% ../nbs/53_features_report.ipynb #7e665b5b
 def _distributions(best: Sequence[FeatureScore], values: np.ndarray, labels: np.ndarray) -> Figure:
@@ -301,8 +341,10 @@ def _distributions(best: Sequence[FeatureScore], values: np.ndarray, labels: np.
             edges = np.linspace(low, high if high > low else low + 1, 25)
             for kind, title in ((0, "benign"), (1, "malicious")):
                 own = np.clip(column[labels == kind], edges[0], edges[-1])
-                axes.hist(own, edges.tolist(), weights=np.full(len(own), 100 / max(len(own), 1)), color=colour(title), alpha=0.5, label="harmless" if kind == 0 else "attack")
-            axes.set_title(plain_label(one.name.partition("__")[2].replace("_", " "), 30), fontsize=8.5, fontweight="normal", loc="left", parse_math=False)
+                share = np.full(len(own), 100 / max(len(own), 1))
+                axes.hist(own, edges.tolist(), weights=share, color=colour(title), alpha=0.5, label="attack" if kind else "harmless")
+            name = plain_label(one.name.partition("__")[2].replace("_", " "), 30)
+            axes.set_title(name, fontsize=8.5, fontweight="normal", loc="left", parse_math=False)
             axes.tick_params(labelsize=7)
             axes.xaxis.set_major_locator(MaxNLocator(4))
             axes.ticklabel_format(axis="x", scilimits=(-2, 4))
@@ -328,7 +370,8 @@ def _correlations(names: Sequence[str], values: np.ndarray) -> Figure:
         axes.set_xticks(range(n), [str(i + 1) for i in range(n)], fontsize=7.5)
         for i, j in np.ndindex(n, n):
             if i != j:
-                axes.text(j, i, f"{found[i, j]:.1f}".replace("-0.0", "0.0").replace("-", "−"), ha="center", va="center", fontsize=6, color="white" if abs(found[i, j]) > 0.6 else "#222222")
+                said, on = f"{round(float(found[i, j]), 1) + 0.0:.1f}".replace("-", "−"), "white" if abs(found[i, j]) > 0.6 else "#222222"
+                axes.text(j, i, said, ha="center", va="center", fontsize=6, color=on)
         axes.grid(visible=False)
         fig.colorbar(picture, ax=axes, label="rank correlation", shrink=0.8)
         return fig
@@ -345,14 +388,33 @@ def features_section(
     rows = [(plain_label(one.name, 44), one.auc) for one in best[:15]]
     inks = {name: "#D55E00" if (value.estimate or 0.5) > 0.5 else "#0072B2" for name, value in rows}
     told = top.auc.low is not None and top.auc.high is not None and not top.auc.low <= 0.5 <= top.auc.high
-    fig = forest(rows, title=f"{top.name} separates best by itself" if told else "No single feature is shown to separate", digits=2, reference=0.5, colours=inks, xlabel="ROC AUC of the feature by itself (right of 0.5: larger in attacks)")
+    fig = forest(
+        rows,
+        title=f"{top.name} separates best by itself" if told else "No single feature is shown to separate",
+        digits=2,
+        reference=0.5,
+        colours=inks,
+        xlabel="ROC AUC of the feature by itself (right of 0.5: larger in attacks)",
+    )
     finding = f"By itself {top.name} separates best: it is {way} in an attack than in a harmless text with a chance of {max(top.auc.estimate or 0.5, 1 - (top.auc.estimate or 0.5)):.0%}."
     if not told:
         finding = f"No single feature is shown to separate attacks from harmless texts: the interval of {top.name}, which did best on the validation part, holds 0.5."
-    shown = figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption="The strongest on the validation part, in that order; their values are of the test part. Left out are doubles of a stronger feature (rank correlation of 0.9 or more on the validation part). Orange: larger in attacks; blue: smaller.")
+    shown = figure(
+        fig,
+        alt="; ".join(f"{name}: {value}" for name, value in rows),
+        caption="The strongest on the validation part, in that order; their values are of the test part. Left out are doubles of a stronger feature (rank correlation of 0.9 or more on the validation part). Orange: larger in attacks; blue: smaller.",
+    )
     six = best[:6]
-    apart = figure(_distributions(six, values[:, : len(six)], labels), alt=f"Histograms of {', '.join(one.name for one in six)} by class", caption="How the six strongest differ: share of each class; the ends hold what lies beyond.")
-    matrix = figure(_correlations([one.name for one in best[:12]], values[:, :12]), alt="Rank correlations of the strongest features", caption="Red: they rise together; blue: one rises where the other falls. Features that are strongly correlated say the same.")
+    apart = figure(
+        _distributions(six, values[:, : len(six)], labels),
+        alt=f"Histograms of {', '.join(one.name for one in six)} by class",
+        caption="How the six strongest differ: share of each class; the ends hold what lies beyond.",
+    )
+    matrix = figure(
+        _correlations([one.name for one in best[:12]], values[:, :12]),
+        alt="Rank correlations of the strongest features",
+        caption="Red: they rise together; blue: one rises where the other falls. Features that are strongly correlated say the same.",
+    )
     return paragraph(finding) + shown + apart + matrix
 
 # %% ../nbs/53_features_report.ipynb #6b5c592b
@@ -364,12 +426,31 @@ def model_section(
     "What each family adds to the classifier."
     rows = [(TITLES[family], value) for family, value in sorted(adds.items(), key=lambda one: -(one[1].estimate or 0.0))]
     found = useful(adds)
-    finding = f"{_listed(found)[0].upper()}{_listed(found)[1:]} add to {name}." if found else f"No family is shown to add to {name}: no interval lies above {100 * NOTICEABLE:.1f} points, which is what a second opinion must add to be worth its milliseconds."
+    finding = (
+        f"{_listed(found)[0].upper()}{_listed(found)[1:]} add to {name}."
+        if found
+        else f"No family is shown to add to {name}: no interval lies above {100 * NOTICEABLE:.1f} points, which is what a second opinion must add to be worth its milliseconds."
+    )
     room = "" if alone.estimate is None else f" Nothing can add more than {100 * (1 - alone.estimate):.1f} points."
     title = f"{_listed(found)[0].upper()}{_listed(found)[1:]} add to the model" if found else "Nothing is shown to add to the model"
-    fig = forest(rows, title=title, scale=100, digits=2, reference=0.0, signed=True, limit=NOTICEABLE, limit_label="worth it", colours={one: "#0072B2" for one, _ in rows}, xlabel="average precision with the family beside the model − without (points)")
+    fig = forest(
+        rows,
+        title=title,
+        scale=100,
+        digits=2,
+        reference=0.0,
+        signed=True,
+        limit=NOTICEABLE,
+        limit_label="worth it",
+        colours={one: "#0072B2" for one, _ in rows},
+        xlabel="average precision with the family beside the model − without (points)",
+    )
     said = paragraph(f"{finding} By itself the model's average precision on these texts is {interval_text(alone, digits=3)}.{room}")
-    return said + figure(fig, alt="; ".join(f"{one}: {value}" for one, value in rows), caption="Two log-odds are weighed by logistic regression on the validation part, and compared with the model's alone on the test part (paired).")
+    return said + figure(
+        fig,
+        alt="; ".join(f"{one}: {value}" for one, value in rows),
+        caption="Two log-odds are weighed by logistic regression on the validation part, and compared with the model's alone on the test part (paired).",
+    )
 
 # %% ../nbs/53_features_report.ipynb #a233d12e
 def _mean(rows: Sequence[TransferRow], who: str) -> float:
@@ -386,27 +467,65 @@ def sources_section(
         return paragraph(f"No source could be left out{f': {why}' if why else ''}. Whether this holds elsewhere cannot be told from this corpus.")
     who = [one for one in rows[0].away if not one.startswith("without ")]
     means = {one: _mean(rows, one) for one in who}
-    best, worst = max(means, key=means.__getitem__), min(means, key=means.__getitem__)
-    shown = {**TITLES, "all": "All features, logistic", "boosted trees": "All features, boosted trees", "TF-IDF": "TF-IDF, whole (baseline)", "transformer": "Transformer, fine-tuned"}
-    lower = {one: float(np.mean([(row.home[one].estimate or 0.0) - (row.away[one].estimate or 0.0) for row in rows])) for one in who}
-    best_, worst_, lost = (_inside(shown[one]) for one in (best, worst, max(lower, key=lower.__getitem__)))
-    finding = f"On unseen sources the highest mean AUC ({means[best]:.2f}) is that of {best_}, the lowest ({means[worst]:.2f}) that of {worst_}; the most is lost by {lost} ({max(lower.values()):.2f} on average)."
-    cells = []
-    for one in sorted(who, key=lambda name: -means[name]):
-        cells.append({"who": shown[one], "mean": f"{means[one]:.2f}", **{f"s{i}": f"{row.away[one].estimate:.2f} ({row.home[one].estimate:.2f})" for i, row in enumerate(rows)}})
-    asked = "MiniLM for one epoch, on no more than transformer_rows of the same texts" if "transformer" in who else "not asked for here (parameter transformer_rows)"
-    columns = {"who": "judged by", "mean": "mean, unseen", **{f"s{i}": f"{plain_label(row.source, 18)}{'' if row.own_benign else ' *'}" for i, row in enumerate(rows)}}
-    body = paragraph(finding) + table(cells, columns=columns, caption="AUC on the source that was left out; in brackets on held-out texts of the sources that were known", best={"mean": "max"})
-    left = {one: _mean(rows, f"without {one}") for one in who if f"without {one}" in rows[0].away}
-    if left:
-        lacking: list[dict[str, object]] = [{"family": shown[one], "all": f"{means['all']:.3f}", "without": f"{value:.3f}", "lost": f"{round(means['all'] - value, 3) + 0.0:+.3f}".replace("-", "−")} for one, value in sorted(left.items(), key=lambda pair: pair[1])]
-        headings = {"family": "left out", "all": "all features", "without": "without it", "lost": "lost"}
-        body += table(lacking, columns=headings, caption="Mean AUC on unseen sources when a family is left out; what is negative gets better without it")
-    names = [f"{plain_label(row.source, 30)} ({row.n_attacks} attacks)" for row in rows]
-    fig = forest([(name, row.away["all"]) for name, row in zip(names, rows, strict=True)], title="All features, source by source", digits=2, xlabel="ROC AUC on the unseen source", colours=dict.fromkeys(names, "#0072B2"), reference=float(np.mean([row.home["all"].estimate or 0.0 for row in rows])))
-    body += figure(fig, alt="; ".join(f"{row.source}: {row.away['all']}" for row in rows), caption="The thin line: mean AUC on known sources.")
+    body = paragraph(_sources_finding(rows, means)) + _judges_table(rows, means) + _without_table(rows, means) + _sources_figure(rows)
+    asked = "not asked for here (parameter transformer_rows)"
+    if "transformer" in who:
+        asked = "MiniLM for one epoch, on no more than transformer_rows of the same texts"
     body += note(f"A transformer fine-tuned without the source: {asked}.")
-    return body + (note("* has too few harmless texts of its own: its attacks are compared with held-out harmless texts of the others.") if not all(row.own_benign for row in rows) else Markup())
+    few = "* has too few harmless texts of its own: its attacks are compared with held-out harmless texts of the others."
+    return body if all(row.own_benign for row in rows) else body + note(few)
+
+# %% ../nbs/53_features_report.ipynb #361e35ed
+_JUDGES = {
+    **TITLES, "all": "All features, logistic", "boosted trees": "All features, boosted trees",
+    "TF-IDF": "TF-IDF, whole (baseline)", "transformer": "Transformer, fine-tuned",
+}  # fmt: skip
+
+
+def _sources_finding(rows: Sequence[TransferRow], means: Mapping[str, float]) -> str:
+    "Who does best and worst on unseen sources, and who loses most."
+    lost = {one: float(np.mean([(row.home[one].estimate or 0.0) - (row.away[one].estimate or 0.0) for row in rows])) for one in means}
+    best, worst, loser = max(means, key=means.__getitem__), min(means, key=means.__getitem__), max(lost, key=lost.__getitem__)
+    first, last, most = (_inside(_JUDGES[one]) for one in (best, worst, loser))
+    highest = f"On unseen sources the highest mean AUC ({means[best]:.2f}) is that of {first}"
+    return f"{highest}, the lowest ({means[worst]:.2f}) that of {last}; the most is lost by {most} ({lost[loser]:.2f} on average)."
+
+
+def _judges_table(rows: Sequence[TransferRow], means: Mapping[str, float]) -> Markup:
+    "One row a judge, one column a source."
+    cells = []
+    for one in sorted(means, key=lambda name: -means[name]):
+        found = {f"s{i}": f"{row.away[one].estimate:.2f} ({row.home[one].estimate:.2f})" for i, row in enumerate(rows)}
+        cells.append({"who": _JUDGES[one], "mean": f"{means[one]:.2f}", **found})
+    sources = {f"s{i}": f"{plain_label(row.source, 18)}{'' if row.own_benign else ' *'}" for i, row in enumerate(rows)}
+    caption = "AUC on the source that was left out; in brackets on held-out texts of the sources that were known"
+    return table(cells, columns={"who": "judged by", "mean": "mean, unseen", **sources}, caption=caption, best={"mean": "max"})
+
+
+def _without_table(rows: Sequence[TransferRow], means: Mapping[str, float]) -> Markup:
+    "What each family is worth on unseen sources."
+    left = {one: _mean(rows, f"without {one}") for one in means if f"without {one}" in rows[0].away}
+    if not left:
+        return Markup()
+    lacking: list[dict[str, object]] = []
+    for one, value in sorted(left.items(), key=lambda pair: pair[1]):
+        lost = f"{round(means['all'] - value, 3) + 0.0:+.3f}".replace("-", "−")
+        lacking.append({"family": _JUDGES[one], "all": f"{means['all']:.3f}", "without": f"{value:.3f}", "lost": lost})
+    headings = {"family": "left out", "all": "all features", "without": "without it", "lost": "lost"}
+    caption = "Mean AUC on unseen sources when a family is left out; what is negative gets better without it"
+    return table(lacking, columns=headings, caption=caption)
+
+
+def _sources_figure(rows: Sequence[TransferRow]) -> Markup:
+    "All features on each unseen source."
+    names = [f"{plain_label(row.source, 30)} ({row.n_attacks} attacks)" for row in rows]
+    fig = forest(
+        [(name, row.away["all"]) for name, row in zip(names, rows, strict=True)],
+        title="All features, source by source", digits=2, xlabel="ROC AUC on the unseen source",
+        colours=dict.fromkeys(names, "#0072B2"), reference=float(np.mean([row.home["all"].estimate or 0.0 for row in rows])),
+    )  # fmt: skip
+    alt = "; ".join(f"{row.source}: {row.away['all']}" for row in rows)
+    return figure(fig, alt=alt, caption="The thin line: mean AUC on known sources.")
 
 # %% ../nbs/53_features_report.ipynb #1f5a70a2
 def _example(texts: Sequence[str], rows: Sequence[int], family: PatternFamily, said: str) -> Markup:
@@ -416,7 +535,9 @@ def _example(texts: Sequence[str], rows: Sequence[int], family: PatternFamily, s
     text = min((texts[row] for row in rows), key=lambda one: (len(one) < 25, len(one)))
     hits = find_disguised(text, [family])
     how = sorted({one for hit in hits for one in hit.how})
-    return paragraph(f"{said}{f' (undone: {_listed(how)})' if how else ''}") + highlight(text, [(hit.start, hit.end, 1.0) for hit in hits], limit=600, signed=False)
+    return paragraph(f"{said}{f' (undone: {_listed(how)})' if how else ''}") + highlight(
+        text, [(hit.start, hit.end, 1.0) for hit in hits], limit=600, signed=False
+    )
 
 
 def patterns_section(
@@ -429,14 +550,31 @@ def patterns_section(
     "Shares by family, then texts that show hits and false alarms."
     anywhere, first = rows[-1], rows[0]
     finding = f"Some family matches in {interval_text(anywhere.attacks, scale=100, digits=1)} % of attacks and {interval_text(anywhere.benign, scale=100, digits=1)} % of harmless texts; {_inside(first.title)} most often."
-    cells = [{"family": row.title, "attacks": interval_text(row.attacks, scale=100, digits=1), "benign": interval_text(row.benign, scale=100, digits=1), "hidden": row.disguised} for row in rows]
-    columns = {"family": "pattern family", "attacks": "% of attacks", "benign": "% of harmless texts", "hidden": "attacks found only once a disguise is undone"}
+    cells = [
+        {
+            "family": row.title,
+            "attacks": interval_text(row.attacks, scale=100, digits=1),
+            "benign": interval_text(row.benign, scale=100, digits=1),
+            "hidden": row.disguised,
+        }
+        for row in rows
+    ]
+    columns = {
+        "family": "pattern family",
+        "attacks": "% of attacks",
+        "benign": "% of harmless texts",
+        "hidden": "attacks found only once a disguise is undone",
+    }
     body = paragraph(finding) + table(cells, columns=columns, caption="Share of test texts in which a family matches, with 95 % intervals")
     known, shown = {family.name: family for family in families}, 0
     for row in rows[:-1]:
         of_kind = [[i for i in matched[row.name] if labels[i] == kind] for kind in (1, 0)]
         if shown < 4 and any(of_kind):
-            body += heading(row.title, 3, f"pattern-{shown}") + _example(texts, of_kind[0], known[row.name], "In an attack") + _example(texts, of_kind[1], known[row.name], "False alarm: in a harmless text")
+            body += (
+                heading(row.title, 3, f"pattern-{shown}")
+                + _example(texts, of_kind[0], known[row.name], "In an attack")
+                + _example(texts, of_kind[1], known[row.name], "False alarm: in a harmless text")
+            )
             shown += 1
     return body
 
@@ -452,7 +590,17 @@ def map_section(
         fig.set_dpi(160)
         for kind, title, mark in ((0, "benign", "o"), (1, "malicious", "^")):
             own = places[labels == kind]
-            axes.scatter(own[:, 0], own[:, 1], s=9, marker=mark, color=colour(title), alpha=0.55, linewidths=0, label="harmless" if kind == 0 else "attack", rasterized=True)
+            axes.scatter(
+                own[:, 0],
+                own[:, 1],
+                s=9,
+                marker=mark,
+                color=colour(title),
+                alpha=0.55,
+                linewidths=0,
+                label="harmless" if kind == 0 else "attack",
+                rasterized=True,
+            )
         axes.set_xticks([])
         axes.set_yticks([])
         axes.grid(visible=False)

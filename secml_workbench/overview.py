@@ -86,8 +86,13 @@ def headline(
 
 # %% ../nbs/81_overview.ipynb #b1d01a09
 _COLUMNS = {
-    "model": "model", "size": "size", "latency": "one text, median", "f1": "F1", "recall_at_fpr": "recall at 1 % FPR",
-    "unseen": "ROC AUC on the worst source left out", "faithfulness": "faithfulness",
+    "model": "model",
+    "size": "size",
+    "latency": "one text, median",
+    "f1": "F1",
+    "recall_at_fpr": "recall at 1 % FPR",
+    "unseen": "ROC AUC on the worst source left out",
+    "faithfulness": "faithfulness",
 }
 
 
@@ -95,7 +100,12 @@ def _original(records: Mapping[str, Record]) -> dict[str, object]:
     "The row of a model as it is, from all its reports."
     found = {kind: record.results for kind, record in records.items()}
     name = next(iter(records.values())).model
-    places = (("quantization", "reference", "metrics"), ("tuning", "test", "model"), ("features", "metrics", name), ("explanation", "metrics"))
+    places = (
+        ("quantization", "reference", "metrics"),
+        ("tuning", "test", "model"),
+        ("features", "metrics", name),
+        ("explanation", "metrics"),
+    )
     row: dict[str, object] = {"model": name, **_cost(_at(found, "quantization", "reference"))}
     for metric in ("f1", "recall_at_fpr"):
         row[metric] = _first(*(_at(found, *place, metric) for place in places))
@@ -122,7 +132,9 @@ def _differences(records: Iterable[Record]) -> Markup:
     for record in records:
         data.add(str(record.provenance.get("data_sha256") or "")[:8])
         machines.add(str(_at(record.results, "machine") or ""))
-    said = [f"{what} ({', '.join(sorted(found - {''}))})" for what, found in (("data", data), ("machines", machines)) if len(found - {""}) > 1]
+    said = [
+        f"{what} ({', '.join(sorted(found - {''}))})" for what, found in (("data", data), ("machines", machines)) if len(found - {""}) > 1
+    ]
     if not said:
         return Markup()
     return note(f"These records rest on different {' and different '.join(said)}: compare only what was measured on the same.", "warn")
@@ -142,4 +154,6 @@ def compare_models(
         "The worst source left out is that of short fine-tunings of the same encoder. Faithfulness is the normalised AOPC of the recommended method: "
         "1 is the best order of words there is, 0 the worst."
     )
-    return table(rows, columns=_COLUMNS, caption=caption) + _differences(record for records in reports for record in records.values()) + below
+    return (
+        table(rows, columns=_COLUMNS, caption=caption) + _differences(record for records in reports for record in records.values()) + below
+    )

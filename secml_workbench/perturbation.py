@@ -144,7 +144,9 @@ def _check_words(text: str, words: Sequence[Word]) -> tuple[Word, ...]:
     end = 0
     for word in words:
         if not end <= word.start < word.end <= len(text) or text[word.start : word.end] != word.text:
-            raise InputError(f"{brief(word, 90)} is no slice of the text after character {end}; expected words in order that do not overlap")
+            raise InputError(
+                f"{brief(word, 90)} is no slice of the text after character {end}; expected words in order that do not overlap"
+            )
         end = word.end
     return tuple(words)
 

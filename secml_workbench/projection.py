@@ -154,7 +154,23 @@ def lexicon(families: tuple[PatternFamily, ...]) -> frozenset[str]:
     return frozenset(found | plurals | ENGLISH_STOP_WORDS)
 
 # %% ../nbs/14_projection.ipynb #c4642f74
-_SIGNS = {"0": "o", "1": "il", "!": "i", "|": "il", "3": "e", "4": "a", "@": "a", "5": "s", "$": "s", "7": "t", "+": "t", "8": "b", "9": "g", "6": "g", "2": "z"}
+_SIGNS = {
+    "0": "o",
+    "1": "il",
+    "!": "i",
+    "|": "il",
+    "3": "e",
+    "4": "a",
+    "@": "a",
+    "5": "s",
+    "$": "s",
+    "7": "t",
+    "+": "t",
+    "8": "b",
+    "9": "g",
+    "6": "g",
+    "2": "z",
+}
 _LEET = re.compile(r"!?[A-Za-z0-9@$]+(?:[!|+][A-Za-z0-9@$]+)*")
 _SMALL = frozenset(["a", "as", "at", "i", "is", "it", "its", "of", "or", "os", "so", "to"])  # words that leet writes in digits alone
 
@@ -274,12 +290,16 @@ def undo_spacing(view: View, words: frozenset[str]) -> list[View]:  # the readin
     return [one for stretches, read in ways if (one := _respaced(view, stretches, read, words)) is not view]
 
 # %% ../nbs/14_projection.ipynb #86889f50
-_ESCAPED = re.compile(r"(?:%[0-9A-Fa-f]{2})+|&(?:(?:#0*\d{1,7}|#[xX]0*[0-9A-Fa-f]{1,6});?|[A-Za-z][A-Za-z0-9]{1,31};)|(?:\\x[0-9A-Fa-f]{2})+|(?:\\[0-7]{3})+|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\u\{[0-9A-Fa-f]{1,6}\}")
+_ESCAPED = re.compile(
+    r"(?:%[0-9A-Fa-f]{2})+|&(?:(?:#0*\d{1,7}|#[xX]0*[0-9A-Fa-f]{1,6});?|[A-Za-z][A-Za-z0-9]{1,31};)|(?:\\x[0-9A-Fa-f]{2})+|(?:\\[0-7]{3})+|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}|\\u\{[0-9A-Fa-f]{1,6}\}"
+)
 _SHORTEST = 12  # characters of an encoded run
 _BASE64 = re.compile(rf"(?<![A-Za-z0-9+/_-])[A-Za-z0-9+/_-]{{{_SHORTEST},}}={{0,2}}")
 _INNER = re.compile(rf"(?<=[/_-])[A-Za-z0-9+]{{{_SHORTEST},}}={{0,2}}")  # behind a path or a prefix
 _LINES = re.compile(rf"{_BASE64.pattern}(?:\r?\n[A-Za-z0-9+/_-]+={{0,2}})+")  # one run over several lines, as in mails
-_HEX = re.compile(r"(?<![0-9A-Za-z])(?:0x)?(?:[0-9A-Fa-f]{2}){8,}(?![0-9A-Za-z])|(?<![0-9A-Za-z])(?:(?:0x)?[0-9A-Fa-f]{2}[ :,\r\n]{1,2}){7,}(?:0x)?[0-9A-Fa-f]{2}(?![0-9A-Za-z])")
+_HEX = re.compile(
+    r"(?<![0-9A-Za-z])(?:0x)?(?:[0-9A-Fa-f]{2}){8,}(?![0-9A-Za-z])|(?<![0-9A-Za-z])(?:(?:0x)?[0-9A-Fa-f]{2}[ :,\r\n]{1,2}){7,}(?:0x)?[0-9A-Fa-f]{2}(?![0-9A-Za-z])"
+)
 
 
 def _unescaped(escape: str) -> str:
@@ -336,7 +356,9 @@ def undo_encoding(view: View) -> View:
 
 # %% ../nbs/14_projection.ipynb #3fe06d84
 DEPTH = 3  # encodings inside encodings
-_NOTHING = re2.compile(r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Za-z]_+[A-Za-z]+_|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,\r\n]{1,2}[0-9A-Fa-f]{2}")
+_NOTHING = re2.compile(
+    r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Za-z]_+[A-Za-z]+_|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,\r\n]{1,2}[0-9A-Fa-f]{2}"
+)
 
 
 def views(

@@ -567,7 +567,12 @@ def layers_section(
     "The most sensitive layers as a figure, and the steps of every variant that was made more than once."
     first = list(decibels.items())[:most]
     worst = f"{short_layer(first[0][0])} suffers most from 8 bits: {first[0][1]:.0f} dB; the middle one of {len(decibels)} layers has {np.median(list(decibels.values())):.0f} dB."
-    fig = bars([(short_layer(name), value) for name, value in first], title="The most sensitive layers", xlabel="signal-to-noise of the logits (dB)", form="{:.0f}")
+    fig = bars(
+        [(short_layer(name), value) for name, value in first],
+        title="The most sensitive layers",
+        xlabel="signal-to-noise of the logits (dB)",
+        form="{:.0f}",
+    )
     body = paragraph(worst) + figure(
         fig, alt="; ".join(f"{short_layer(name)} {value:.0f} dB" for name, value in first),
         caption="One layer in 8 bits, all others as they were: 20 dB is an error of a tenth of the logits, 40 dB of a hundredth. Shorter is more sensitive.",
@@ -579,7 +584,9 @@ def layers_section(
     if not again and not any(one.why for one in made.values()):
         return body + paragraph("Every variant was taken as it was made first: none had to be made again.")
     for name, steps in again.items():
-        rows: list[dict[str, object]] = [{"n": i + 1, "how": str(step), "why": "; ".join(step.gate.reasons)} for i, step in enumerate(steps)]
+        rows: list[dict[str, object]] = [
+            {"n": i + 1, "how": str(step), "why": "; ".join(step.gate.reasons)} for i, step in enumerate(steps)
+        ]
         left = ", ".join(short_layer(layer) for layer in steps[-1].config.exclude)
         if steps[-1].gate.passed:
             body += paragraph(f"{name} was made {len(steps)} times and passes" + (f"; in float: {left}." if left else "."))

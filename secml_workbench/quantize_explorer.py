@@ -52,7 +52,9 @@ def variants_of(
 ) -> tuple[Variant, list[Variant], str]:  # the original, the variants, the gate's metric
     "Read a report's variants. Raises InputError: another kind of record, or one that failed."
     if record.kind != "quantization" or record.status != "ok":
-        raise InputError(f"given a {brief(record.kind, 30)} record, status {brief(record.status, 20)}; expected a quantization report that came to its end")
+        raise InputError(
+            f"given a {brief(record.kind, 30)} record, status {brief(record.status, 20)}; expected a quantization report that came to its end"
+        )
     try:
         found = record.results["variants"]
         metric = found[0]["gate"]["metric"] if found else "f1"
@@ -62,12 +64,14 @@ def variants_of(
         for one in found:
             delta, gate = one["gate"]["delta"][end], one["gate"]["decision"]
             loss = float("inf") if delta is None else max(0.0, sign * float(delta))
-            more = {"path": str(one["path"] or ""), "runtime": one.get("runtime") or ""}
-            variants.append(Variant(*_measured(one), loss, one["flip_rate"], gate, **more))
+            path, runtime = str(one["path"] or ""), one.get("runtime") or ""
+            variants.append(Variant(*_measured(one), loss, one["flip_rate"], gate, path, runtime))
         original = Variant(*_measured(record.results["reference"]), 0.0, 0.0, "pass", str(record.parameters["model"]))
         return original, variants, metric
     except (LookupError, TypeError, ValueError):
-        raise InputError(f"the record of {brief(record.model, 40)} lacks what a quantization report writes; make the report again") from None
+        raise InputError(
+            f"the record of {brief(record.model, 40)} lacks what a quantization report writes; make the report again"
+        ) from None
 
 
 def within(
@@ -77,7 +81,9 @@ def within(
     loss: float,
 ) -> list[Variant]:  # the fastest first
     "Those that pass the gate and keep all limits."
-    kept = [one for one in variants if one.decision == "pass" and one.size_mb <= size_mb and one.latency_ms <= latency_ms and one.loss <= loss]
+    kept = [
+        one for one in variants if one.decision == "pass" and one.size_mb <= size_mb and one.latency_ms <= latency_ms and one.loss <= loss
+    ]
     return sorted(kept, key=lambda one: (one.latency_ms, one.size_mb))
 
 # %% ../nbs/64_quantize_explorer.ipynb #7da24a1d
@@ -108,7 +114,11 @@ def front(
         "name": "variant", "size": "MB", "ms": "ms, one text", "times": "as fast",
         "loss": f"loses at most (points of {title})", "flips": "% of decisions changed",
     }  # fmt: skip
-    listed = table(rows, columns=columns, caption="Within the limits, the fastest first") if rows else paragraph("No variant keeps all limits: loosen one.")
+    listed = (
+        table(rows, columns=columns, caption="Within the limits, the fastest first")
+        if rows
+        else paragraph("No variant keeps all limits: loosen one.")
+    )
     return figure(fig, alt=said, caption="Crosses are outside the limits or fail the gate; the ringed one is the fastest within.") + listed
 
 
@@ -140,7 +150,9 @@ class QuantizeExplorer(Panel):
         self.loss = _slider("loss, points at most", max([*known, 2.0]), 0.05)
         self.view, self.flips = widgets.HTML(), widgets.HTML()
         self.variant = control(widgets.Dropdown, "variant", 300, options=[])
-        self.ask = widgets.Button(description="What does it flip?", button_style="primary", tooltip="Ask original and variant about the test texts")
+        self.ask = widgets.Button(
+            description="What does it flip?", button_style="primary", tooltip="Ask original and variant about the test texts"
+        )
         limits = in_a_row(self.size, self.latency, self.loss)
         super().__init__(limits, self.view, in_a_row(self.variant, self.ask), self.flips)
         for one in (self.size, self.latency, self.loss):
@@ -181,7 +193,9 @@ class QuantizeExplorer(Panel):
 def _slider(what: str, most: float, step: float) -> widgets.FloatSlider:
     top = step * (int(most / step) + 1)
     digits = ".1f" if step >= 0.1 else ".2f"
-    return control(widgets.FloatSlider, what, 340, 130, value=top, min=0, max=top, step=step, readout_format=digits, continuous_update=False)
+    return control(
+        widgets.FloatSlider, what, 340, 130, value=top, min=0, max=top, step=step, readout_format=digits, continuous_update=False
+    )
 
 
 def quantize_explorer(
@@ -197,5 +211,7 @@ def quantize_explorer(
     if path.suffix != ".json":
         path = settings.reports_dir / slug(str(result)) / "quantization.json"
     if not path.is_file():
-        raise InputError(f"no quantization report at {brief(str(path), 120)}; make it: secml report quantization --model {brief(str(result), 60)}")
+        raise InputError(
+            f"no quantization report at {brief(str(path), 120)}; make it: secml report quantization --model {brief(str(result), 60)}"
+        )
     return QuantizeExplorer(Record.read(path), settings)

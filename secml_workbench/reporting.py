@@ -351,9 +351,17 @@ def _execute(
     def run() -> None:
         try:
             papermill.execute_notebook(
-                source, str(out), parameters=dict(values), cwd=str(settings.root), on_cell_start=lambda cell, cell_index: begun.append(cell_index),
-                kernel_name="python3", language="python", kernel_manager_class=_kernel_manager(work, managers),
-                start_timeout=120, iopub_timeout=60, progress_bar={"desc": template.stem} if progress else False,
+                source,
+                str(out),
+                parameters=dict(values),
+                cwd=str(settings.root),
+                on_cell_start=lambda cell, cell_index: begun.append(cell_index),
+                kernel_name="python3",
+                language="python",
+                kernel_manager_class=_kernel_manager(work, managers),
+                start_timeout=120,
+                iopub_timeout=60,
+                progress_bar={"desc": template.stem} if progress else False,
                 stderr_file=sys.stderr if progress else None,
             )
         except BaseException as error:

@@ -52,7 +52,11 @@ def _one_rounded(layer: Any, bits: int, linear: bool) -> Iterator[None]:
     "The layer's weights rounded, and the inputs of a linear one in 8 bits too; all as before at the end."
     kept = layer.weight.data
     layer.weight.data = _rounded(kept, bits, per_row=True)
-    hook = layer.register_forward_pre_hook(lambda _, given: (_rounded(given[0], 8, per_row=False), *given[1:])) if linear and bits == 8 else None
+    hook = (
+        layer.register_forward_pre_hook(lambda _, given: (_rounded(given[0], 8, per_row=False), *given[1:]))
+        if linear and bits == 8
+        else None
+    )
     try:
         yield
     finally:
@@ -120,7 +124,11 @@ class Step:
 
     def __str__(self) -> str:
         config = self.config
-        how = f"groups of {config.group_size}{', with zero points' if config.symmetric is False else ''}; " if config.variant == Variant.INT4 else ""
+        how = (
+            f"groups of {config.group_size}{', with zero points' if config.symmetric is False else ''}; "
+            if config.variant == Variant.INT4
+            else ""
+        )
         left = f"{len(config.exclude)} layer{'s' * (len(config.exclude) > 1)} left in float" if config.exclude else "all layers"
         return f"{how}{left}: {self.size_bytes / 1e6:.1f} MB, {self.gate.decision}"
 

@@ -40,7 +40,9 @@ def load_sentence_model(
     strange = [kind for kind in _module_types(folder) if not kind.startswith("sentence_transformers.")]
     pickled = [file.name for file in folder.glob("*/pytorch_model.bin") if not file.with_name("model.safetensors").is_file()]
     if strange or pickled:
-        raise InputError(f"{brief(str(folder))} holds {brief(', '.join(strange + pickled), 60)}; expected only modules of sentence-transformers with safetensors weights")
+        raise InputError(
+            f"{brief(str(folder))} holds {brief(', '.join(strange + pickled), 60)}; expected only modules of sentence-transformers with safetensors weights"
+        )
     with one_line("load", folder):
         from sentence_transformers import SentenceTransformer
 
@@ -142,7 +144,11 @@ def _int8_session(encoder: Encoder, file: Path) -> Any:
     "A session on the encoder in INT8, made once and kept. Raises UnsupportedError: it cannot be exported, or answers otherwise."
     import torch
 
-    ids, mask = pad_batch([window.input_ids for window in encoder.reader.encode(["a short text", "a text that is a little longer, to be padded"])], encoder.reader.pad_id, left=False)
+    ids, mask = pad_batch(
+        [window.input_ids for window in encoder.reader.encode(["a short text", "a text that is a little longer, to be padded"])],
+        encoder.reader.pad_id,
+        left=False,
+    )
     if not file.is_file():
         try:
             with tempfile.TemporaryDirectory(prefix="secml-") as folder:
@@ -221,7 +227,9 @@ class SemanticFeatures(TextFamily):
     def _features(self, texts: Sequence[str], labels: np.ndarray | None) -> np.ndarray:
         encoder = load_encoder(self.model, self.quantized)
         if encoder.identity != self.model_:
-            raise InputError(f"the embedding model {brief(self.model or 'that is packaged')} is not the one that these features were fitted with; fit them again")
+            raise InputError(
+                f"the embedding model {brief(self.model or 'that is packaged')} is not the one that these features were fitted with; fit them again"
+            )
         raw = encoder(texts)
         vectors = unit(raw)
         shape = [_novelty(vectors, self.known_), np.linalg.norm(raw, axis=1), raw.mean(axis=1), raw.std(axis=1)]

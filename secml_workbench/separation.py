@@ -64,7 +64,8 @@ def delong(
     if not m or not n:
         return undefined("one class only", m + n)
     both, own, other = rankdata(np.concatenate([attack, benign])), rankdata(attack), rankdata(benign)
-    above, below = (both[:m] - own) / n, 1 - (both[m:] - other) / m  # of each attack: share of harmless texts below it; of each harmless text: of attacks above
+    above = (both[:m] - own) / n  # of each attack: share of harmless texts below it
+    below = 1 - (both[m:] - other) / m  # of each harmless text: share of attacks above it
     auc, clusters = float(above.mean()), owners.max() + 1
     sums = [np.bincount(owners[y == kind], part - auc, clusters) for kind, part in ((1, above), (0, below))]
     drawn = [len(np.unique(owners[y == kind])) for kind in (1, 0)]
@@ -96,7 +97,9 @@ def _part(
     except (ValueError, TypeError, LookupError):
         raise InputError(f"given {brief(part, 60)}; expected a pair: a matrix of numbers and its labels") from None
     if matrix.ndim != 2 or matrix.shape[1] != columns or labels.shape != matrix.shape[:1]:
-        raise InputError(f"a matrix of shape {matrix.shape} with labels of {labels.shape} and {columns} names; expected (n, {columns}) and (n,)")
+        raise InputError(
+            f"a matrix of shape {matrix.shape} with labels of {labels.shape} and {columns} names; expected (n, {columns}) and (n,)"
+        )
     if not np.isfinite(matrix).all() or not np.isin(labels, (0, 1)).all():
         raise InputError("a matrix or labels with other values; expected finite numbers, and 0 (benign) or 1 (malicious) for each row")
     return matrix, labels.astype(np.int64)
@@ -128,7 +131,9 @@ def feature_scores(
 
 
 def _feature_score(name: str, chosen_auc: float, values: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> FeatureScore:
-    return FeatureScore(name, delong(y, values, groups), chosen_auc, *(float(values[y == kind].mean()) if (y == kind).any() else 0.0 for kind in (1, 0)))
+    return FeatureScore(
+        name, delong(y, values, groups), chosen_auc, *(float(values[y == kind].mean()) if (y == kind).any() else 0.0 for kind in (1, 0))
+    )
 
 # %% ../nbs/49_separation.ipynb #e63db2b0
 @dataclass(frozen=True)
@@ -146,7 +151,9 @@ def family_columns(
 ) -> dict[str, np.ndarray]:  # family -> positions
     "Which columns belong to which family."
     if not all("__" in name for name in names):
-        raise InputError("columns without a family in their names, such as principal components; expected a matrix of make_features with pca_components = 0")
+        raise InputError(
+            "columns without a family in their names, such as principal components; expected a matrix of make_features with pca_components = 0"
+        )
     owners = [name.partition("__")[0] for name in names]
     return {family: np.flatnonzero([owner == family for owner in owners]) for family in dict.fromkeys(owners)}
 
@@ -195,7 +202,9 @@ def _log_odds(
     except (ValueError, TypeError):
         raise InputError(f"given {brief(part, 60)}; expected labels and two opinions, all numbers") from None
     if len(opinions) != 2 or any(one.shape != labels.shape or not ((one >= 0) & (one <= 1)).all() for one in opinions):
-        raise InputError(f"labels of shape {labels.shape} with opinions of {[one.shape for one in opinions]}; expected (n,) and (n,), probabilities from 0 to 1")
+        raise InputError(
+            f"labels of shape {labels.shape} with opinions of {[one.shape for one in opinions]}; expected (n,) and (n,), probabilities from 0 to 1"
+        )
     p = np.column_stack(opinions)
     clipped = np.clip(p, 1e-6, 1 - 1e-6)
     return np.log(clipped / (1 - clipped))
@@ -279,7 +288,10 @@ def _transfer(fold: Fold, config: FeatureConfig | None, rivals: Mapping[str, Riv
     heads["boosted trees"], columns["boosted trees"] = make_head("boosting", seed).fit(train, known.labels), everything
     if taken := set(rivals) & {*columns, "boosted trees", "TF-IDF"}:
         raise InputError(f"a rival is called {brief(sorted(taken)[0], 40)}, which is one of ours; name it otherwise")
-    fitted = {"TF-IDF": fit_baseline(known.texts, known.labels, seed=seed), **{name: fit(parts.train, parts.validation) for name, fit in rivals.items()}}
+    fitted = {
+        "TF-IDF": fit_baseline(known.texts, known.labels, seed=seed),
+        **{name: fit(parts.train, parts.validation) for name, fit in rivals.items()},
+    }
     found: list[dict[str, Estimate]] = []
     for part, matrix in zip((away, home), asked, strict=True):
         values = {name: head.decision_function(matrix[:, columns[name]]) for name, head in heads.items()}
@@ -314,7 +326,10 @@ def pattern_rows(
         own = [[hit for hit in found if name in ("any", hit.family)] for found in hits]
         matched = np.array([bool(found) for found in own])
         hidden = sum(bool(found) and all(hit.how for hit in found) for found, label in zip(own, labels, strict=True) if label == 1)
-        attacks, benign = (share_of(float(matched[labels == kind].mean()) if (labels == kind).any() else 0.0, int((labels == kind).sum())) for kind in (1, 0))
+        attacks, benign = (
+            share_of(float(matched[labels == kind].mean()) if (labels == kind).any() else 0.0, int((labels == kind).sum()))
+            for kind in (1, 0)
+        )
         rows.append(PatternRow(name, title, attacks, benign, hidden))
         where[name] = np.flatnonzero(matched).tolist()
     return [*sorted(rows[:-1], key=lambda row: -(row.attacks.estimate or 0.0)), rows[-1]], where

@@ -100,7 +100,9 @@ def is_punctuation(
     word: Word,
 ) -> bool:
     "Punctuation marks and signs such as + and $ only; no emoji, nothing invisible."
-    return all(unicodedata.category(character)[0] == "P" or unicodedata.category(character) in ("Sm", "Sc", "Sk") for character in word.text)
+    return all(
+        unicodedata.category(character)[0] == "P" or unicodedata.category(character) in ("Sm", "Sc", "Sk") for character in word.text
+    )
 
 
 def without(
@@ -128,7 +130,9 @@ def longer(text: str) -> str:
     return f"{text}\n\n{' '.join(_probes()['filler'])}"
 
 # %% ../nbs/42_shortcuts.ipynb #72dc3256
-def _changes(name: str, said: str, classifier: TextClassifier, texts: Sequence[str], edit: Callable[[str], str], threshold: float) -> Shortcut:
+def _changes(
+    name: str, said: str, classifier: TextClassifier, texts: Sequence[str], edit: Callable[[str], str], threshold: float
+) -> Shortcut:
     "How many alarms an edit ends or begins, of the texts that it changes at all."
     pairs = [(text, edited) for text in texts if (edited := edit(text)) != text and edited.strip()]
     before = scores(classifier, [text for text, _ in pairs])

@@ -55,7 +55,10 @@ def model_card(
     classifier: TextClassifier,
 ) -> Markup:
     "What is known of a classifier."
-    said: dict[str, Any] = {"model": plain_label(classifier.name, 60), "labels": ", ".join(plain_label(label, 30) for label in classifier.labels)}
+    said: dict[str, Any] = {
+        "model": plain_label(classifier.name, 60),
+        "labels": ", ".join(plain_label(label, 30) for label in classifier.labels),
+    }
     said["attack"] = f"{plain_label(classifier.positive.label, 40)} ({classifier.positive.reason})"
     known = {"kind": type(classifier).__name__, "reads at once": getattr(classifier, "max_length", None)}
     return facts(said | {key: value for key, value in known.items() if value})
@@ -69,7 +72,9 @@ class Start(Panel):
         self.model = control(widgets.Dropdown, "model", 340, options=models_there(settings))
         data = dict.fromkeys(["packaged", "tiny", *(one.data for one in settings.models.values() if one.data)])
         hint = "a file, packaged or tiny"
-        self.data = control(widgets.Combobox, "corpus", 340, options=list(data), value="packaged", placeholder=hint, continuous_update=False)
+        self.data = control(
+            widgets.Combobox, "corpus", 340, options=list(data), value="packaged", placeholder=hint, continuous_update=False
+        )
         self.card, self.corpus_card, self.page = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.reports = reports_there(settings)
         titles = [(f"{plain_label(record.model, 40)} · {record.kind}", i) for i, (record, _) in enumerate(self.reports)]
@@ -107,7 +112,7 @@ class Start(Panel):
 def _verdicts(reports: list[tuple[Record, Path]]) -> Markup:
     said = heading("Reports", 3, "reports")
     if not reports:
-        return said + paragraph("There are none yet. In a terminal: make report. Or here: run_report(\"explanation\").")
+        return said + paragraph('There are none yet. In a terminal: make report. Or here: run_report("explanation").')
     return said + facts({f"{plain_label(record.model, 40)} · {record.kind}": record.verdict for record, _ in reports})
 
 

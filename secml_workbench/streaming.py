@@ -54,7 +54,9 @@ def read_texts(
 
 # %% ../nbs/60_streaming.ipynb #9ada3a85
 def _missing(path: Path, column: str, names: Iterable[str]) -> InputError:
-    return InputError(f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(list(names)[:6]), 120)}; name one with text_column")
+    return InputError(
+        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(list(names)[:6]), 120)}; name one with text_column"
+    )
 
 
 def _delimited(delimiter: str) -> Any:
@@ -213,6 +215,8 @@ def _join(parts: list[Path], out: Path, empty: pa.Table) -> None:
                 writer.write_table(pq.read_table(part))
         os.replace(whole, out)
     except OSError as error:
-        raise InputError(f"cannot write {brief(str(out), 120)}: {error.strerror or error}; what was computed is kept, run it again") from None
+        raise InputError(
+            f"cannot write {brief(str(out), 120)}: {error.strerror or error}; what was computed is kept, run it again"
+        ) from None
     finally:
         whole.unlink(missing_ok=True)

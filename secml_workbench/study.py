@@ -67,7 +67,9 @@ class HyperparameterSearchSpace:
 
     def __post_init__(self) -> None:
         if not isinstance(self.extra, Mapping) or not all(isinstance(given, tuple | list) for given in self.extra.values()):
-            raise InputError(f"extra is {brief(self.extra, 60)}; expected a name and its range or choices, such as {{'label_smoothing': (0.0, 0.2)}}")
+            raise InputError(
+                f"extra is {brief(self.extra, 60)}; expected a name and its range or choices, such as {{'label_smoothing': (0.0, 0.2)}}"
+            )
         refuse_unknown(self.extra, EXTRA, "hyperparameter")
         object.__setattr__(self, "extra", {name: tuple(given) for name, given in self.extra.items()})
         for name in PARAMETERS:

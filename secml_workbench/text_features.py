@@ -91,7 +91,9 @@ def binary_labels(
     except (ValueError, TypeError):
         sound = False
     if not sound:
-        raise InputError(f"{n} texts with labels {brief(np.asarray(y, dtype=object).tolist()[:4] if hasattr(y, '__iter__') else y, 60)}; expected 0 (benign) or 1 (malicious) for each, and both")
+        raise InputError(
+            f"{n} texts with labels {brief(np.asarray(y, dtype=object).tolist()[:4] if hasattr(y, '__iter__') else y, 60)}; expected 0 (benign) or 1 (malicious) for each, and both"
+        )
     return found.astype(np.int64)
 
 
@@ -241,7 +243,9 @@ class SecurityFeatures(TextFamily):
         self.families_ = [(f.name, f.patterns, f.catches) for f in load_families(self.families or None)]  # plain data: skops saves it
         twice = [name for name, n in Counter(self._names()).items() if n > 1]
         if twice:
-            raise InputError(f"a family of {brief(self.families, 60)} gives the column {twice[0]}, which is there already; rename the family")
+            raise InputError(
+                f"a family of {brief(self.families, 60)} gives the column {twice[0]}, which is there already; rename the family"
+            )
         return super().fit(X, y)
 
     def _names(self) -> list[str]:
@@ -260,5 +264,11 @@ class SecurityFeatures(TextFamily):
             for hit in hits:
                 row[order[hit.family]] += 1
                 row[order[hit.family] + 1] += (hit.end - hit.start) / len(text)
-            row[n:] = [len(hits), len({hit.family for hit in hits}), sum(bool(hit.how) for hit in hits), *counts, *_measures(text, readings)]
+            row[n:] = [
+                len(hits),
+                len({hit.family for hit in hits}),
+                sum(bool(hit.how) for hit in hits),
+                *counts,
+                *_measures(text, readings),
+            ]
         return rows

@@ -291,11 +291,15 @@ def load_torch(
             _give_head(config, new_head, pooling)
         tokenizer = AutoTokenizer.from_pretrained(folder, **local)
         model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder, config=config, dtype=dtype if dtype == "auto" else getattr(torch, dtype), use_safetensors=True, output_loading_info=True,
-            ignore_mismatched_sizes=bool(new_head), **asked, **local,
+            folder,
+            config=config,
+            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+            use_safetensors=True,
+            output_loading_info=True,
+            ignore_mismatched_sizes=bool(new_head),
+            **asked,
+            **local,
         )
         _check_weights(folder, model, info, bool(new_head))
         _check_vocabulary(folder, tokenizer, model)
-        return TorchClassifier(
-            model, tokenizer, named, path=folder, device=device, positive_label=positive_label, max_length=max_length
-        )
+        return TorchClassifier(model, tokenizer, named, path=folder, device=device, positive_label=positive_label, max_length=max_length)

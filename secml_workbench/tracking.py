@@ -5,6 +5,7 @@
 # %% ../nbs/03_tracking.ipynb #7aaa99ce
 from __future__ import annotations
 
+import glob
 import importlib.metadata
 import json
 import logging
@@ -13,9 +14,11 @@ import os
 import platform
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -23,6 +26,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from . import __version__
 from .records import slug, to_jsonable
@@ -222,11 +226,28 @@ def _shown_uri(uri: str) -> str:
     return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"//([^/@:]*):[^/@]*@", r"//\1:***@", uri))
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    "An interrupt waits for the end of the block: a library that is cut off while it sets itself up stays broken for the session."
+    before, waiting = signal.getsignal(signal.SIGINT), list[int]()
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if waiting:
+            before(signal.SIGINT, None)
+
+
 def _quiet_mlflow() -> None:
     "No telemetry, no chatter about tables and migrations, no minutes of retries."
     for variable, value in _QUIET.items():
         os.environ.setdefault(variable, value)
-    import mlflow  # noqa: F401 - it configures its loggers when it is imported
+    with _uninterrupted():
+        from mlflow import MlflowClient  # noqa: F401 - it configures its loggers when it is imported
 
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:
         for name in ("mlflow", "alembic"):
@@ -258,10 +279,12 @@ def _make_whole(file: Path) -> None:
         return
     from mlflow import MlflowClient
 
-    half = file.with_name(f"{file.name}.new")
-    half.unlink(missing_ok=True)
-    MlflowClient(tracking_uri=f"sqlite:///{half}").search_experiments(max_results=1)
-    half.replace(file)
+    for left in file.parent.glob(f"{glob.escape(file.name)}.*.new"):
+        left.unlink()
+    half = file.with_name(f"{file.name}.{uuid4().hex[:8]}.new")  # MLflow keeps the connections of a name that it failed with
+    with _uninterrupted():
+        MlflowClient(tracking_uri=f"sqlite:///{half}").search_experiments(max_results=1)
+        half.replace(file)
 
 # %% ../nbs/03_tracking.ipynb #15ae7691
 def _refused(uri: str, error: BaseException) -> InputError:
@@ -294,7 +317,7 @@ def connect(
 
     try:
         _knock(uri)
-        with _store_lock(uri):
+        with _store_lock(uri), _uninterrupted():
             client = MlflowClient(tracking_uri=uri)
             client.search_experiments(max_results=1)
     except Exception as error:  # MLflow, sqlalchemy, requests and drivers each raise their own

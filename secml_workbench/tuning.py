@@ -105,7 +105,11 @@ def measure(
     import numpy as np
 
     metrics = [name for name in names if name != LATENCY]
-    estimates = evaluate(corpus.labels, scores(classifier, corpus.texts), metrics=metrics, n_boot=0, hard_benign=corpus.hard_benign) if metrics else {}
+    estimates = (
+        evaluate(corpus.labels, scores(classifier, corpus.texts), metrics=metrics, n_boot=0, hard_benign=corpus.hard_benign)
+        if metrics
+        else {}
+    )
     found = {name: math.nan if one.estimate is None else one.estimate for name, one in estimates.items()}
     if LATENCY in names:
         once = [min(repeat(partial(classifier.predict_proba, [text]), number=1, repeat=tries)) for text in corpus.texts[:texts]]
@@ -135,9 +139,7 @@ def _refit(objective: _FineTuning, splits: Splits, config: OptimizationConfig, r
 def _with_weights(folder: Path, result: TuningResult) -> TuningResult:
     "`result` with the model folders that are there."
     best, default = (folder / f"trial-{t.number}" if t else folder / "none" for t in (result.best, result.default))
-    return replace(
-        result, best_model=best if best.is_dir() else None, default_model=default if default.is_dir() else None
-    )
+    return replace(result, best_model=best if best.is_dir() else None, default_model=default if default.is_dir() else None)
 
 # %% ../nbs/30_tuning.ipynb #d4b9d739
 def log_best(

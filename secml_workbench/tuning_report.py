@@ -276,13 +276,9 @@ def verdict_of(
             return f"{many}, and none keeps the constraint{'s' if len(broken) > 1 else ''} on {' and '.join(measure_title(name) for name in broken)}."
         reasons = [t.reason for t in result.trials if t.reason]
         none = f"None of {many.lower()} completed" if sum(result.counts.values()) else "No trial came to its end"
-        return f"{none}, so nothing can be said about tuning" + (
-            f": {reasons[-1]}." if reasons else "."
-        )
+        return f"{none}, so nothing can be said about tuning" + (f": {reasons[-1]}." if reasons else ".")
     if best.is_default:
-        return (
-            f"{many} found nothing better than the default hyperparameters ({title} {best.value:.3f} on validation)."
-        )
+        return f"{many} found nothing better than the default hyperparameters ({title} {best.value:.3f} on validation)."
     if gain.estimate is None:
         reached = f"{many} reached {title} {best.value:.3f} on validation; the gain over the defaults is unknown"
         why = "their trial did not complete" if default is None or default.state != "complete" else gain.reason
@@ -302,9 +298,7 @@ def advice(
     sampled: int,  # texts that a trial was trained on, when that is a sample; 0: all
 ) -> str:  # one line
     "What to do."
-    wider = [
-        f"{name.replace('_', ' ')} {'upwards' if end == 'highest' else 'downwards'}" for name, end in touched.items()
-    ]
+    wider = [f"{name.replace('_', ' ')} {'upwards' if end == 'highest' else 'downwards'}" for name, end in touched.items()]
     more = f"; the best trial is at the edge: widen {' and '.join(wider)}" if wider else ""
     if result.best is None:
         if result.counts["complete"]:
@@ -378,7 +372,9 @@ def first_cards(
     auc, rival = measured["model"]["roc_auc"], measured["baseline"]["roc_auc"]
     value, _, interval = short(auc).partition(" [")
     detail = f"TF-IDF {short(rival).partition(' ')[0]}; difference {points(ahead)}"
-    cards.append(Card("shipped model better than TF-IDF", value, f"[{interval} ROC AUC, test; {detail}" if interval else detail, judge(ahead)))
+    cards.append(
+        Card("shipped model better than TF-IDF", value, f"[{interval} ROC AUC, test; {detail}" if interval else detail, judge(ahead))
+    )
     if unseen:
         value, title = reach(unseen, "model")
         missed = worst(unseen, "recall")
@@ -503,7 +499,12 @@ def front_section(result: TuningResult) -> Markup:
     "The trials of the Pareto front of two objectives, the best in the first one on top."
     names = {"trial": "Trial", "value": f"Validation {METRICS[result.metric].title}", "second": measure_title(result.second_objective)}
     rows: list[dict[str, object]] = [
-        {"trial": t.number, "value": f"{t.value:.4f}", "second": f"{t.measured[result.second_objective]:.4g}", "recipe": recipe_words(t.params)}
+        {
+            "trial": t.number,
+            "value": f"{t.value:.4f}",
+            "second": f"{t.measured[result.second_objective]:.4g}",
+            "recipe": recipe_words(t.params),
+        }
         for t in result.front
     ]
     said = f"{counted(len(rows), 'trial').capitalize()} of {result.counts['complete']} on the Pareto front: no other is better in one objective without being worse in the other."

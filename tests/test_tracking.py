@@ -80,17 +80,43 @@ def test_a_killed_process_does_not_run_for_ever(tmp_path: Path) -> None:
 
 def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
     process = writer(tmp_path, "killed", wait=60)
-    deadline, half = time.monotonic() + 60, tmp_path / "mlflow.db.new"
-    while not (half.exists() and half.stat().st_size) and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while not any(half.stat().st_size for half in tmp_path.glob("mlflow.db.*.new")) and time.monotonic() < deadline:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
-    assert half.exists()
+    assert list(tmp_path.glob("mlflow.db.*.new"))
     assert not (tmp_path / "mlflow.db").exists()
     with tracking.track("next", "study", {}, settings=isolated(tmp_path)) as run:
         pass
     assert tracking.connect(isolated(tmp_path)).get_run(run.id).info.status == "FINISHED"
-    assert not half.exists()
+    assert not list(tmp_path.glob("*.new"))
+
+
+def test_interrupts_while_mlflow_sets_itself_up_do_not_spoil_the_session(tmp_path: Path) -> None:
+    code = """
+import os, signal, sys, threading, time
+from secml_workbench.settings import load_settings
+from secml_workbench.tracking import connect
+settings = load_settings(state_dir=sys.argv[1])
+stopped = 0
+def ask():
+    time.sleep(0.3)
+    os.kill(os.getpid(), signal.SIGINT)
+for _ in range(6):
+    helper = threading.Thread(target=ask)
+    helper.start()
+    try:
+        connect(settings)
+        helper.join()
+        time.sleep(0.1)
+    except KeyboardInterrupt:
+        stopped += 1
+    helper.join()
+print(stopped, len(connect(settings).search_experiments()))
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=180)
+    assert done.stdout.split() == ["6", "1"], done.stderr[-800:]
 
 
 def test_threads_do_not_mix(tmp_path: Path) -> None:
