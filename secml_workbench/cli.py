@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from secml_workbench.reporting import ReportResult
 
 # %% auto #0
-__all__ = ['DEFAULT_MODEL', 'app', 'Model', 'Data', 'TextColumn', 'LabelColumn', 'PositiveLabel', 'Parameter', 'AsJson', 'Force',
-           'split_parameters', 'local', 'make_reports', 'shorter', 'report', 'one_report', 'tune', 'quantize',
-           'show_explanation', 'explain', 'explain_texts', 'fitted_features', 'features', 'file_features', 'parameters',
-           'train', 'options', 'run', 'main']
+__all__ = ['DEFAULT_MODEL', 'app', 'Model', 'Data', 'TextColumn', 'FileColumn', 'LabelColumn', 'PositiveLabel', 'Parameter',
+           'AsJson', 'Force', 'split_parameters', 'local', 'make_reports', 'shorter', 'report', 'one_report', 'tune',
+           'quantize', 'show_explanation', 'explain', 'explain_texts', 'fitted_features', 'features', 'file_features',
+           'parameters', 'train', 'options', 'run', 'main']
 
 # %% ../nbs/91_cli.ipynb #bc9f001b
 DEFAULT_MODEL = "minilm-detector"
@@ -49,6 +49,7 @@ app = typer.Typer(
 Model = Annotated[str, typer.Option(help="Model folder, hub name, or the name of a [model:…] section of settings.ini.")]
 Data = Annotated[str, typer.Option(help='Corpus: a CSV, TSV, JSONL or Parquet file, "packaged" or "tiny".')]
 TextColumn = Annotated[str, typer.Option(help="Column of the texts.")]
+FileColumn = Annotated[str, typer.Option(help="Column of the texts; of --data too, unless -p text_column names that.")]
 LabelColumn = Annotated[str, typer.Option(help="Column of the labels.")]
 PositiveLabel = Annotated[str, typer.Option(help="Which label is the attack; inferred, and said, when left out.")]
 Parameter = Annotated[
@@ -281,7 +282,7 @@ def explain_texts(
 def fitted_features(
     data: str,  # the corpus whose training part they are fitted on
     columns: dict[str, Any],  # of the corpus
-    given: dict[str, str],  # fields of FeatureConfig, and max_train_rows
+    given: dict[str, str],  # fields of FeatureConfig, max_train_rows, and text_column where it is not that of the file
 ) -> tuple[Pipeline, FeatureConfig]:
     "Features that are fitted now."
     from secml_workbench.corpus import load_corpus
@@ -289,8 +290,10 @@ def fitted_features(
     from secml_workbench.reporting import Parameter, check_parameters
     from secml_workbench.subject import at_most
 
-    known = {f.name: Parameter(str(f.type), f.default) for f in fields(FeatureConfig)} | {"max_train_rows": Parameter("int", 5000)}
+    known = {f.name: Parameter(str(f.type), f.default) for f in fields(FeatureConfig)}
+    known |= {"max_train_rows": Parameter("int", 5000), "text_column": Parameter("str", "text")}
     values = {"seed": load_settings().seed, "max_train_rows": 5000} | check_parameters(given, known)
+    columns = columns | {"text_column": values.pop("text_column")} if "text_column" in values else columns
     rows, config = values.pop("max_train_rows"), FeatureConfig(**values)
     unfitted = make_features(config)
     train = at_most(load_corpus(local(data), **columns).split(seed=config.seed).train, rows, config.seed)
@@ -313,7 +316,7 @@ def features(
     out: Annotated[
         str, typer.Option(help="Folder of the reports; with a FILE, the Parquet file (default: FILE with .features.parquet).")
     ] = "",
-    text_column: TextColumn = "",
+    text_column: FileColumn = "",
     label_column: LabelColumn = "",
     positive_label: PositiveLabel = "",
     parameter: Parameter = None,

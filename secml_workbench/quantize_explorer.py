@@ -207,11 +207,11 @@ def quantize_explorer(
     settings = settings or load_settings()
     if isinstance(result, Record):
         return QuantizeExplorer(result, settings)
-    path = Path(result)
+    given, path = brief(str(result), 60), Path(result)
+    if path.suffix == ".json" and not path.is_file():
+        raise InputError(f"no file {given}; give the quantization.json of a report, or the model's name")
     if path.suffix != ".json":
         path = settings.reports_dir / slug(str(result)) / "quantization.json"
-    if not path.is_file():
-        raise InputError(
-            f"no quantization report at {brief(str(path), 120)}; make it: secml report quantization --model {brief(str(result), 60)}"
-        )
+        if not path.is_file():
+            raise InputError(f"no quantization report of {given} in {settings.reports_dir.name}; make it: secml report quantization --model {given}")
     return QuantizeExplorer(Record.read(path), settings)

@@ -510,6 +510,17 @@ def test_the_command_line_turns_a_file_into_features(corpus, tmp_path, capsys):
         assert run(["features", *wrong]) == 2 and why in capsys.readouterr().err
 
 
+def test_file_and_corpus_may_name_their_texts_differently(corpus, tmp_path):
+    file, known = tmp_path / "new.csv", tmp_path / "known.csv"
+    pd.DataFrame({"prompt": corpus.texts[:5]}).to_csv(file, index=False)
+    pd.DataFrame({"body": corpus.texts, "label": corpus.labels}).to_csv(known, index=False)
+    light = ["-p", "semantic=false", "-p", "linguistic=false"]
+    given = [str(file), "--text-column", "prompt", "--data", str(known), *light]
+    assert run(["features", *given]) == 2
+    assert run(["features", *given, "-p", "text_column=body"]) == 0
+    assert len(pd.read_parquet(tmp_path / "new.features.parquet")) == 5
+
+
 def test_a_corpus_of_one_source_gets_a_report_that_says_so(tmp_path):
     from secml_workbench.reporting import run_report
 

@@ -84,6 +84,7 @@ def lab_server(root: Path) -> Iterator[str]:
         "JUPYTERLAB_SETTINGS_DIR": str(root / ".settings"),
         "JUPYTER_CONFIG_DIR": str(root / ".config"),
         "JUPYTER_RUNTIME_DIR": str(root / ".runtime"),
+        "JUPYTER_DATA_DIR": str(root / ".data"),
     }
     command = [
         sys.executable,

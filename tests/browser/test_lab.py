@@ -234,3 +234,29 @@ def test_hostile_texts_stay_texts_in_every_widget(lab, server):
     lab.cell(7).get_by_text("no file at").or_(lab.cell(7).get_by_text("Failed")).first.wait_for()
     time.sleep(1)
     lab.unharmed()
+
+
+SCHEDULE = """async given => {
+    const token = document.cookie.match(/_xsrf=([^;]*)/)[1], headers = {"X-XSRFToken": token}
+    const environments = await (await fetch("/scheduler/runtime_environments")).json()
+    const job = {...given, name: "nightly", runtime_environment_name: environments[0].name, output_formats: ["ipynb"]}
+    const answer = await fetch("/scheduler/jobs", {method: "POST", headers, body: JSON.stringify(job)})
+    return await answer.json()
+}"""
+
+
+def test_jupyterlabs_scheduler_runs_a_template_with_parameters(lab, server):
+    url, root = server
+    shutil.copy(ROOT / "nbs" / "52_explanation_report.ipynb", root / "report.ipynb")
+    few = {"n_samples": 50, "faithfulness_texts": 2, "importance_texts": 12, "drift_texts": 0, "shortcut_texts": 12}
+    given = {"methods": '["occlusion", "gradient"]', "max_test_rows": 150, **few}  # as Python writes them
+    lab.page.goto(f"{url}/lab")
+    job = lab.page.evaluate(SCHEDULE, {"input_uri": "report.ipynb", "parameters": given})
+    asked = f"async () => await (await fetch('/scheduler/jobs/{job.get('job_id')}')).json()"
+    until = time.monotonic() + 240
+    while (state := lab.page.evaluate(asked))["status"] in ("CREATED", "QUEUED", "IN_PROGRESS"):
+        assert time.monotonic() < until, state
+        time.sleep(0.5)
+    assert state["status"] == "COMPLETED", state
+    (made,) = [file for file in (root / ".data").rglob("report*.ipynb") if "injected-parameters" in file.read_text()]
+    assert "Input × gradient" in made.read_text() or "Integrated gradients" in made.read_text()
