@@ -14,15 +14,15 @@ import ipywidgets as widgets
 import numpy as np
 
 from .batching import TextClassifier, check_classifier, clean_text, scores
-from .classifier import load_classifier
 from .corpus import Corpus, load_corpus
 from .explainers import METHODS, explain, methods_for
 from .explanation import TITLES, Explanation, quality
 from .panels import Panel, Tick, Watched, control, html_of, in_a_row
 from .perturbation import PerturbationEngine
 from .plots import plain_label
-from .rendering import Markup, figure, heading, highlight, legend, paragraph, visible
+from .rendering import Markup, figure, heading, highlight, legend, note, paragraph, visible
 from .settings import InputError, brief, check_number
+from .subject import open_classifier, open_corpus
 
 # %% auto #0
 __all__ = ['OUTCOMES', 'Judged', 'platt', 'judge', 'Picker', 'Seen', 'headline', 'shown', 'changed', 'WordSwitches', 'Explorer',
@@ -41,6 +41,7 @@ class Judged:
     sources: list[str]
     p: np.ndarray  # (n,) probability of malicious
     calibrated: list[Callable[[float], float]]  # of the classifier, then of those beside it
+    n_test: int  # texts of the test part, of which `texts` may be a sample
 
     def outcome(self, row: int) -> str:
         "One of OUTCOMES."
@@ -98,7 +99,7 @@ def judge(
 
         found.append(scores(Watched(one, go_on, len(part)), part.texts))
         before += len(part)
-    return Judged(asked.texts, asked.labels, asked.sources, found[0], [platt(held, known.labels) for held in found[1:]])
+    return Judged(asked.texts, asked.labels, asked.sources, found[0], [platt(held, known.labels) for held in found[1:]], len(splits.test))
 
 # %% ../nbs/62_explore.ipynb #320d260d
 class Picker(Panel):
@@ -154,7 +155,8 @@ class Picker(Panel):
         ]
         self.found.value = None
         more = f"; the {_SHOWN} most doubtful are shown" if len(rows) > _SHOWN else ", the most doubtful first"
-        self.count.value = html_of(paragraph(f"{len(rows):,} of {len(one.texts):,} test texts{more if rows else ': loosen a filter'}"))
+        asked = f"{len(one.texts):,} test texts" + (f" (a sample of {one.n_test:,})" if one.n_test > len(one.texts) else "")
+        self.count.value = html_of(paragraph(f"{len(rows):,} of {asked}{more if rows else ': loosen a filter'}"))
 
     def _picked(self, row: int | None, pick: Callable[[str], None]) -> None:
         if row is not None and self.judged is not None:
@@ -195,12 +197,14 @@ def shown(
 ) -> Markup:
     "The coloured text and the strongest words."
     one = seen.explanation
-    words = highlight(one.text, [(word.start, word.end, word.score) for word in one.words], scale=scale, signed=one.signed)
+    marked = highlight(one.text, [(word.start, word.end, word.score) for word in one.words], scale=scale, signed=one.signed)
     fig = one.plot(8)
     fig.set_size_inches(5.2, fig.get_size_inches()[1])
+    if scale and fig.axes:
+        fig.axes[0].set_xlim(-1.08 * scale if one.signed else 0, 1.08 * scale)
     top = "; ".join(f"{visible(word.text)[:30]} {word.score:+.3f}" for word in one.top(5))
     bars = figure(fig, alt=f"Strongest words: {top}", caption=f"{one.title}: {quality(one)}") if one.words else Markup()
-    return words + (legend() if one.signed else Markup()) + bars
+    return marked + (legend() if one.signed else Markup()) + bars
 
 
 def changed(
@@ -256,7 +260,7 @@ class WordSwitches:
         mask = np.ones(self.n, dtype=bool)
         mask[self.order] = [button.value for button in self.box.children]
         for button in self.box.children:
-            button.button_style = "" if button.value else "warning"
+            button.icon, button.style.text_decoration = ("", None) if button.value else ("times", "line-through")
         self.reset.disabled = bool(mask.all())
         self.changed(mask)
 
@@ -272,6 +276,12 @@ def _targets(classifiers: Sequence[TextClassifier]) -> list[tuple[str, str | Non
     return [("attack", None), *((plain_label(label, 30), label) for label in common)]
 
 # %% ../nbs/62_explore.ipynb #8a9f77b8
+_HELP = paragraph(
+    "Calibrated: how often texts with such a probability were attacks in the validation part. Orange words speak for the class, blue ones "
+    "against it; a bar is what the method says that a word adds to the probability, the line below it how the method came to it."
+)
+
+
 class Explorer(Panel):
     "See `explore`."
 
@@ -289,7 +299,8 @@ class Explorer(Panel):
         self.picker = Picker(classifiers, corpus, self._pick, self._head, max_texts, seed) if corpus is not None else None
         above = [self.picker.box] if self.picker else []
         controls = in_a_row(self.go, self.method, self.target, self.words.reset)
-        super().__init__(*above, self.text, controls, self.words.box, self.changes, widgets.HBox(pairs))
+        views = widgets.HBox(pairs, layout=widgets.Layout(flex_flow="row wrap"))
+        super().__init__(*above, self.text, controls, below=[self.words.box, self.changes, views, widgets.HTML(html_of(_HELP))])
         self.go.on_click(lambda _: self.explain())
         for one in (self.method, self.target):
             one.observe(lambda _: self.explain() if self.seen else None, "value")
@@ -299,6 +310,10 @@ class Explorer(Panel):
     def explain(self) -> None:
         "Explain the text that is written, with all words on."
         text, method, target = clean_text(self.text.value), self.method.value, self.target.value
+        if not text.strip():
+            self.stop()
+            self.say(note("the text is empty; type or paste one, or pick one from the list", "warn"))
+            return
 
         def work(tick: Tick) -> list[Seen]:
             found = []
@@ -352,14 +367,15 @@ def explore(
     max_texts: int = 400,  # of the corpus
     n_samples: int = 500,  # of each explanation
     seed: int = 42,
+    **columns: str,  # text_column, label_column, positive_label of a corpus file, as load_corpus takes them
 ) -> Explorer:
     "A widget: pick or type a text, see decision and reasons, switch words off, compare two models. Raises InputError: bad arguments, no such model."
     given = [classifier] if beside is None else [classifier, beside]
-    classifiers = [load_classifier(one) if isinstance(one, str | PathLike) else one for one in given]
+    classifiers = [open_classifier(one) if isinstance(one, str | PathLike) else one for one in given]
     for one in classifiers:
         check_classifier(one)
     if not isinstance(text, str):
         raise InputError(f"text is {brief(text, 40)}; expected a str")
     check_number(max_texts, "max_texts", 20, whole=True)
-    found = load_corpus(corpus) if isinstance(corpus, str) else corpus
+    found = open_corpus(corpus, columns) if isinstance(corpus, str) else corpus
     return Explorer(classifiers, found, text, max_texts, seed, n_samples)

@@ -14,17 +14,18 @@ import numpy as np
 
 from .batching import check_texts, clean_text
 from .corpus import Corpus, load_corpus
-from .features import FeatureConfig, make_features
+from .features import FAMILIES, FeatureConfig, make_features
 from .panels import Panel, Tick, control, html_of
 from .patterns import PatternFamily, load_families
 from .plots import colour, figure_style, new_figure, plain_label
 from .projection import find_disguised
-from .rendering import Markup, figure, highlight, paragraph, table, visible
+from .rendering import Markup, figure, highlight, note, paragraph, table, visible
 from .settings import InputError, check_number
+from .subject import open_corpus
 from .text_features import keep_rows
 
 # %% auto #0
-__all__ = ['hits_of', 'Background', 'background', 'unusual', 'beside', 'FeaturesExplorer', 'features_explorer']
+__all__ = ['hits_of', 'Background', 'background', 'readable', 'unusual', 'beside', 'FeaturesExplorer', 'features_explorer']
 
 # %% ../nbs/65_features_explorer.ipynb #484ebc9b
 def hits_of(
@@ -70,6 +71,9 @@ class Background:
         return found
 
 
+_PORTION = 25  # texts
+
+
 def background(
     corpus: Corpus,
     config: FeatureConfig,
@@ -77,15 +81,31 @@ def background(
 ) -> Background:
     "Features of a corpus, portion by portion."
     with keep_rows():
+        if dear := [family for family in ("linguistic", "semantic") if getattr(config, family)]:
+            only: dict[str, Any] = {family: family in dear for family in FAMILIES}
+            first = make_features(replace(config, **only))
+            for start in range(0, len(corpus), _PORTION):  # what is computed here is kept, and all that takes long
+                tick(start, len(corpus))
+                first.fit_transform(corpus.texts[start : start + _PORTION])
+        tick(len(corpus), len(corpus))
         features = make_features(config).fit(corpus.texts, corpus.labels)
-        rows = []
-        for start in range(0, len(corpus), 100):
-            tick(len(corpus) + 2 * start, 3 * len(corpus))
-            rows.append(np.asarray(features.transform(corpus.texts[start : start + 100])))
+        rows = [np.asarray(features.transform(corpus.texts[start : start + _PORTION])) for start in range(0, len(corpus), _PORTION)]
     names = features.get_feature_names_out().tolist()
     return Background(names, np.vstack(rows), corpus.labels, lambda texts: np.asarray(features.transform(texts)))
 
 # %% ../nbs/65_features_explorer.ipynb #dec6d293
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def readable(
+    name: str,  # such as basic__word_count
+) -> str:  # "basic: word count"
+    "A feature's name for reading."
+    family, _, own = name.partition("__")
+    return plain_label(f"{family}: {own.replace('_', ' ')}", 60)
+
+
 def unusual(
     known: Background,
     row: np.ndarray,  # (features,)
@@ -93,11 +113,11 @@ def unusual(
 ) -> Markup:
     "The values furthest from the middle of the harmless texts."
     places = known.places(row)
-    readable = [i for i, name in enumerate(known.names) if not name[-1].isdigit()]
-    order = sorted(readable, key=lambda i: -abs(float(places[0][i]) - 0.5))[:k]
+    single = [i for i, name in enumerate(known.names) if not name[-1].isdigit()]
+    order = sorted(single, key=lambda i: -abs(float(places[0][i]) - 0.5))[:k]
     rows: list[dict[str, object]] = [
         {
-            "name": plain_label(known.names[i], 44), "value": f"{row[i]:.4g}",
+            "name": readable(known.names[i]), "value": _number(row[i]),
             "benign": f"{100 * places[0][i]:.0f}", "attack": f"{100 * places[1][i]:.0f}",
         }
         for i in order
@@ -116,7 +136,8 @@ def beside(
     low, high = np.quantile(np.append(column, value), (0.0, 0.99))
     edges = np.linspace(low, max(high, value, low + 1e-9), 31).tolist()
     with figure_style():
-        fig, axes = new_figure(f"{name} of this text: {value:.4g}", width=7.0, height=2.5, xlabel=name, ylabel="% of class")
+        title = f"{readable(name)}, of this text {_number(value)}"
+        fig, axes = new_figure(title, width=7.0, height=2.5, xlabel=readable(name), ylabel="% of class")
         for kind, title in ((0, "benign"), (1, "malicious")):
             own = np.clip(column[known.labels == kind], edges[0], edges[-1])
             share = np.full(len(own), 100 / max(len(own), 1))
@@ -140,17 +161,33 @@ class FeaturesExplorer(Panel):
         self.hits, self.values, self.plot = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.feature = control(widgets.Dropdown, "feature", 420, options=[])
         self.row: np.ndarray | None = None
-        super().__init__(*([self.pick] if texts else []), self.text, self.hits, self.values, self.feature, self.plot)
-        self.pick.observe(lambda change: setattr(self.text, "value", texts[change["new"]]), "value")
+        self.go = widgets.Button(description="Look", button_style="primary", tooltip="Show the features of the text")
+        results = [self.hits, self.values, self.feature, self.plot]
+        super().__init__(*([self.pick] if texts else []), self.text, self.go, below=results)
+        self.corpus, self.config, self.texts = corpus, config, texts
+        self.go.on_click(lambda _: self.look())
+        self.pick.observe(lambda change: self._picked(change["new"]), "value")
         self.text.observe(lambda _: self.look(), "value")
         self.feature.observe(lambda _: self._plot(), "value")
         self.hits.value = html_of(hits_of(clean_text(self.text.value), self.families)) if texts else ""
-        what = f"computing the features of {len(corpus):,} texts"
-        self.start(lambda tick: background(corpus, config, tick), self._learned, what)
+        self._learn()
+
+    def _learn(self) -> None:
+        what = f"computing the features of {len(self.corpus):,} texts"
+        self.start(lambda tick: background(self.corpus, self.config, tick), self._learned, what)
+
+    def _picked(self, place: int | None) -> None:
+        if place is not None:
+            self.text.value = self.texts[place]
 
     def look(self) -> None:
         "Show the features of the text that is written."
         text, known = clean_text(self.text.value), self.known
+        if self.pick.value is not None and self.text.value != self.texts[self.pick.value]:
+            self.pick.value = None  # it is no longer that one
+        if not text.strip():
+            self.say(note("the text is empty; type or paste one", "warn"))
+            return
 
         def work(tick: Tick) -> tuple[Markup, np.ndarray | None]:
             return hits_of(text, self.families), known.compute([text])[0] if known else None
@@ -159,14 +196,16 @@ class FeaturesExplorer(Panel):
             self.start(work, self._show, "computing")
         else:
             self.hits.value = html_of(hits_of(text, self.families))
+            if not self.busy:  # it was cancelled
+                self._learn()
 
     def _learned(self, known: Background) -> None:
         self.known = known
         text = clean_text(self.text.value)
         self._show((hits_of(text, self.families), known.compute([text])[0]))
-        readable = [name for name in known.names if not name[-1].isdigit()]
-        self.feature.options = readable
-        self.feature.value = next((name for name in readable if "pattern_count" in name), readable[0])
+        single = [name for name in known.names if not name[-1].isdigit()]
+        self.feature.options = [(readable(name), name) for name in single]
+        self.feature.value = next((name for name in single if "pattern_count" in name), single[0])
 
     def _show(self, found: tuple[Markup, Any]) -> None:
         self.hits.value, self.row = html_of(found[0]), found[1]
@@ -187,6 +226,7 @@ def features_explorer(
     config: FeatureConfig | None = None,  # None: all families; scaled never, so that values keep their units
     max_texts: int = 400,  # of the corpus, a stratified sample
     seed: int = 42,
+    **columns: str,  # text_column, label_column, positive_label of a corpus file, as load_corpus takes them
 ) -> FeaturesExplorer:
     "A widget on features of single texts beside a corpus. Raises InputError: texts, corpus or config that are none."
     config = FeatureConfig() if config is None else config
@@ -194,6 +234,6 @@ def features_explorer(
         what = "config is no FeatureConfig, or reduces the features to components that have no name"
         raise InputError(f"{what}; expected one without pca_components")
     check_number(max_texts, "max_texts", 20, whole=True)
-    found = load_corpus(corpus) if isinstance(corpus, str) else corpus
+    found = open_corpus(corpus, columns) if isinstance(corpus, str) else corpus
     part = found.sample(min(max_texts, len(found)), seed=seed)
     return FeaturesExplorer(check_texts(texts), part, replace(config, scale=False))

@@ -57,12 +57,15 @@ class Panel:
     def __init__(
         self,
         *parts: widgets.Widget,  # shown above the line
+        below: Sequence[widgets.Widget] = (),  # and below it: results
     ) -> None:
         self.progress = widgets.FloatProgress(0, min=0, max=1, layout=widgets.Layout(width="160px", display="none"))
-        self.cancel = widgets.Button(description="Cancel", disabled=True, tooltip="Stop the work; what is shown stays", layout=widgets.Layout(width="80px"))
+        tip, narrow = "Stop the work; what is shown stays", widgets.Layout(width="80px")
+        self.cancel = widgets.Button(description="Cancel", disabled=True, tooltip=tip, layout=narrow)
         self.status = widgets.HTML()
         self.cancel.on_click(lambda _: self.stop())
-        self.box = widgets.VBox([*parts, widgets.HBox([self.cancel, self.progress, self.status], layout=widgets.Layout(align_items="center"))])
+        line = widgets.HBox([self.cancel, self.progress, self.status], layout=widgets.Layout(align_items="center"))
+        self.box = widgets.VBox([*parts, line, *below])
         self._job: _Job | None = None
         _PANELS.add(self)
 
@@ -83,6 +86,9 @@ class Panel:
     def stop(self) -> None:
         "Cancel the job that runs, if one does."
         if self._job:
+            if self.busy:
+                self.say("stopping …")
+                self.cancel.disabled = True
             self._job.cancelled.set()
 
     def wait(
@@ -92,6 +98,11 @@ class Panel:
         "Until the job has ended: for scripts and tests."
         if self._job and self._job.thread:
             self._job.thread.join(timeout)
+
+    @property
+    def busy(self) -> bool:
+        "Whether a job is at work."
+        return bool(self._job and self._job.thread and self._job.thread.is_alive())
 
     def say(self, words: str | Markup) -> None:
         "Show a message in the line below; text is data."

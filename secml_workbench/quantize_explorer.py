@@ -20,7 +20,7 @@ from .metrics import get_metric
 from .panels import Panel, Tick, Watched, control, html_of, in_a_row
 from .plots import TradeoffPoint, plain_label, tradeoff
 from .records import Record, slug
-from .rendering import Markup, figure, paragraph, table
+from .rendering import Markup, figure, note, paragraph, table
 from .settings import InputError, Settings, brief, load_settings
 from .subject import open_subject
 
@@ -79,12 +79,11 @@ def within(
     size_mb: float,
     latency_ms: float,
     loss: float,
-) -> list[Variant]:  # the fastest first
-    "Those that pass the gate and keep all limits."
-    kept = [
-        one for one in variants if one.decision == "pass" and one.size_mb <= size_mb and one.latency_ms <= latency_ms and one.loss <= loss
-    ]
-    return sorted(kept, key=lambda one: (one.latency_ms, one.size_mb))
+) -> list[Variant]:  # those that pass the gate before those that it is undecided about, the fastest first
+    "Those that keep all limits and do not fail the gate."
+    able = [one for one in variants if one.decision != "fail"]
+    kept = [one for one in able if one.size_mb <= size_mb and one.latency_ms <= latency_ms and one.loss <= loss]
+    return sorted(kept, key=lambda one: (one.decision != "pass", one.latency_ms, one.size_mb))
 
 # %% ../nbs/64_quantize_explorer.ipynb #7da24a1d
 def front(
@@ -97,29 +96,38 @@ def front(
     names, title = {one.name for one in kept}, get_metric(metric).title
     points = [TradeoffPoint(original.name, original.size_mb, original.latency_ms, "original", "pass")]
     for one in variants:
-        inside = one.name in names
-        loses = f"loses at most {100 * one.loss:.1f}" if inside else "outside the limits"
-        points.append(TradeoffPoint(one.name, one.size_mb, one.latency_ms, loses, "pass" if inside else "fail"))
-    best = kept[0].name if kept else ""
-    said = f"{len(kept)} of {len(variants)} variants keep the limits{f'; {best} is the fastest of them' if best else ''}"
+        out = "fails the gate" if one.decision == "fail" else "" if one.name in names else "outside the limits"
+        points.append(TradeoffPoint(one.name, one.size_mb, one.latency_ms, out or _loses(one), "fail" if out else one.decision))
+    passed = [one for one in kept if one.decision == "pass"]
+    best, doubtful = passed[0].name if passed else "", len(kept) - len(passed)
+    said = f"{len(passed)} of {len(variants)} variants pass the gate and keep the limits{f'; {best} is the fastest of them' if best else ''}"
+    said += f"; {doubtful} more keep them, the gate is undecided" if doubtful else ""
     fig = tradeoff(points, title=said, chosen=best)
     rows: list[dict[str, object]] = [
         {
             "name": plain_label(one.name, 40), "size": f"{one.size_mb:.1f}", "ms": f"{one.latency_ms:.2f}",
-            "times": f"{original.latency_ms / one.latency_ms:.1f}×", "loss": f"{100 * one.loss:.2f}", "flips": f"{100 * one.flip_rate:.2f}",
+            "times": f"{original.latency_ms / one.latency_ms:.1f}×", "gate": one.decision,
+            "loss": "unknown" if one.loss == float("inf") else f"{100 * one.loss:.2f}", "flips": f"{100 * one.flip_rate:.2f}",
         }
         for one in kept
     ]  # fmt: skip
     columns = {
-        "name": "variant", "size": "MB", "ms": "ms, one text", "times": "as fast",
+        "name": "variant", "size": "MB", "ms": "ms, one text", "times": "as fast", "gate": "gate",
         "loss": f"loses at most (points of {title})", "flips": "% of decisions changed",
     }  # fmt: skip
-    listed = (
-        table(rows, columns=columns, caption="Within the limits, the fastest first")
-        if rows
-        else paragraph("No variant keeps all limits: loosen one.")
-    )
-    return figure(fig, alt=said, caption="Crosses are outside the limits or fail the gate; the ringed one is the fastest within.") + listed
+    listed = paragraph("No variant keeps all limits: loosen one.")
+    if all(one.decision == "fail" for one in variants):
+        listed = paragraph("Every variant fails the gate: its report says why and what to try.")
+    if rows:
+        listed = table(rows, columns=columns, caption="Within the limits, the fastest first")
+    if doubtful:
+        listed += note("Undecided: the test part has too few texts to tell a loss within the gate's limit from one beyond it.", "warn")
+    caption = "Crosses are outside the limits or fail the gate, triangles are undecided; the ringed one is the fastest that passes."
+    return figure(fig, alt=said, caption=caption) + listed
+
+
+def _loses(one: Variant) -> str:
+    return "loss unknown" if one.loss == float("inf") else f"loses at most {100 * one.loss:.1f}"
 
 
 def changed_decisions(
@@ -144,17 +152,17 @@ class QuantizeExplorer(Panel):
     def __init__(self, record: Record, settings: Settings) -> None:
         self.record, self.settings = record, settings
         self.original, self.variants, self.metric = variants_of(record)
-        self.size = _slider("size, MB at most", max(one.size_mb for one in [self.original, *self.variants]), 0.1)
-        self.latency = _slider("ms at most", max(one.latency_ms for one in [self.original, *self.variants]), 0.05)
+        self.size = _slider("size: at most MB", max(one.size_mb for one in [self.original, *self.variants]), 0.1)
+        self.latency = _slider("one text: at most ms", max(one.latency_ms for one in [self.original, *self.variants]), 0.05)
         known = [100 * one.loss for one in self.variants if one.loss != float("inf")]
-        self.loss = _slider("loss, points at most", max([*known, 2.0]), 0.05)
+        self.loss = _slider(f"loss of {get_metric(self.metric).title}: at most points", max([*known, 2.0]), 0.05)
         self.view, self.flips = widgets.HTML(), widgets.HTML()
         self.variant = control(widgets.Dropdown, "variant", 300, options=[])
         self.ask = widgets.Button(
             description="What does it flip?", button_style="primary", tooltip="Ask original and variant about the test texts"
         )
         limits = in_a_row(self.size, self.latency, self.loss)
-        super().__init__(limits, self.view, in_a_row(self.variant, self.ask), self.flips)
+        super().__init__(limits, self.view, in_a_row(self.variant, self.ask), below=[self.flips])
         for one in (self.size, self.latency, self.loss):
             one.observe(lambda _: self._limit(), "value")
         self.ask.on_click(lambda _: self.show_flips())
@@ -194,7 +202,7 @@ def _slider(what: str, most: float, step: float) -> widgets.FloatSlider:
     top = step * (int(most / step) + 1)
     digits = ".1f" if step >= 0.1 else ".2f"
     return control(
-        widgets.FloatSlider, what, 340, 130, value=top, min=0, max=top, step=step, readout_format=digits, continuous_update=False
+        widgets.FloatSlider, what, 420, 210, value=top, min=0, max=top, step=step, readout_format=digits, continuous_update=False
     )
 
 

@@ -29,7 +29,7 @@ def field_of(
     kind = {"bool": widgets.Checkbox, "int": widgets.IntText, "float": widgets.FloatText}.get(parameter.type, widgets.Text)
     if kind is widgets.Text:
         value = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
-    said = widgets.HTML(html_of(paragraph(parameter.help)), layout=widgets.Layout(max_width="620px"))
+    said = widgets.HTML(html_of(paragraph(parameter.help)), layout=widgets.Layout(flex="1 1 300px"))
     return in_a_row(control(kind, name, 420, 170, value=value), said)
 
 # %% ../nbs/92_report_form.ipynb #1dbaf676
@@ -48,7 +48,7 @@ class ReportForm(Panel):
         self.run = widgets.Button(description="Run the report", button_style="primary")
         self.force = widgets.Checkbox(value=False, description="even if nothing changed", indent=False)
         self.verdict, self.page = widgets.HTML(), widgets.HTML()
-        super().__init__(*first, rest, in_a_row(self.run, self.force), self.verdict, self.page)
+        super().__init__(*first, rest, in_a_row(self.run, self.force), below=[self.verdict, self.page])
         self.run.on_click(lambda _: self.run_report())
         self.result: ReportResult | None = None
 

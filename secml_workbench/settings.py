@@ -23,6 +23,10 @@ __all__ = ['DEVICES', 'WorkbenchError', 'InputError', 'UnsupportedError', 'brief
 class WorkbenchError(Exception):
     "Anything that the workbench itself refuses or cannot finish."
 
+    def _render_traceback_(self) -> list[str]:
+        "In a notebook one line, as on the command line; %debug and %tb still know the rest."
+        return [f"{type(self).__name__}: {self}"]
+
 
 class InputError(WorkbenchError, ValueError):
     "Something given (a file, a column, a name, a value) is not what was expected."

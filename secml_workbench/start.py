@@ -11,7 +11,6 @@ from typing import Any
 import ipywidgets as widgets
 
 from .batching import TextClassifier
-from .classifier import load_classifier
 from .corpus import Corpus, load_corpus
 from .pages import framed
 from .panels import Panel, Tick, control, html_of, in_a_row
@@ -19,7 +18,7 @@ from .plots import plain_label
 from .records import Record
 from .rendering import Markup, facts, heading, paragraph
 from .settings import InputError, Settings, load_settings
-from .training import tiny_detector
+from .subject import open_classifier, open_corpus
 
 # %% auto #0
 __all__ = ['models_there', 'reports_there', 'model_card', 'Start', 'start']
@@ -80,23 +79,26 @@ class Start(Panel):
         titles = [(f"{plain_label(record.model, 40)} · {record.kind}", i) for i, (record, _) in enumerate(self.reports)]
         self.report = control(widgets.Dropdown, "report", 340, options=[("none", None), *titles])
         self.verdicts = widgets.HTML(html_of(_verdicts(self.reports)))
-        super().__init__(in_a_row(self.model, self.data), self.card, self.corpus_card, self.verdicts, self.report, self.page)
+        self.columns = {name: control(widgets.Text, name.replace("_", " "), 240, 90, continuous_update=False) for name in ("text_column", "label_column")}
+        for one in self.columns.values():
+            one.placeholder = "of a file of your own"
+        choice, results = in_a_row(self.model, self.data, *self.columns.values()), [self.card, self.corpus_card, self.verdicts]
+        super().__init__(choice, below=[*results, self.report, self.page])
         self.classifier: TextClassifier | None = None
         self.corpus: Corpus | None = None
-        for one in (self.model, self.data):
+        for one in (self.model, self.data, *self.columns.values()):
             one.observe(lambda _: self.open(), "value")
         self.report.observe(lambda change: self._open_report(change["new"]), "value")
         self.open()
 
     def open(self) -> None:
         "Load the chosen model and corpus; they are `classifier` and `corpus` then."
-        model, data = self.model.value, self.data.value
+        model, data, columns = self.model.value, self.data.value, {name: one.value for name, one in self.columns.items()}
 
         def work(tick: Tick) -> tuple[Corpus, TextClassifier]:
-            corpus = load_corpus(data, settings=self.settings)
+            corpus = open_corpus(data, columns, self.settings)
             tick(1, 2)
-            path = tiny_detector(self.settings) if model == "tiny" else model
-            return corpus, load_classifier(path, settings=self.settings)
+            return corpus, open_classifier(model, self.settings)
 
         self.start(work, self._show, f"opening {plain_label(model, 40)}")
 

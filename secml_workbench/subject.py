@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from .batching import TextClassifier
 from .classifier import load_classifier
 from .corpus import Corpus, Splits, load_corpus
-from .settings import InputError, Settings, UnsupportedError, brief
+from .settings import InputError, Settings, UnsupportedError, brief, refuse_unknown
 from .training import read_training, tiny_detector
 
 if TYPE_CHECKING:
     from secml_workbench.torch_backend import TorchClassifier
 
 # %% auto #0
-__all__ = ['Subject', 'at_most', 'open_subject']
+__all__ = ['Subject', 'at_most', 'open_classifier', 'open_corpus', 'open_subject']
 
 # %% ../nbs/45_subject.ipynb #836ae3ca
 @dataclass(frozen=True)
@@ -84,6 +84,26 @@ def _with_label(load: Callable[[str], Any], label: str) -> tuple[Any, bool]:
         return load(""), False
 
 
+def open_classifier(
+    model: str | PathLike[str],  # folder, name in the settings, hub name, or "tiny"
+    settings: Settings | None = None,
+    **given: Any,  # as load_classifier takes them
+) -> TextClassifier:
+    "`load_classifier`, which also knows \"tiny\": a small detector, made on the spot."
+    return load_classifier(tiny_detector(settings) if model == "tiny" else model, settings=settings, **given)
+
+
+def open_corpus(
+    data: str,  # file, "packaged" or "tiny"
+    columns: Mapping[str, str],  # text_column, label_column, positive_label
+    settings: Settings | None = None,
+) -> Corpus:
+    "`load_corpus` with columns that are given by name. Raises InputError: other names."
+    refuse_unknown(columns, ("text_column", "label_column", "positive_label"), "argument")
+    named: dict[str, Any] = {name: value for name, value in columns.items() if value}
+    return load_corpus(data, settings=settings, **named)
+
+
 def open_subject(
     model: str,  # folder, name in the settings, hub name, or "tiny"
     data: str,  # file, "packaged" or "tiny"
@@ -98,9 +118,8 @@ def open_subject(
     "Open the classifier and the corpus of a report. Raises InputError for what is not there or does not fit."
     columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column, "settings": settings}
     corpus, fits_data = _with_label(lambda label: load_corpus(data, positive_label=label, **columns), positive_label)
-    path: str | Path = tiny_detector(settings) if model == "tiny" else model
     classifier, fits_model = _with_label(
-        lambda label: load_classifier(path, positive_label=label, device=device, settings=settings), positive_label
+        lambda label: open_classifier(model, settings, positive_label=label, device=device), positive_label
     )
     if positive_label and not (fits_model or fits_data):
         labels = ", ".join(brief(label, 30) for label in classifier.labels[:8])

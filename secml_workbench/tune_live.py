@@ -92,7 +92,7 @@ class Live(Panel):
         what = "It ends within seconds and can be taken up again"
         self.stop_button = widgets.Button(description="Stop the study", button_style="warning", tooltip=what)
         self.again = widgets.Button(description="Watch", tooltip="Ask the store again")
-        super().__init__(self.view, in_a_row(self.stop_button, self.again))
+        super().__init__(in_a_row(self.stop_button, self.again), below=[self.view])
         self.stop_button.on_click(lambda _: self._stop_study())
         self.again.on_click(lambda _: self.watch())
         self.asked = False

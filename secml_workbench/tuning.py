@@ -340,7 +340,7 @@ def _kept_study(study_name: str, settings: Settings) -> tuple[Study, dict[str, A
     names = [study.study_name for study in storage.get_all_studies()]
     if study_name not in names:
         there = brief(", ".join(names[-5:]), 120) if names else "none"
-        raise InputError(f"no study {brief(study_name, 60)}; the store holds {there}")
+        raise InputError(f"no study {brief(study_name, 60)}; the store holds {there}; tune(…, study_name=…) or secml report tuning begins one")
     with quiet_optuna():
         study = optuna.load_study(study_name=study_name, storage=storage)
     return study, study.user_attrs.get("conditions", {})
