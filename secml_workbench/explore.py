@@ -17,7 +17,7 @@ from .batching import TextClassifier, check_classifier, clean_text, scores
 from .corpus import Corpus, load_corpus
 from .explainers import METHODS, explain, methods_for
 from .explanation import TITLES, Explanation, quality
-from .panels import Panel, Tick, Watched, control, html_of, in_a_row
+from .panels import Panel, Tick, Watched, control, html_of, in_a_row, view
 from .perturbation import PerturbationEngine
 from .plots import plain_label
 from .rendering import Markup, figure, heading, highlight, legend, note, paragraph, visible
@@ -121,7 +121,7 @@ class Picker(Panel):
         self.confidence = control(
             widgets.FloatRangeSlider, "P(attack)", 250, 78, value=(0, 1), min=0, max=1, step=0.01, continuous_update=False
         )
-        self.found = widgets.Select(options=[], rows=7, description="", layout=widgets.Layout(width="98%"))
+        self.found = widgets.Select(options=[], rows=7, description="texts", style={"description_width": "40px"}, layout=widgets.Layout(width="98%"))
         self.count = widgets.HTML()
         self.judged: Judged | None = None
         self.ready = ready
@@ -202,6 +202,7 @@ def shown(
     fig.set_size_inches(5.2, fig.get_size_inches()[1])
     if scale and fig.axes:
         fig.axes[0].set_xlim(-1.08 * scale if one.signed else 0, 1.08 * scale)
+        fig.axes[0].locator_params(axis="x", nbins=5)
     top = "; ".join(f"{visible(word.text)[:30]} {word.score:+.3f}" for word in one.top(5))
     bars = figure(fig, alt=f"Strongest words: {top}", caption=f"{one.title}: {quality(one)}") if one.words else Markup()
     return marked + (legend() if one.signed else Markup()) + bars
@@ -217,7 +218,7 @@ def changed(
         return paragraph("All words are on.")
     p, before = seen.of(mask), seen.explanation.prediction
     crossed = " The decision changes." if (p >= 0.5) != (before >= 0.5) else ""
-    moved = f"{before:.3f} → {p:.3f} ({p - before:+.3f})".replace("-", "−")
+    moved = f"{before:.4f} → {p:.4f} ({p - before:+.4f})".replace("-", "−")
     return paragraph(f"{plain_label(seen.classifier.name, 40)}: {moved} without {off} word{'s' * (off > 1)}.{crossed}")
 
 # %% ../nbs/62_explore.ipynb #f06a2588
@@ -239,7 +240,7 @@ class WordSwitches:
         self.order, self.n, self.reset.disabled = list(order), len(words), True
         named = [" ".join(visible(words[i]).split())[:24] for i in order]
         buttons = [
-            widgets.ToggleButton(value=True, description=name, tooltip="Switch this word off or on", layout=widgets.Layout(width="auto"))
+            widgets.ToggleButton(value=True, description=name, tooltip="On: press to switch this word off", layout=widgets.Layout(width="auto"))
             for name in named
         ]
         for button in buttons:
@@ -261,6 +262,7 @@ class WordSwitches:
         mask[self.order] = [button.value for button in self.box.children]
         for button in self.box.children:
             button.icon, button.style.text_decoration = ("", None) if button.value else ("times", "line-through")
+            button.tooltip = "On: press to switch this word off" if button.value else "Off: press to switch this word on"
         self.reset.disabled = bool(mask.all())
         self.changed(mask)
 
@@ -293,8 +295,8 @@ class Explorer(Panel):
         self.target = control(widgets.Dropdown, "class", 220, options=_targets(classifiers))
         self.go = widgets.Button(description="Explain", button_style="primary", tooltip="Predict and explain the text")
         self.words = WordSwitches(self._switched)
-        self.heads, self.views = [widgets.HTML() for _ in classifiers], [widgets.HTML() for _ in classifiers]
-        pairs = [widgets.VBox(pair, layout=widgets.Layout(width=f"{98 // len(classifiers)}%")) for pair in zip(self.heads, self.views, strict=True)]
+        self.heads, self.views = [view() for _ in classifiers], [view() for _ in classifiers]
+        pairs = [widgets.VBox(pair, layout=widgets.Layout(flex="1 1 340px")) for pair in zip(self.heads, self.views, strict=True)]
         self.changes = widgets.HTML()
         self.picker = Picker(classifiers, corpus, self._pick, self._head, max_texts, seed) if corpus is not None else None
         above = [self.picker.box] if self.picker else []
@@ -335,8 +337,8 @@ class Explorer(Panel):
         self.seen = found
         self._head()
         scale = max((abs(word.score) for seen in found for word in seen.explanation.words), default=0.0)  # one for both models
-        for view, seen in zip(self.views, found, strict=True):
-            view.value = html_of(shown(seen, scale))
+        for place, seen in zip(self.views, found, strict=True):
+            place.value = html_of(shown(seen, scale))
         words = found[0].explanation.words
         strength = [max(abs(seen.explanation.words[i].score) for seen in found) for i in range(len(words))]
         strongest = sorted(np.argsort(strength)[::-1][:_BUTTONS].tolist())

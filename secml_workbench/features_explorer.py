@@ -15,7 +15,7 @@ import numpy as np
 from .batching import check_texts, clean_text
 from .corpus import Corpus, load_corpus
 from .features import FAMILIES, FeatureConfig, make_features
-from .panels import Panel, Tick, control, html_of
+from .panels import Panel, Tick, control, html_of, view
 from .patterns import PatternFamily, load_families
 from .plots import colour, figure_style, new_figure, plain_label
 from .projection import find_disguised
@@ -158,7 +158,7 @@ class FeaturesExplorer(Panel):
         self.pick = widgets.Dropdown(description="text", options=listed, style={"description_width": "40px"}, layout=wide)
         first, hint = texts[0] if texts else "", "Type or paste a text"
         self.text = widgets.Textarea(value=first, placeholder=hint, rows=4, continuous_update=False, layout=wide)
-        self.hits, self.values, self.plot = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self.hits, self.values, self.plot = view(), view(), view()
         self.feature = control(widgets.Dropdown, "feature", 420, options=[])
         self.row: np.ndarray | None = None
         self.go = widgets.Button(description="Look", button_style="primary", tooltip="Show the features of the text")

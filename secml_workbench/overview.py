@@ -61,9 +61,13 @@ def _variants(results: object) -> dict[str, Mapping[str, Any]]:
     return {str(name): made[str(name)] for name in names if str(name) in made}
 
 
+def _recommended(results: object) -> object:
+    return _at(results, "faithfulness", "recommended") or _at(results, "faithfulness", "best")
+
+
 def _faithfulness(results: object) -> object:
     "The faithfulness of the method that an explanation report recommends."
-    return _at(results, "faithfulness", "methods", str(_at(results, "faithfulness", "best")), "normalized_aopc")
+    return _at(results, "faithfulness", "methods", str(_recommended(results)), "normalized_aopc")
 
 
 def headline(
@@ -78,7 +82,7 @@ def headline(
         name, made = next(iter(_variants(found).items()), ("original", _at(found, "reference")))
         said = {f"{name}:": _cost(made)["size"], "one text": _cost(made)["latency"], "F1": _figure(_at(made, "metrics", "f1"))}
     if record.kind == "explanation":
-        said = {f"faithfulness of {_at(found, 'faithfulness', 'best')}": _figure(_faithfulness(found))}
+        said = {f"faithfulness of {_recommended(found)}": _figure(_faithfulness(found))}
     if record.kind == "features":
         best = max(_rows(_at(found, "families")), key=lambda row: _number(_at(row, "alone", "estimate")) or 0, default={})
         said = {f"ROC AUC of {best.get('name')} features alone": _figure(best.get("alone"))}

@@ -224,5 +224,6 @@ def framed(
     height: int = 700,  # pixels
 ) -> str:
     "A report as an `ipywidgets.HTML` takes it."
-    source = html.escape(page.read_text(encoding="utf-8"), quote=True)
+    own = '<base href="about:srcdoc">'  # links within the page are to stay in it; before the policy, which forbids to set another
+    source = html.escape(page.read_text(encoding="utf-8").replace("<head>", f"<head>{own}", 1), quote=True)
     return f'<iframe sandbox="" title="{html.escape(page.stem)} report" srcdoc="{source}" style="width:100%;height:{height}px;border:1px solid #999"></iframe>'

@@ -21,7 +21,7 @@ from .settings import WorkbenchError
 from .torch_backend import first_line
 
 # %% auto #0
-__all__ = ['Tick', 'Work', 'Cancelled', 'Panel', 'control', 'in_a_row', 'html_of', 'Watched']
+__all__ = ['Tick', 'Work', 'Cancelled', 'Panel', 'control', 'view', 'in_a_row', 'html_of', 'Watched']
 
 # %% ../nbs/61_panels.ipynb #4001f52b
 class Cancelled(Exception):
@@ -33,7 +33,7 @@ Work = Callable[[Tick], Any]
 
 
 class _Job:
-    def __init__(self, work: Work, done: Callable[[Any], None], earlier: _Job | None) -> None:
+    def __init__(self, work: Work, done: Callable[[Any], str | None], earlier: _Job | None) -> None:
         self.work, self.done, self.earlier = work, done, earlier
         self.cancelled, self.started = threading.Event(), time.monotonic()
         self.thread: threading.Thread | None = None
@@ -72,7 +72,7 @@ class Panel:
     def start(
         self,
         work: Work,  # runs in a thread; its result goes to `done`
-        done: Callable[[Any], None],  # shows the result, in the same thread
+        done: Callable[[Any], str | None],  # shows the result, in the same thread; what it returns is said
         what: str = "working",  # said while it runs
     ) -> None:
         "Begin a job. What is wrong with it is shown in place of the result."
@@ -123,12 +123,11 @@ class Panel:
             tick(0, 1)
             found = job.work(tick)
             tick(1, 1)
-            job.done(found)
-            said: str | Markup = f"done in {time.monotonic() - job.started:.1f} s"
+            said: str | Markup = job.done(found) or f"done in {time.monotonic() - job.started:.1f} s"
         except Cancelled:
             said = "cancelled; what is shown is from before"
         except WorkbenchError as error:
-            said = note(first_line(error, 400), "fail")
+            said = note(str(error)[:400], "fail")
         except Exception as error:
             said = note(f"{type(error).__name__}: {first_line(error, 300)}. This is a fault of the workbench.", "fail")
         if self._job is job:
@@ -156,7 +155,15 @@ def control(
     **more: Any,  # for `kind`
 ) -> Any:
     "A control with its label beside it."
-    return kind(description=label, style={"description_width": f"{label_width}px"}, layout=widgets.Layout(width=f"{width}px"), **more)
+    layout = widgets.Layout(width=f"{width}px", max_width="98%")
+    return kind(description=label, style={"description_width": f"{label_width}px"}, layout=layout, **more)
+
+
+def view(
+    **layout: str,
+) -> widgets.HTML:
+    "A place for results; what is wider scrolls in it."
+    return widgets.HTML(layout=widgets.Layout(**{"width": "98%", "overflow": "auto", **layout}))
 
 
 def in_a_row(

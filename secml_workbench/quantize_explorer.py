@@ -17,7 +17,7 @@ from .batching import scores
 from .classifier import load_classifier
 from .comparison import Flip, flips
 from .metrics import get_metric
-from .panels import Panel, Tick, Watched, control, html_of, in_a_row
+from .panels import Panel, Tick, Watched, control, html_of, in_a_row, view
 from .plots import TradeoffPoint, plain_label, tradeoff
 from .records import Record, slug
 from .rendering import Markup, figure, note, paragraph, table
@@ -156,7 +156,7 @@ class QuantizeExplorer(Panel):
         self.latency = _slider("one text: at most ms", max(one.latency_ms for one in [self.original, *self.variants]), 0.05)
         known = [100 * one.loss for one in self.variants if one.loss != float("inf")]
         self.loss = _slider(f"loss of {get_metric(self.metric).title}: at most points", max([*known, 2.0]), 0.05)
-        self.view, self.flips = widgets.HTML(), widgets.HTML()
+        self.view, self.flips = view(), view()
         self.variant = control(widgets.Dropdown, "variant", 300, options=[])
         self.ask = widgets.Button(
             description="What does it flip?", button_style="primary", tooltip="Ask original and variant about the test texts"
@@ -171,6 +171,7 @@ class QuantizeExplorer(Panel):
     def _limit(self) -> None:
         loss = self.loss.value / 100 if self.loss.value < self.loss.max else float("inf")  # at its end it is no limit
         self.kept = within(self.variants, self.size.value, self.latency.value, loss)
+        self.flips.value = ""
         self.view.value = html_of(front(self.original, self.variants, self.kept, self.metric))
         self.variant.options = [plain_label(one.name, 40) for one in self.kept]
         self.variant.index = 0 if self.kept else None

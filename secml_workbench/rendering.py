@@ -507,8 +507,8 @@ class FirstScreen:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         record = self.record.to_dict()
-        mark = next((card.mark for card in self.cards if card.mark), None)
-        if mark:  # for the index: what the first marked card says
+        marks = {card.mark for card in self.cards}
+        if mark := next((one for one in ("fail", "undecided", "pass") if one in marks), ""):  # for the index: the worst
             record["results"].setdefault("mark", mark)
         html, plain = self.markup()._repr_html_(), visible(self.record.verdict)
         return {"text/html": html, RECORD_MIME: to_jsonable(record), "text/plain": plain}

@@ -92,10 +92,13 @@ class Start(Panel):
         self.open()
 
     def open(self) -> None:
-        "Load the chosen model and corpus; they are `classifier` and `corpus` then."
+        "Load the chosen model and corpus; they are `classifier` and `corpus` then, and nothing until then."
+        self.classifier, self.corpus, self.card.value, self.corpus_card.value = None, None, "", ""
         model, data, columns = self.model.value, self.data.value, {name: one.value for name, one in self.columns.items()}
 
         def work(tick: Tick) -> tuple[Corpus, TextClassifier]:
+            if not data.strip():
+                raise InputError("no corpus is named; name a CSV, TSV, JSONL or Parquet file, packaged or tiny")
             corpus = open_corpus(data, columns, self.settings)
             tick(1, 2)
             return corpus, open_classifier(model, self.settings)

@@ -887,6 +887,7 @@ def search(
     deadline = time.monotonic() + config.timeout_seconds if config.timeout_seconds else math.inf
     trials = _Trials(objective, space, config, defaults, run, deadline, study)
     study.set_user_attr(STOP, False)
+    study.set_user_attr("stopped", "")
     study.set_user_attr("n_trials", config.n_trials)
     with quiet_optuna(), _storing(study_name), tqdm(total=config.n_trials, initial=len(_ended(study)), desc="trials", unit="trial") as bar:
         earlier, why = int(bar.n), ""
@@ -982,9 +983,10 @@ def running(
     study: Study,  # Optuna's
     config: OptimizationConfig,
 ) -> list[TrialRecord]:  # their state is "running"
-    "The trials that are at work, with the epochs that they have behind them."
+    "The trials that a living process works on, with the epochs that they have behind them."
     there = study.get_trials(deepcopy=False)
-    return [replace(_record(t, set(), config), state="running", reason="", value=None) for t in there if t.state.name == "RUNNING"]
+    at_work = [t for t in there if t.state.name == "RUNNING" and not _is_gone(study, t)]
+    return [replace(_record(t, set(), config), state="running", reason="", value=None) for t in at_work]
 
 
 def result_of(

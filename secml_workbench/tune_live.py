@@ -12,7 +12,7 @@ from dataclasses import replace
 import ipywidgets as widgets
 
 from .metrics import get_metric
-from .panels import Panel, Tick, html_of, in_a_row
+from .panels import Panel, Tick, html_of, in_a_row, view
 from .plots import colour, figure_style, plain_label
 from .rendering import Markup, facts, figure, note, paragraph, table
 from .settings import InputError, Settings, brief, check_number, load_settings
@@ -35,7 +35,8 @@ def _history(result: TuningResult, working: Sequence[TrialRecord]) -> Markup:
     with figure_style():
         fig = Figure(figsize=(9.0, 2.8), layout="constrained")
         left, right = fig.subplots(1, 2)
-        left.set_ylabel(f"validation {title}")
+        for axes in (left, right):
+            axes.set_ylabel(f"validation {title}")
         done = [t for t in result.trials if t.value is not None]
         best, better = list[float](), max if result.direction == "maximize" else min
         for t in done:
@@ -88,7 +89,7 @@ class Live(Panel):
 
     def __init__(self, study_name: str, settings: Settings, every: float) -> None:
         self.study_name, self.settings, self.every = study_name, settings, every
-        self.view = widgets.HTML()
+        self.view = view()
         what = "It ends within seconds and can be taken up again"
         self.stop_button = widgets.Button(description="Stop the study", button_style="warning", tooltip=what)
         self.again = widgets.Button(description="Watch", tooltip="Ask the store again")
@@ -100,9 +101,15 @@ class Live(Panel):
 
     def watch(self) -> None:
         "Show the study until it has ended."
-        self.start(self._watch, lambda _: None, "watching")
+        self.stop_button.disabled = False
+        self.start(self._watch, self._ended, "watching")
 
-    def _watch(self, tick: Tick) -> None:
+    def _ended(self, left: int) -> str:
+        self.stop_button.disabled = True
+        again = "no process works on it; the same tune(…) goes on with it, then press Watch"
+        return f"{left} trials are left: {again}" if left > 0 else "the study has ended"
+
+    def _watch(self, tick: Tick) -> int:  # trials that are left
         before, idle = None, 0
         while True:
             result, working, total = live_study(self.study_name, self.settings)
@@ -112,7 +119,7 @@ class Live(Panel):
                 self.view.value, before = html_of(progress_of(result, working, total)), state
             idle = 0 if working else idle + 1
             if not working and (ended >= total > 0 or (result.stopped and self.asked) or idle * self.every > _PATIENCE):
-                return
+                return total - ended
             until = time.monotonic() + self.every
             while time.monotonic() < until:
                 tick(ended, max(total, ended + 1))

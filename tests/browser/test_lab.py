@@ -191,6 +191,8 @@ def test_a_report_is_run_and_shown_in_place(lab, server):
     assert view.get_by_role("button", name="Cancel").is_enabled()
     page = view.locator("iframe").content_frame
     page.locator("h1").wait_for(timeout=240_000)
+    page.locator("a[href^='#']").first.click()  # stays in the page
+    assert page.locator("h1").is_visible() or page.locator("h2").count()
     assert "features report" in page.locator("body").inner_text()
     view.get_by_text("More parameters").click()
     view.get_by_text("training texts that features are fitted on").wait_for()
