@@ -139,7 +139,7 @@ def _check_trees(head: Any, file: Path) -> None:
 
 _FILE, _CONFIG = "model.skops", "baseline.json"
 
-
+# %% ../nbs/23_baseline.ipynb #35cb9b61
 def save_baseline(
     classifier: BaselineClassifier,
     folder: str | Path,  # replaced as a whole if it is there

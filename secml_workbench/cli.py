@@ -300,7 +300,7 @@ def fitted_features(
     typer.echo(f"fitting on {len(train):,} training texts of {visible(data)}", err=True)
     return unfitted.fit(train.texts, train.labels), config
 
-
+# %% ../nbs/91_cli.ipynb #7cfb8029
 @app.command()
 def features(
     file: Annotated[

@@ -157,7 +157,7 @@ def shap(
         found = explainer(whole, max_evals=max(n_samples, 2 * units + 1), silent=True)
     return Attribution(_values(found.values), base, orders=max(1, n_samples // (2 * units + 1)))
 
-
+# %% ../nbs/34_explainers.ipynb #f317a8f8
 def _values(found: Any) -> np.ndarray:
     return np.asarray(found, dtype=np.float64)[0]
 

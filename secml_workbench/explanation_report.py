@@ -307,7 +307,7 @@ def moving_words(drivers: GlobalImportance) -> str:
     ]
     return ", ".join(said) or "No word moves the alarm reliably"
 
-
+# %% ../nbs/52_explanation_report.ipynb #e92e0338
 def standing(study: FaithfulnessStudy) -> str:
     "What the recommended method is worth, as the end of a sentence that begins with its name."
     best, result = recommended(study), judge(study)
@@ -405,7 +405,7 @@ def first_cards(
     alarms, misses = int((flagged & ~attack).sum()), int((~flagged & attack).sum())
     return [*cards, Card(f"Mistakes at {THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{alarms} false alarms, {misses} misses")]
 
-
+# %% ../nbs/52_explanation_report.ipynb #234ae9fe
 def strongest(
     entry: Mapping[str, Any],  # of `explain_chosen`
     method: str,

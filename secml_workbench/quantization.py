@@ -224,7 +224,7 @@ def check_target(
     if foreign:
         raise InputError(f"{where} holds {brief(foreign[0])} besides a quantized model; move it, or {fix}")
 
-
+# %% ../nbs/32_quantization.ipynb #f8c4e4b1
 def _check(classifier: TorchClassifier, config: QuantizationConfig, out: Path) -> None:
     "Refuse what cannot end well, before any work."
     import psutil

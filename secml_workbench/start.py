@@ -113,7 +113,7 @@ class Start(Panel):
     def _open_report(self, place: int | None) -> None:
         self.page.value = "" if place is None else framed(self.reports[place][1])
 
-
+# %% ../nbs/93_start.ipynb #3c5a072a
 def _verdicts(reports: list[tuple[Record, Path]]) -> Markup:
     said = heading("Reports", 3, "reports")
     if not reports:

@@ -79,7 +79,7 @@ class TextFamily(TransformerMixin, BaseEstimator):
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
         raise NotImplementedError
 
-
+# %% ../nbs/43_text_features.ipynb #9b5f99c6
 def binary_labels(
     y: Any,  # one a text
     n: int,  # texts

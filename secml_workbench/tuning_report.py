@@ -473,7 +473,7 @@ def history_figure(
         axes.margins(x=0.08, y=0.15)
         return fig
 
-
+# %% ../nbs/50_tuning_report.ipynb #612a1fc3
 def search_sentence(result: TuningResult) -> str:
     "The finding of the section on the search."
     counts = result.counts
