@@ -102,6 +102,9 @@ def judge(
     return Judged(asked.texts, asked.labels, asked.sources, found[0], [platt(held, known.labels) for held in found[1:]], len(splits.test))
 
 # %% ../nbs/62_explore.ipynb #320d260d
+_SHOWN = 200  # texts in the list
+
+
 class Picker(Panel):
     "Filters, and the texts that fit; a text that is picked goes to `pick`."
 
@@ -121,7 +124,7 @@ class Picker(Panel):
         self.confidence = control(
             widgets.FloatRangeSlider, "P(attack)", 250, 78, value=(0, 1), min=0, max=1, step=0.01, continuous_update=False
         )
-        self.found = widgets.Select(options=[], rows=7, description="texts", style={"description_width": "40px"}, layout=widgets.Layout(width="98%"))
+        self.found = control(widgets.Select, "texts", "98%", 40, options=[], rows=7)
         self.count = widgets.HTML()
         self.judged: Judged | None = None
         self.ready = ready
@@ -131,11 +134,8 @@ class Picker(Panel):
             one.observe(lambda _: self._filter(), "value")
         self.found.observe(lambda change: self._picked(change["new"], pick), "value")
         first, *beside = classifiers
-        self.start(
-            lambda tick: judge(first, corpus, max_texts, seed, tick, beside),
-            self._judged,
-            f"asking {plain_label(first.name, 40)} about the corpus",
-        )
+        what = f"asking {plain_label(first.name, 40)} about the corpus"
+        self.start(lambda tick: judge(first, corpus, max_texts, seed, tick, beside), self._judged, what)
 
     def _judged(self, found: Judged) -> None:
         self.judged = found
@@ -162,8 +162,6 @@ class Picker(Panel):
         if row is not None and self.judged is not None:
             pick(self.judged.texts[row])
 
-
-_SHOWN = 200  # texts in the list
 
 # %% ../nbs/62_explore.ipynb #6c6b1af5
 @dataclass
@@ -267,6 +265,20 @@ class WordSwitches:
         self.changed(mask)
 
 # %% ../nbs/62_explore.ipynb #18adb22b
+_HELP = paragraph(
+    "Calibrated: how often texts with such a probability were attacks in the validation part. Orange words speak for the class, blue ones "
+    "against it; a bar is what the method says that a word adds to the probability, the line below it how the method came to it."
+)
+
+
+def _seen(classifier: TextClassifier, text: str, method: str, target: str | None, n_samples: int, seed: int, tick: Tick) -> Seen:
+    "A text as one model sees it."
+    tick(0, 1)
+    watched = classifier if METHODS[method].inside else Watched(classifier, tick, 2 * n_samples)
+    explanation = explain(watched, text, method, target=target, n_samples=n_samples, seed=seed)
+    return Seen(classifier, explanation, PerturbationEngine(classifier, text, max_units=10**6))
+
+
 def _methods(classifiers: Sequence[TextClassifier]) -> list[tuple[str, str]]:
     "Titles and names of the methods that all models have."
     return [(TITLES[name], name) for name in METHODS if all(methods_for(one, [name])[0] for one in classifiers)]
@@ -278,12 +290,6 @@ def _targets(classifiers: Sequence[TextClassifier]) -> list[tuple[str, str | Non
     return [("attack", None), *((plain_label(label, 30), label) for label in common)]
 
 # %% ../nbs/62_explore.ipynb #8a9f77b8
-_HELP = paragraph(
-    "Calibrated: how often texts with such a probability were attacks in the validation part. Orange words speak for the class, blue ones "
-    "against it; a bar is what the method says that a word adds to the probability, the line below it how the method came to it."
-)
-
-
 class Explorer(Panel):
     "See `explore`."
 
@@ -313,19 +319,11 @@ class Explorer(Panel):
         "Explain the text that is written, with all words on."
         text, method, target = clean_text(self.text.value), self.method.value, self.target.value
         if not text.strip():
-            self.stop()
             self.say(note("the text is empty; type or paste one, or pick one from the list", "warn"))
             return
 
         def work(tick: Tick) -> list[Seen]:
-            found = []
-            for place, classifier in enumerate(self.classifiers):
-                inside = METHODS[method].inside
-                watched = classifier if inside else Watched(classifier, tick, 2 * self.n_samples)
-                explanation = explain(watched, text, method, target=target, n_samples=self.n_samples, seed=self.seed)
-                found.append(Seen(classifier, explanation, PerturbationEngine(classifier, text, max_units=10**6)))
-                tick(place + 1, len(self.classifiers))
-            return found
+            return [_seen(one, text, method, target, self.n_samples, self.seed, tick) for one in self.classifiers]
 
         self.start(work, self._show, "explaining")
 

@@ -153,10 +153,9 @@ class FeaturesExplorer(Panel):
     def __init__(self, texts: Sequence[str], corpus: Corpus, config: FeatureConfig) -> None:
         self.families = load_families(config.pattern_file or None)
         self.known: Background | None = None
-        wide = widgets.Layout(width="98%")
         listed = [(f"{' '.join(visible(text).split())[:100]}  ({i})", i) for i, text in enumerate(texts[:500])]
-        self.pick = widgets.Dropdown(description="text", options=listed, style={"description_width": "40px"}, layout=wide)
-        first, hint = texts[0] if texts else "", "Type or paste a text"
+        self.pick = control(widgets.Dropdown, "text", "98%", 40, options=listed)
+        first, hint, wide = texts[0] if texts else "", "Type or paste a text", widgets.Layout(width="98%")
         self.text = widgets.Textarea(value=first, placeholder=hint, rows=4, continuous_update=False, layout=wide)
         self.hits, self.values, self.plot = view(), view(), view()
         self.feature = control(widgets.Dropdown, "feature", 420, options=[])
@@ -189,29 +188,26 @@ class FeaturesExplorer(Panel):
             self.say(note("the text is empty; type or paste one", "warn"))
             return
 
-        def work(tick: Tick) -> tuple[Markup, np.ndarray | None]:
-            return hits_of(text, self.families), known.compute([text])[0] if known else None
-
-        if known is not None:  # until then the corpus is at work
-            self.start(work, self._show, "computing")
-        else:
-            self.hits.value = html_of(hits_of(text, self.families))
-            if not self.busy:  # it was cancelled
-                self._learn()
+        if known is not None:
+            self.start(lambda tick: (hits_of(text, self.families), known.compute([text])[0]), self._show, "computing")
+            return
+        self.hits.value = html_of(hits_of(text, self.families))  # the corpus is at work, or was cancelled
+        if not self.busy:
+            self._learn()
 
     def _learned(self, known: Background) -> None:
         self.known = known
-        text = clean_text(self.text.value)
-        self._show((hits_of(text, self.families), known.compute([text])[0]))
+        if (text := clean_text(self.text.value)).strip():
+            self._show((hits_of(text, self.families), known.compute([text])[0]))
         single = [name for name in known.names if not name[-1].isdigit()]
         self.feature.options = [(readable(name), name) for name in single]
         self.feature.value = next((name for name in single if "pattern_count" in name), single[0])
 
-    def _show(self, found: tuple[Markup, Any]) -> None:
+    def _show(self, found: tuple[Markup, np.ndarray]) -> None:
         self.hits.value, self.row = html_of(found[0]), found[1]
-        if self.known is not None and self.row is not None:
+        if self.known is not None:
             self.values.value = html_of(unusual(self.known, self.row))
-            self._plot()
+        self._plot()
 
     def _plot(self) -> None:
         name = self.feature.value

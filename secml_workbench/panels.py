@@ -38,6 +38,20 @@ class _Job:
         self.cancelled, self.started = threading.Event(), time.monotonic()
         self.thread: threading.Thread | None = None
 
+    def run(self, tick: Tick) -> str | Markup:
+        "Work, show the result; what there is to say at the end."
+        try:
+            tick(0, 1)
+            found = self.work(tick)
+            tick(1, 1)
+            return self.done(found) or f"done in {time.monotonic() - self.started:.1f} s"
+        except Cancelled:
+            return "cancelled; what is shown is from before"
+        except WorkbenchError as error:
+            return note(str(error)[:400], "fail")
+        except Exception as error:
+            return note(f"{type(error).__name__}: {first_line(error, 300)}. This is a fault of the workbench.", "fail")
+
 # %% ../nbs/61_panels.ipynb #d3593f3c
 _PANELS: WeakSet[Panel] = WeakSet()
 
@@ -119,17 +133,7 @@ class Panel:
             if self._job is job:
                 self.progress.value = done / max(total, 1)
 
-        try:
-            tick(0, 1)
-            found = job.work(tick)
-            tick(1, 1)
-            said: str | Markup = job.done(found) or f"done in {time.monotonic() - job.started:.1f} s"
-        except Cancelled:
-            said = "cancelled; what is shown is from before"
-        except WorkbenchError as error:
-            said = note(str(error)[:400], "fail")
-        except Exception as error:
-            said = note(f"{type(error).__name__}: {first_line(error, 300)}. This is a fault of the workbench.", "fail")
+        said = job.run(tick)
         if self._job is job:
             self.cancel.disabled, self.progress.layout.display = True, "none"
             self.say(said)
@@ -150,12 +154,12 @@ def _still(widget: widgets.Widget) -> Iterator[str]:
 def control(
     kind: type[Any],  # of ipywidgets
     label: str,
-    width: int = 260,  # pixels, with the label
+    width: int | str = 260,  # with the label; a number is of pixels
     label_width: int = 60,
     **more: Any,  # for `kind`
 ) -> Any:
     "A control with its label beside it."
-    layout = widgets.Layout(width=f"{width}px", max_width="98%")
+    layout = widgets.Layout(width=f"{width}px" if isinstance(width, int) else width, max_width="98%")
     return kind(description=label, style={"description_width": f"{label_width}px"}, layout=layout, **more)
 
 

@@ -151,6 +151,19 @@ def _check_words(text: str, words: Sequence[Word]) -> tuple[Word, ...]:
     return tuple(words)
 
 # %% ../nbs/33_perturbation.ipynb #2cf7d0bc
+def _check_masks(masks: np.ndarray, units: int) -> np.ndarray:  # bool (m, units)
+    try:
+        rows = np.atleast_2d(np.asarray(masks))
+    except ValueError:
+        raise InputError(f"masks are rows of several lengths; expected (m, {units}), one column a unit") from None
+    if rows.ndim != 2 or rows.shape[1] != units:
+        raise InputError(f"masks have shape {rows.shape}; expected (m, {units}), one column a unit")
+    odd = [] if rows.dtype == bool else rows[~np.isin(rows, (0, 1))].tolist()
+    if odd:
+        raise InputError(f"masks hold {brief(odd[0], 40)}; expected True or 1 to keep a unit, False or 0 to remove it")
+    return rows.astype(bool)
+
+# %% ../nbs/33_perturbation.ipynb #b7a1a07e
 class PerturbationEngine:
     "Masks over the words of one text -> probabilities of one classifier, each distinct mask evaluated once."
 
@@ -194,22 +207,10 @@ class PerturbationEngine:
         masks: np.ndarray,  # bool (m, units)
     ) -> np.ndarray:  # float64 (m, labels)
         "Probabilities for each mask. InputError: masks of another width; UnsupportedError: the model gives NaN."
-        masks = self._checked(masks)
+        masks = _check_masks(masks, len(self))
         evaluate_together([(self, masks)])
         keys = _keys(masks)
         return np.array([self._table[key] for key in keys]).reshape(len(keys), len(self.classifier.labels))
-
-    def _checked(self, masks: np.ndarray) -> np.ndarray:
-        try:
-            rows = np.atleast_2d(np.asarray(masks))
-        except ValueError:
-            raise InputError(f"masks are rows of several lengths; expected (m, {len(self)}), one column a unit") from None
-        if rows.ndim != 2 or rows.shape[1] != len(self):
-            raise InputError(f"masks have shape {rows.shape}; expected (m, {len(self)}), one column a unit")
-        odd = [] if rows.dtype == bool else rows[~np.isin(rows, (0, 1))].tolist()
-        if odd:
-            raise InputError(f"masks hold {brief(odd[0], 40)}; expected True or 1 to keep a unit, False or 0 to remove it")
-        return rows.astype(bool)
 
     def spread(
         self,
@@ -248,7 +249,7 @@ def evaluate_together(
     "Evaluate masks of several texts in common batches; each engine keeps its own. UnsupportedError: the model gives NaN."
     if len({id(engine.classifier) for engine, _ in asked}) > 1:
         raise InputError("engines of several classifiers; evaluate those of one classifier together")
-    for portion in _portions([(engine, engine._checked(masks)) for engine, masks in asked]):
+    for portion in _portions([(engine, _check_masks(masks, len(engine))) for engine, masks in asked]):
         classifier = portion[0][0].classifier
         found = np.asarray(classifier.predict_proba([text for _, _, text in portion]), dtype=np.float64)
         if not np.isfinite(found).all():
