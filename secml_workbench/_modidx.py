@@ -958,8 +958,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'secml_workbench/onnx_backend.py'),
                                               'secml_workbench.onnx_backend._first_that_agrees': ( 'onnx_backend.html#_first_that_agrees',
                                                                                                    'secml_workbench/onnx_backend.py'),
-                                              'secml_workbench.onnx_backend._fuse': ( 'onnx_backend.html#_fuse',
-                                                                                      'secml_workbench/onnx_backend.py'),
                                               'secml_workbench.onnx_backend._onnxruntime': ( 'onnx_backend.html#_onnxruntime',
                                                                                              'secml_workbench/onnx_backend.py'),
                                               'secml_workbench.onnx_backend._openvino': ( 'onnx_backend.html#_openvino',

@@ -354,9 +354,8 @@ def file_features(
     features, config = load_features(fitted) if fitted else fitted_features(*fit)
     if save:
         save_features(features, config, save)
-    return write_features(file, out, features, text_column=text_column, progress=True), [
-        str(name) for name in features.get_feature_names_out()
-    ]
+    names = [str(name) for name in features.get_feature_names_out()]
+    return write_features(file, out, features, text_column=text_column, progress=True), names
 
 # %% ../nbs/91_cli.ipynb #c97ceb29
 def _declared(kind: str) -> dict[str, Any]:

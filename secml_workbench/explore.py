@@ -377,5 +377,5 @@ def explore(
     if not isinstance(text, str):
         raise InputError(f"text is {brief(text, 40)}; expected a str")
     check_number(max_texts, "max_texts", 20, whole=True)
-    found = open_corpus(corpus, columns) if isinstance(corpus, str) else corpus
+    found = None if corpus is None and not columns else open_corpus(corpus, columns)
     return Explorer(classifiers, found, text, max_texts, seed, n_samples)

@@ -89,9 +89,9 @@ def background(
                 first.fit_transform(corpus.texts[start : start + _PORTION])
         tick(len(corpus), len(corpus))
         features = make_features(config).fit(corpus.texts, corpus.labels)
-        rows = [np.asarray(features.transform(corpus.texts[start : start + _PORTION])) for start in range(0, len(corpus), _PORTION)]
+        values = np.asarray(features.transform(corpus.texts))
     names = features.get_feature_names_out().tolist()
-    return Background(names, np.vstack(rows), corpus.labels, lambda texts: np.asarray(features.transform(texts)))
+    return Background(names, values, corpus.labels, lambda texts: np.asarray(features.transform(texts)))
 
 # %% ../nbs/65_features_explorer.ipynb #dec6d293
 def _number(value: float) -> str:
@@ -230,6 +230,6 @@ def features_explorer(
         what = "config is no FeatureConfig, or reduces the features to components that have no name"
         raise InputError(f"{what}; expected one without pca_components")
     check_number(max_texts, "max_texts", 20, whole=True)
-    found = open_corpus(corpus, columns) if isinstance(corpus, str) else corpus
+    found = open_corpus(corpus, columns)
     part = found.sample(min(max_texts, len(found)), seed=seed)
     return FeaturesExplorer(check_texts(texts), part, replace(config, scale=False))

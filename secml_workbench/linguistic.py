@@ -150,8 +150,12 @@ def _rules(nlp: Language) -> Callable[[Doc], list[str]] | None:
     from spacy.tokens import Doc
 
     ruler: Any = nlp.get_pipe(_RULER) if _RULER in nlp.pipe_names else None
-    patterns = [pattern for rule in ruler.patterns if "POS" in rule["attrs"] for pattern in rule["patterns"]] if ruler else []
+    rules = ruler.patterns if ruler else []
+    patterns = [pattern for rule in rules if "POS" in rule["attrs"] for pattern in rule["patterns"]]
     if not patterns or any(len(one) == 1 and not set(one[0]) <= _READS for one in patterns):
+        return None
+    others = [pattern for rule in rules if {"TAG", "DEP"} & set(rule["attrs"]) for pattern in rule["patterns"]]
+    if any("IS_SPACE" not in token for pattern in others for token in pattern):  # of words: what we count depends on them
         return None
     wider, over_neighbours = [one for one in patterns if len(one) > 1], Matcher(nlp.vocab)
     if wider:

@@ -268,11 +268,6 @@ def fuse_graph(
     products: bool = True,  # fuse the products of attention and the embedding tables too; False: they can be quantized
 ) -> dict[str, int]:  # what was fused, by name
     "Fuse attention, embedding and layer normalization in place."
-    with _silent():
-        return _fuse(file, config, products)
-
-
-def _fuse(file: Path, config: Any, products: bool = True) -> dict[str, int]:
     from onnxruntime.transformers import optimizer
     from onnxruntime.transformers.fusion_options import FusionOptions
 
@@ -280,10 +275,11 @@ def _fuse(file: Path, config: Any, products: bool = True) -> dict[str, int]:
     options.use_raw_attention_mask(True)  # a mask, not a length: padding may be anywhere
     options.use_multi_head_attention, options.enable_embed_layer_norm = not products, products
     heads, hidden = getattr(config, "num_attention_heads", 0), getattr(config, "hidden_size", 0)
-    fused = optimizer.optimize_model(
-        str(file), model_type="bert", num_heads=heads, hidden_size=hidden, optimization_options=options, opt_level=0
-    )
-    fused.save_model_to_file(str(file))
+    with _silent():
+        fused = optimizer.optimize_model(
+            str(file), model_type="bert", num_heads=heads, hidden_size=hidden, optimization_options=options, opt_level=0
+        )
+        fused.save_model_to_file(str(file))
     return {name: count for name, count in fused.get_fused_operator_statistics().items() if count}
 
 # %% ../nbs/22_onnx_backend.ipynb #acb0be09
@@ -324,7 +320,7 @@ def _first_that_agrees(
         try:
             with _silent():
                 _export(module, (ids, mask), file, dynamo)
-                found = _fuse(file, classifier.config) if fused else {}
+                found = fuse_graph(file, classifier.config) if fused else {}
             parity = check_parity(classifier, _reload(classifier, place))
         except Exception as error:  # any exporter may fail in any way: the next is tried, the last failure told
             said.append(f"{way}: {first_line(error, 60)}")

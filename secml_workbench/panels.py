@@ -163,11 +163,9 @@ def control(
     return kind(description=label, style={"description_width": f"{label_width}px"}, layout=layout, **more)
 
 
-def view(
-    **layout: str,
-) -> widgets.HTML:
+def view() -> widgets.HTML:
     "A place for results; what is wider scrolls in it."
-    return widgets.HTML(layout=widgets.Layout(**{"width": "98%", "overflow": "auto", **layout}))
+    return widgets.HTML(layout=widgets.Layout(width="98%", overflow="auto"))
 
 
 def in_a_row(

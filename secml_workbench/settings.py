@@ -24,7 +24,7 @@ class WorkbenchError(Exception):
     "Anything that the workbench itself refuses or cannot finish."
 
     def _render_traceback_(self) -> list[str]:
-        "In a notebook one line, as on the command line; %debug and %tb still know the rest."
+        "In a notebook one line, as on the command line; %debug still knows the rest."
         return [f"{type(self).__name__}: {self}"]
 
 

@@ -79,9 +79,8 @@ class Start(Panel):
         titles = [(f"{plain_label(record.model, 40)} · {record.kind}", i) for i, (record, _) in enumerate(self.reports)]
         self.report = control(widgets.Dropdown, "report", 340, options=[("none", None), *titles])
         self.verdicts = widgets.HTML(html_of(_verdicts(self.reports)))
-        self.columns = {name: control(widgets.Text, name.replace("_", " "), 240, 90, continuous_update=False) for name in ("text_column", "label_column")}
-        for one in self.columns.values():
-            one.placeholder = "of a file of your own"
+        given = {"placeholder": "of a file of your own", "continuous_update": False}
+        self.columns = {f"{name}_column": control(widgets.Text, f"{name} column", 240, 90, **given) for name in ("text", "label")}
         choice, results = in_a_row(self.model, self.data, *self.columns.values()), [self.card, self.corpus_card, self.verdicts]
         super().__init__(choice, below=[*results, self.report, self.page])
         self.classifier: TextClassifier | None = None

@@ -94,12 +94,17 @@ def open_classifier(
 
 
 def open_corpus(
-    data: str,  # file, "packaged" or "tiny"
-    columns: Mapping[str, str],  # text_column, label_column, positive_label
+    data: Corpus | str | None,  # one that is read already, a file, "packaged" or "tiny"
+    columns: Mapping[str, str],  # of a file: text_column, label_column, positive_label
     settings: Settings | None = None,
 ) -> Corpus:
-    "`load_corpus` with columns that are given by name. Raises InputError: other names."
+    "`load_corpus` with columns that are given by name. Raises InputError: other names, or names for a corpus that is read already."
     refuse_unknown(columns, ("text_column", "label_column", "positive_label"), "argument")
+    if isinstance(data, Corpus) and not columns:
+        return data
+    if not isinstance(data, str):
+        what = f"{', '.join(columns)} says nothing about it" if columns else "expected a Corpus, or what load_corpus takes"
+        raise InputError(f"corpus is {type(data).__name__}; {what}")
     named: dict[str, Any] = {name: value for name, value in columns.items() if value}
     return load_corpus(data, settings=settings, **named)
 
