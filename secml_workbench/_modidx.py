@@ -1785,6 +1785,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                        'secml_workbench.study._given_up': ('study.html#_given_up', 'secml_workbench/study.py'),
                                        'secml_workbench.study._importances': ('study.html#_importances', 'secml_workbench/study.py'),
                                        'secml_workbench.study._is_behind': ('study.html#_is_behind', 'secml_workbench/study.py'),
+                                       'secml_workbench.study._is_double': ('study.html#_is_double', 'secml_workbench/study.py'),
                                        'secml_workbench.study._is_gone': ('study.html#_is_gone', 'secml_workbench/study.py'),
                                        'secml_workbench.study._is_surplus': ('study.html#_is_surplus', 'secml_workbench/study.py'),
                                        'secml_workbench.study._lives': ('study.html#_lives', 'secml_workbench/study.py'),

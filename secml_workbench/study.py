@@ -695,9 +695,9 @@ class _Trials:
     next_look: float = 0.0  # when the store is asked again whether the study is to stop
 
     def __call__(self, trial: Trial) -> float | tuple[float, float]:
-        if _is_surplus(trial, self.config.n_trials):
+        if _is_surplus(trial, self.config.n_trials) or _is_double(trial):
             trial.set_user_attr("surplus", True)
-            raise RuntimeError("another process began the last trial first")
+            raise RuntimeError("another process began this trial first")
         trial.set_user_attr("owner", _owner())
         params = suggest(trial, self.space, self.defaults if trial.user_attrs.get("is_default") else None)
         trial.set_user_attr("params", params)
@@ -829,6 +829,14 @@ def _is_surplus(trial: Trial, n_trials: int) -> bool:
     retried = _retried(trial.study)
     before = (one for one in trial.study.get_trials(deepcopy=False) if one.number < trial.number)
     return sum(_state(one, retried) not in _UNCOUNTED for one in before) >= n_trials
+
+
+def _is_double(trial: Trial) -> bool:
+    "Whether a process that began the study at the same time has set the same first trial before."
+    *before, own = trial.study.get_trials(deepcopy=False)[: trial.number + 1]
+    marks = [mark for mark in ("is_default", "is_warm_start") if own.user_attrs.get(mark)]
+    again = own.system_attrs.get("retry_history")  # it takes the place of one that was killed
+    return not again and any(one.user_attrs.get(mark) for one in before for mark in marks)
 
 
 FAILURES_IN_A_ROW = 4

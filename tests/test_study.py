@@ -284,6 +284,19 @@ def test_two_processes_share_a_study_in_postgresql_and_one_is_killed(postgres: s
     assert sum(t.is_default and t.state == "complete" for t in result.trials) == 1
 
 
+def test_defaults_that_two_processes_set_at_once_run_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/studies.db"
+
+    def objective(attempt: Attempt) -> float:
+        return 0.5
+
+    first = search(objective, config=OptimizationConfig(n_trials=1), study_name="a", storage=url)
+    again = optuna.load_study(study_name="a", storage=url)
+    again.enqueue_trial(dict(first.trials[0].params), user_attrs={"is_default": True})
+    result = search(objective, config=OptimizationConfig(n_trials=4), study_name="a", storage=url)
+    assert result.counts["complete"] == 4 and sum(t.is_default for t in result.trials) == 1
+
+
 def test_a_study_is_never_taken_up_under_fewer_conditions(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
 
