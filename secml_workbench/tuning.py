@@ -120,9 +120,10 @@ def measure(
 def _drop_weights(folder: Path, result: TuningResult) -> None:
     "Delete the weights of all trials that have ended but the best and the default; another process may still write its own."
     kept = {t.number for t in (result.best, result.default) if t is not None}
-    for trial in result.trials:
-        if trial.number not in kept:
-            shutil.rmtree(folder / f"trial-{trial.number}", ignore_errors=True)
+    with _alone(folder):  # not while another process trains or saves the best
+        for trial in result.trials:
+            if trial.number not in kept:
+                shutil.rmtree(folder / f"trial-{trial.number}", ignore_errors=True)
 
 
 def _refit(objective: _FineTuning, splits: Splits, config: OptimizationConfig, result: TuningResult) -> None:
@@ -210,11 +211,12 @@ def tune(
             objective, space, config, study_name=study_name, defaults=defaults, conditions=conditions, storage=storage,
             run=parent, after_trial=partial(_drop_weights, folder),
         )  # fmt: skip
-        _refit(objective, splits, config, result)
-        result = _with_weights(folder, result)
-        parent.log_metrics({"best_value": result.best_value, "default_value": result.default_value, **result.counts})
-        parent.log_dict(result, "tuning.json")
-        log_best(result, parent, settings)
+        with _alone(folder):  # processes may end at once too
+            _refit(objective, splits, config, result)
+            result = _with_weights(folder, result)
+            parent.log_metrics({"best_value": result.best_value, "default_value": result.default_value, **result.counts})
+            parent.log_dict(result, "tuning.json")
+            log_best(result, parent, settings)
         if not result.counts["complete"]:
             parent.set_tags({"error": next((t.reason for t in reversed(result.trials) if t.reason), result.stopped)})
             parent.end("failed" if result.counts["failed"] else "killed")
@@ -223,11 +225,11 @@ def tune(
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    "Hold the lock beside the folder of a study's weights, which all its processes share."
+    "Hold the lock beside the folder of a study's weights, which all its processes share; it is free when its holder dies."
     from filelock import FileLock
 
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{folder}.lock", timeout=120):
+    with FileLock(f"{folder}.lock"):
         yield
 
 # %% ../nbs/30_tuning.ipynb #ded1dcf3

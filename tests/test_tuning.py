@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from secml_workbench.corpus import load_corpus
 from secml_workbench.settings import Settings, load_settings
@@ -29,6 +33,7 @@ def test_the_weights_of_a_trial_that_runs_elsewhere_stay(tmp_path: Path) -> None
 
 TUNE = """
 import sys
+import time
 from dataclasses import replace
 from secml_workbench.corpus import load_corpus
 from secml_workbench.settings import load_settings
@@ -109,6 +114,22 @@ def test_cross_validation_ends_with_models_too(tmp_path: Path) -> None:
     assert (result.best_model / "model.safetensors").stat().st_mtime_ns == written
     delete_study("s", settings)
     assert not list((tmp_path / "tuning").iterdir())
+
+
+def test_only_one_at_a_time_saves_the_best_model_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, at_work, seen = isolated(tmp_path), [0], []
+
+    def saving(*_: Any) -> None:
+        at_work[0] += 1
+        seen.append(at_work[0])
+        time.sleep(2)
+        at_work[0] -= 1
+
+    here(settings)
+    monkeypatch.setattr("secml_workbench.tuning.log_best", saving)
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(here, [settings, settings]))
+    assert seen == [1, 1]
 
 
 def test_a_study_that_was_stopped_in_its_first_trial_is_killed_in_mlflow_until_it_goes_on(tmp_path: Path) -> None:
