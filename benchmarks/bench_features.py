@@ -36,7 +36,7 @@ from secml_workbench.tracking import provenance, set_threads
 from secml_workbench.training import SHORT
 from secml_workbench.training import train as train_transformer
 
-SEED, ROUNDS = 42, 5
+SEED, ROUNDS = 42, 9
 
 
 def at_most(case: str, value: float, unit: str, limit: float, **interval: float | None) -> dict:
