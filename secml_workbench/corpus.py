@@ -161,7 +161,7 @@ def _column(columns: _Columns, name: str, role: str, path: Path) -> list[Any]:
     names, values = columns
     if name not in names:
         what = f"no column {brief(name, 40)} in {brief(path.name, 40)}"
-        raise InputError(f"{what}; it has {_listed(names, 6) or 'none'}; name one with {role}")
+        raise InputError(f"{what}; it has {_listed(names, 6) or 'none'}; name one with {role}=… (--{role.replace('_', '-')} on the command line)")
     return values(name)
 
 

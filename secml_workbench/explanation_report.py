@@ -337,7 +337,7 @@ def believed(study: FaithfulnessStudy) -> str:
     return (
         f"{TITLES[best]} explains its alarms best"
         if study.leaders == (best,)
-        else f"No method is shown to explain its alarms better than {TITLES[best]}"
+        else f"{TITLES[best]} explains its alarms as well as any method compared"
     )
 
 
@@ -372,7 +372,7 @@ def first_cards(
         cards.append(
             Card(
                 f"{TITLES[best]}: order of words",
-                f"{value.estimate:.0%} of the best",
+                f"{value.estimate:.0%} of the best order",
                 f"{between}; random order {chance.estimate:.0%}; {asked}",
                 judge(study),
             )
@@ -403,7 +403,7 @@ def first_cards(
         )
     flagged, attack = p >= THRESHOLD, labels == 1
     alarms, misses = int((flagged & ~attack).sum()), int((~flagged & attack).sum())
-    return [*cards, Card(f"Mistakes at {THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{alarms} false alarms, {misses} misses")]
+    return [*cards, Card(f"Mistakes at {THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{alarms} false alarm{'s' * (alarms != 1)}, {misses} missed")]
 
 # %% ../nbs/52_explanation_report.ipynb #234ae9fe
 def strongest(
@@ -586,7 +586,7 @@ def faithfulness_section(
         caption="The further to the right, the better a method's order of words; random is what chance gives.",
     )  # fmt: skip
     asked = [one.text for one in study.explanations[best]]
-    finding = f"{title}: {interval_text(gain, digits=2)} more of what any order can reach, mean over {n} flagged texts of {word_range(asked)}."
+    finding = f"{title}: its normalised AOPC is {interval_text(gain, digits=2)} above that of a random order, mean over {n} flagged texts of {word_range(asked)}."
     if n < study.n_texts:
         finding += f" On the other {study.n_texts - n} that were drawn the best and the worst order differ by less than {LEAST_RANGE}: "
         finding += "there any explanation is as good as another."
@@ -607,7 +607,7 @@ def _faithfulness_tables(rows: Sequence[Mapping[str, object]]) -> Markup:
         "seeds": "rank correlation with another seed", "shuffled": "rank correlation with shuffled weights",
     }  # fmt: skip
     good = "Probability lost by deletion, means with 95 % intervals. High is good; for sufficiency low is good"
-    steady = "Low log-odds are good; so is another seed near 1 (SHAP up to ten words is exact: 1), and shuffled weights near 0"
+    steady = "Good are low log-odds, another seed near 1 (SHAP is exact up to ten words: 1) and shuffled weights near 0"
     return table(rows, columns=falls, caption=good) + table(rows, columns=checks, caption=steady)
 
 
@@ -756,7 +756,7 @@ GLOSSARY = {
     "sufficiency": "mean fall of the probability with only those words; low is good",
     "log-odds": "change of ln(p / (1 − p)) without those words; negative is good",
     "shuffled weights": "rank correlation with the explanation of a model whose weights are shuffled; near 0 is good",
-    "order of words, % of the best": "normalised AOPC as a percentage",
+    "order of words, % of the best order": "normalised AOPC as a percentage",
     "rank correlation": "Spearman's: 1 the same order of words, 0 unrelated, −1 reversed",
     "pattern family": "a documented list of attack phrasings, such as instruction override",
     "interval": "95 % bootstrap interval in square brackets",

@@ -315,6 +315,7 @@ def _label_points(axes: Axes, points: Sequence[TradeoffPoint], chosen: str) -> N
     spots = {p.name: (float(a * across), float(b * up)) for p, a, b in zip(points, x, y, strict=True)}
     taken = [_box(*spot, 10, 10, "center") for spot in spots.values()]
     ends = min(a for a, _ in spots.values()) - 40, max(a for a, _ in spots.values()) + 40
+    edges = [float((end + sign * np.log(2.5)) * up) for end, sign in ((min(y), -1), (max(y), 1))]  # axis and title
     for p in sorted(points, key=lambda p: p.name != chosen):
         lines = [plain_label(p.name), *([plain_label(p.note, 60)] if p.note else [])]
         wide, high = 4.9 * max(map(len, lines)), 11 * len(lines)
@@ -322,13 +323,15 @@ def _label_points(axes: Axes, points: Sequence[TradeoffPoint], chosen: str) -> N
         def cost(place: tuple[int, int, str]) -> tuple[int, int]:
             box = _box(spots[p.name][0] + 9 * place[0], spots[p.name][1] + (7 + high / 2) * place[1], wide, high, place[2])  # noqa: B023
             hits = sum(box[0] < r and left < box[2] and box[1] < top and low < box[3] for left, low, r, top in taken)
-            return hits + (box[0] < ends[0]) + (box[2] > ends[1]), _PLACES.index(place)
+            outside = (box[0] < ends[0]) + (box[2] > ends[1]) + (box[1] < edges[0]) + (box[3] > edges[1])
+            return hits + outside, _PLACES.index(place)
 
         dx, dy, align = min(_PLACES, key=cost)
         taken.append(_box(spots[p.name][0] + 9 * dx, spots[p.name][1] + (7 + high / 2) * dy, wide, high, align))
         axes.annotate(
             "\n".join(lines), (p.size_mb, p.latency_ms), xytext=(9 * dx, (7 + high / 2) * dy), textcoords="offset points",
             ha=align, va="center", fontsize=8.5, color="#222222", parse_math=False, fontweight="bold" if p.name == chosen else "normal",
+            arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.7} if abs(dy) > 1 else None,  # a line to a mark that is not next to it
         )  # fmt: skip
 
 # %% ../nbs/40_plots.ipynb #7550ca7e

@@ -219,7 +219,7 @@ def judge(
             p[TORCH], p[name], test.labels, metric=config.metric, max_accuracy_loss=config.max_accuracy_loss, **given
         )
         names = dict.fromkeys((*DELTAS, config.metric))
-        deltas[name] = {one: metric_delta(one, test.labels, p[TORCH], p[name], n_boot=1000, **given) for one in names}
+        deltas[name] = {one: metric_delta(one, test.labels, p[TORCH], p[name], **given) for one in names}
     return gates, deltas
 
 # %% ../nbs/51_quantization_report.ipynb #c5cc9f8c
@@ -490,7 +490,7 @@ def front_finding(
     front: Sequence[str],  # from `pareto`
 ) -> str:
     "Which variants no other beats."
-    return f"Of these no other is better in size, latency or possible loss without being worse in another: {', '.join(front)} (the Pareto front)."
+    return f"On the Pareto front of size, latency and possible loss: {', '.join(front)}. Any other is matched or beaten in all three by one of these."
 
 
 def short_finding(
@@ -646,13 +646,16 @@ def first_number(
 
 
 def slices_finding(
-    rows: Sequence[Mapping[str, Any]],  # from `slice_rows`
+    slices: Mapping[str, Sequence[Mapping[str, Any]]],  # "source" → rows from `slice_rows`; each a division of all texts
 ) -> str:
     "Where the flips are."
-    total, top = sum(row["flips"] for row in rows), max(rows, key=lambda row: row["flips"] / row["n"])
-    if not total:
-        return "No slice has a changed decision."
-    return f"{top['slice']} changes most: {top['flips']} of its {top['n']:,} decisions ({100 * top['flips'] / top['n']:.1f} %)."
+    said = []
+    for kind, rows in slices.items():
+        top = max(rows, key=lambda row: row["flips"] / row["n"])
+        said.append(f"By {kind}, {top['slice']} changes most: {top['flips']} of its {top['n']:,} decisions ({100 * top['flips'] / top['n']:.1f} %).")
+        if not top["flips"]:
+            return "No decision has changed."
+    return " ".join(said)
 
 # %% ../nbs/51_quantization_report.ipynb #66c3a9c8
 _WORKBENCH = """

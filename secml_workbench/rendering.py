@@ -380,8 +380,10 @@ def table(
         cells = [_starred(_shown(row.get(key)), i in top.get(key, ())) for key in columns]
         body += _row(cells, align, i == chosen)
     above = _block("p", "caption", _safe(caption) if caption else "")
-    key = "; ".join(["▸ chosen"] * (chosen is not None) + ["★ best of its column"] * any(top.values()))
-    below = f'<p class="s-key">{key}</p>' if key else ""
+    beside = ", ".join(str(row.get(next(iter(columns)), "")) for i, row in enumerate(rows) if i in aside)
+    star = "★ best of its column" + f", {beside} left out" * bool(beside)
+    key = "; ".join(["▸ chosen"] * (chosen is not None) + [star] * any(top.values()))
+    below = f'<p class="s-key">{_safe(key)}</p>' if key else ""
     grid = Markup(f'<table class="s-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>')
     label = caption or f"Table: {', '.join(map(_words, columns.values()))}"
     return Markup(f'<div class="s-wide">{above}{scrolling(grid, label).html}{below}</div>')

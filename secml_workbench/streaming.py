@@ -55,7 +55,7 @@ def read_texts(
 # %% ../nbs/60_streaming.ipynb #9ada3a85
 def _missing(path: Path, column: str, names: Iterable[str]) -> InputError:
     return InputError(
-        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(list(names)[:6]), 120)}; name one with text_column"
+        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(list(names)[:6]), 120)}; name one with --text-column"
     )
 
 
