@@ -156,7 +156,7 @@ class Picker(Panel):
         self.found.value = None
         more = f"; the {_SHOWN} most doubtful are shown" if len(rows) > _SHOWN else ", the most doubtful first"
         asked = f"{len(one.texts):,} test texts" + (f" (a sample of {one.n_test:,})" if one.n_test > len(one.texts) else "")
-        self.count.value = html_of(paragraph(f"{len(rows):,} of {asked}{more if rows else ': loosen a filter'}"))
+        self.count.value = html_of(paragraph(f"{len(rows):,} of {asked}{more if rows else ': loosen a filter'}. Each line: P(attack), outcome, text, its number."))
 
     def _picked(self, row: int | None, pick: Callable[[str], None]) -> None:
         if row is not None and self.judged is not None:

@@ -15,6 +15,7 @@ import numpy as np
 from .batching import check_texts, clean_text
 from .corpus import Corpus, load_corpus
 from .features import FAMILIES, FeatureConfig, make_features
+from .linguistic import MAX_CHARACTERS
 from .panels import Panel, Tick, control, html_of, view
 from .patterns import PatternFamily, load_families
 from .plots import colour, figure_style, new_figure, plain_label
@@ -111,10 +112,11 @@ def unusual(
     row: np.ndarray,  # (features,)
     k: int = 12,
 ) -> Markup:
-    "The values furthest from the middle of the harmless texts."
-    places = known.places(row)
+    "The values furthest from the middle of the harmless texts; of equal ones those that are more deviations away first."
+    places, harmless = known.places(row), known.values[known.labels == 0]
+    deviations = np.abs(row - harmless.mean(axis=0)) / (harmless.std(axis=0) + 1e-9)
     single = [i for i, name in enumerate(known.names) if not name[-1].isdigit()]
-    order = sorted(single, key=lambda i: -abs(float(places[0][i]) - 0.5))[:k]
+    order = sorted(single, key=lambda i: (abs(float(places[0][i]) - 0.5), float(deviations[i])), reverse=True)[:k]
     rows: list[dict[str, object]] = [
         {
             "name": readable(known.names[i]), "value": _number(row[i]),
@@ -206,7 +208,9 @@ class FeaturesExplorer(Panel):
     def _show(self, found: tuple[Markup, np.ndarray]) -> None:
         self.hits.value, self.row = html_of(found[0]), found[1]
         if self.known is not None:
-            self.values.value = html_of(unusual(self.known, self.row))
+            cut = len(self.text.value) > MAX_CHARACTERS
+            said = note(f"Of a text this long the linguistic features read the first {MAX_CHARACTERS:,} characters.", "warn") if cut else Markup()
+            self.values.value = html_of(unusual(self.known, self.row) + said)
         self._plot()
 
     def _plot(self) -> None:

