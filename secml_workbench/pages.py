@@ -223,7 +223,8 @@ def framed(
     page: Path,  # a report's HTML
     height: int = 700,  # pixels
 ) -> str:
-    "A report as an `ipywidgets.HTML` takes it."
+    "A report as an `ipywidgets.HTML` takes it; light or dark as JupyterLab is."
     own = '<base href="about:srcdoc">'  # links within the page are to stay in it; before the policy, which forbids to set another
     source = html.escape(page.read_text(encoding="utf-8").replace("<head>", f"<head>{own}", 1), quote=True)
-    return f'<iframe sandbox="" title="{html.escape(page.stem)} report" srcdoc="{source}" style="width:100%;height:{height}px;border:1px solid #999"></iframe>'
+    look = '<style>[data-jp-theme-light="false"] .s-page {color-scheme: dark} [data-jp-theme-light="true"] .s-page {color-scheme: light}</style>'
+    return f'{look}<iframe class="s-page" sandbox="" title="{html.escape(page.stem)} report" srcdoc="{source}" style="width:100%;height:{height}px;border:1px solid #999"></iframe>'

@@ -225,14 +225,17 @@ def _guide_lines(axes: Axes, reference: float | None, limit: float | None, label
     axes.axvline(limit * scale, color=_BLACK, lw=1.2, ls=(0, (4, 3)))
     left, right = axes.get_xlim()
     axes.set_xlim(min(left, limit * scale - 0.02 * (right - left)), max(right, limit * scale + 0.02 * (right - left)))
-    onleft = limit * scale < sum(axes.get_xlim()) / 2
+    low, high = axes.get_xlim()
+    room = (high - limit * scale) / (high - low)  # to the right of the line, as a share
+    away = room > 0.5 if reference is None else limit >= reference  # from the other line
+    right = away if (room if away else 1 - room) > 0.2 else not away
     axes.annotate(
         plain_label(label, 60),
         (limit * scale, 1),
         xycoords=axes.get_xaxis_transform(),
-        xytext=(4 if onleft else -4, -3),
+        xytext=(4 if right else -4, -3),
         textcoords="offset points",
-        ha="left" if onleft else "right",
+        ha="left" if right else "right",
         va="top",
         fontsize=8,
         color=_BLACK,

@@ -291,7 +291,7 @@ def note(
     return Markup(f'<p class="s-note s-{kind}"><b>{_NOTES[kind]}:</b> {_safe(text)}</p>')
 
 # %% ../nbs/02_rendering.ipynb #e75ab15c
-_NUMBER = re.compile(r"\s*[<≤≥~]?\s*([+\-−]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)", re.I)
+_NUMBER = re.compile(r"\s*[<≤≥~]?\s*([+\-−]?\d[\d,]*(?:\.\d+)?(?:e[+-]?\d+)?)(?!\w|\.\d)", re.I)  # not the 1 of "1gn0r3"
 
 
 def _shown(value: object, limit: int | None = 300) -> str:

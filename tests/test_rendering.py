@@ -109,3 +109,8 @@ def test_what_is_wrong_is_refused() -> None:
     for call in (lambda: heading("x", 2, "a b"), lambda: heading("x", 7, "a"), lambda: note("x", "bad"), lambda: table([{"a": 1}], best={"a": "top"})):
         with pytest.raises(InputError):
             call()
+
+
+@pytest.mark.parametrize(("cell", "is_number"), [("0.981 [0.973, 0.988]", True), ("−1,234 ms", True), ("64–127", True), ("1gn0r3 all", False), ("3rd", False)])
+def test_only_numbers_are_set_to_the_right(cell: str, is_number: bool) -> None:
+    assert ("s-num" in table([{"name": "a", "value": cell}]).html) is is_number
