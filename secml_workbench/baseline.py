@@ -92,7 +92,7 @@ def fit_baseline(
 # %% ../nbs/23_baseline.ipynb #a1c2149b
 _OURS = (
     "text_features.BasicFeatures", "text_features.SecurityFeatures", "linguistic.LinguisticFeatures",
-    "semantic.SemanticFeatures", "features.StatisticalFeatures", "features.Scaler", "features.Reduction",
+    "semantic.SemanticFeatures", "features.StatisticalFeatures", "features.Families", "features.Scaler", "features.Reduction",
 )  # fmt: skip
 _TREE = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"  # arrays; see _check_trees
 

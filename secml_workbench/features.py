@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -29,8 +30,8 @@ from .text_features import BasicFeatures, SecurityFeatures, TextFamily, as_texts
 from .torch_backend import first_line
 
 # %% auto #0
-__all__ = ['STATISTICAL', 'FURTHEST', 'FAMILIES', 'StatisticalFeatures', 'Scaler', 'Reduction', 'FeatureConfig', 'make_features',
-           'check_folder_free', 'save_features', 'load_features']
+__all__ = ['STATISTICAL', 'FURTHEST', 'FAMILIES', 'StatisticalFeatures', 'Scaler', 'Reduction', 'FeatureConfig', 'Families',
+           'make_features', 'check_folder_free', 'save_features', 'load_features']
 
 # %% ../nbs/47_features.ipynb #c7438978
 STATISTICAL = ("tfidf_mean", "tfidf_std", "tfidf_max", "tfidf_min", "tfidf_nonzero_count", "tfidf_sparsity")
@@ -160,6 +161,16 @@ class FeatureConfig:
         "Those that are switched on, in the order of their columns."
         return tuple(family for family in FAMILIES if getattr(self, family))
 
+# %% ../nbs/47_features.ipynb #b02bb5fa
+class Families(FeatureUnion):
+    "scikit-learn's FeatureUnion; an encoder in INT8, which needs no interpreter while it computes, works ahead in a thread of its own."
+
+    def transform(self, X: Any, **params: Any) -> Any:
+        "The families' columns side by side, (n, features)."
+        semantic = dict(self.transformer_list).get("semantic")
+        with semantic.ahead(X) if isinstance(semantic, SemanticFeatures) else nullcontext():
+            return super().transform(X, **params)
+
 # %% ../nbs/47_features.ipynb #86e1e49b
 def make_features(
     config: FeatureConfig | None = None,  # None: all families
@@ -181,7 +192,7 @@ def make_features(
         "security": lambda: SecurityFeatures(config.pattern_file),
         "statistical": lambda: StatisticalFeatures(config.max_features, config.tfidf_components, config.seed),
     }
-    steps: list[tuple[str, Any]] = [("families", FeatureUnion([(family, make[family]()) for family in config.families]))]
+    steps: list[tuple[str, Any]] = [("families", Families([(family, make[family]()) for family in config.families]))]
     steps += [("scale", Scaler())] if config.scale else []
     steps += [("reduce", Reduction(config.pca_components, config.seed))] if config.pca_components else []
     return Pipeline(steps)

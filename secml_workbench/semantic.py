@@ -8,20 +8,26 @@ from __future__ import annotations
 import copy
 import json
 import tempfile
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from .batching import TextReader, length_batches, pad_batch
 from .conversion import QuantizationConfig, int8_dynamic
 from .onnx_backend import export_graph, fuse_graph, make_session
 from .records import atomic_write, sha256_folder, slug
 from .settings import InputError, UnsupportedError, brief, check_number, load_settings
-from .text_features import TextFamily, as_texts, at_most_components, binary_labels, keep_rows, kept_rows
+from .text_features import TextFamily, are_kept, as_texts, at_most_components, binary_labels, keep_rows, kept_rows
 from .torch_backend import check_folder, default_encoder, first_line, model_folder, one_line
+from .tracking import usable_cores
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -60,6 +66,9 @@ def _module_types(folder: Path) -> list[str]:
         raise InputError(f"cannot read {brief(str(file))}; expected the list of modules that sentence-transformers writes") from None
 
 # %% ../nbs/46_semantic.ipynb #b7be613d
+_AHEAD: ContextVar[tuple[Any, list[str], Any]] = ContextVar("_AHEAD", default=(None, [], None))  # encoder, texts, future
+
+
 class Encoder:
     "Texts to pooled embeddings."
 
@@ -84,13 +93,33 @@ class Encoder:
         texts: Sequence[str],  # n clean texts
     ) -> np.ndarray:  # float32 (n, dimension), not scaled
         "Pooled embeddings, rows in the caller's order; equal texts and equal windows are computed once."
+        who, asked, found = _AHEAD.get()
+        if who is self and asked == list(texts):
+            return np.asarray(found.result())
         return kept_rows(f"embedding {self.identity}", texts, self._vectors)
 
-    def _vectors(self, texts: Sequence[str]) -> np.ndarray:
+    @contextmanager
+    def ahead(
+        self,
+        texts: Sequence[str],  # clean texts
+    ) -> Iterator[None]:
+        "Inside, a thread computes the embeddings for the first call with these texts; left early, it ends with its batch."
+        stop = threading.Event()
+        with ThreadPoolExecutor(1) as pool, threadpool_limits(1, "blas"):
+            token = _AHEAD.set((self, list(texts), pool.submit(self._vectors, texts, stop)))
+            try:
+                yield
+            finally:
+                stop.set()
+                _AHEAD.reset(token)
+
+    def _vectors(self, texts: Sequence[str], stop: threading.Event | None = None) -> np.ndarray:
         windows = self.reader.encode(list(texts))
         distinct = list(dict.fromkeys(window.input_ids for window in windows))
         rows = np.empty((len(distinct), self.dimension), dtype=np.float32)
         for batch in length_batches([len(ids) for ids in distinct], self.reader.token_budget):
+            if stop is not None and stop.is_set():
+                raise CancelledError
             rows[batch] = self._forward(*pad_batch([distinct[i] for i in batch], self.reader.pad_id, left=False))
         place = {ids: i for i, ids in enumerate(distinct)}
         vectors, tokens = np.zeros((len(texts), self.dimension), dtype=np.float32), np.zeros((len(texts), 1), dtype=np.float32)
@@ -158,7 +187,7 @@ def _int8_session(encoder: Encoder, file: Path) -> Any:
                 atomic_write(file, small.read_bytes())
         except Exception as error:
             raise UnsupportedError(f"this embedding model cannot be had in INT8 ({first_line(error, 100)}); leave quantized off") from None
-    session = make_session(file, load_settings().threads)
+    session = make_session(file, load_settings().threads, allow_spinning=False)  # it works beside the other families
     answers = np.asarray(session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
     near = (unit(answers) * unit(encoder._forward(ids, mask))).sum(axis=1)
     if not (near > 0.95).all():
@@ -215,6 +244,12 @@ class SemanticFeatures(TextFamily):
             texts = as_texts(X)
             self.fit(texts, y)
             return np.asarray(self._features(texts, None if y is None else binary_labels(y, len(texts))), dtype=np.float32)
+
+    def ahead(self, X: Any) -> AbstractContextManager[None]:
+        "Inside, an encoder in INT8 is at work on these texts while other families are computed. Nothing happens on one core, or where rows are kept."
+        if not self.quantized or are_kept() or (load_settings().threads or usable_cores()) < 2:
+            return nullcontext()
+        return load_encoder(self.model, self.quantized).ahead(as_texts(X))
 
     def _names(self) -> list[str]:
         width = self.known_.shape[1] if self.pca_ is None else len(self.pca_.components_)

@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = ['logger', 'BASIC', 'MEASURED', 'as_texts', 'TextFamily', 'binary_labels', 'at_most_components', 'keep_rows',
-           'kept_rows', 'BasicFeatures', 'SecurityFeatures']
+           'are_kept', 'kept_rows', 'BasicFeatures', 'SecurityFeatures']
 
 # %% ../nbs/43_text_features.ipynb #2365397b
 def as_texts(
@@ -123,6 +123,11 @@ def keep_rows() -> Iterator[None]:
         yield
     finally:
         _KEPT.reset(token)
+
+
+def are_kept() -> bool:
+    "Whether this thread is inside `keep_rows`."
+    return _KEPT.get() is not None
 
 
 def kept_rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 
 import numpy as np
 import pandas as pd
@@ -33,7 +34,7 @@ from secml_workbench.patterns import load_families
 from secml_workbench.semantic import SemanticFeatures, load_encoder, load_sentence_model, unit
 from secml_workbench.separation import added, delong, family_scores, feature_scores, pattern_rows, transfer
 from secml_workbench.settings import InputError
-from secml_workbench.text_features import BasicFeatures, SecurityFeatures
+from secml_workbench.text_features import BasicFeatures, SecurityFeatures, keep_rows
 
 LIGHT = FeatureConfig(linguistic=False, semantic=False, tfidf_components=4)
 KINDS = [
@@ -197,6 +198,37 @@ def test_an_encoder_that_cannot_be_fused_is_quantized_as_it_is(corpus, tmp_path,
     small, short = semantic.Encoder(quantized=True), corpus.texts[:20]
     assert list((tmp_path / "encoders").glob("*.onnx"))
     assert (unit(small(short)) * unit(load_encoder()(short))).sum(axis=1).min() > 0.97
+
+
+def test_the_encoder_in_int8_works_ahead_in_a_thread_and_ends_with_its_batch(corpus, tmp_path, monkeypatch):
+    monkeypatch.setenv("SECML_THREADS", "2")
+    seen, plain, slow = [], semantic.Encoder._forward, threading.Event()
+
+    def forward(self, ids, mask):
+        seen.append(threading.get_ident())
+        slow.wait(0.2)
+        return plain(self, ids, mask)
+
+    config = FeatureConfig(linguistic=False, quantized_encoder=True)
+    features = make_features(config).fit(corpus.texts, corpus.labels)
+    with keep_rows():  # one after the other
+        alone = features.transform(HOSTILE)
+    monkeypatch.setattr(semantic.Encoder, "_forward", forward)
+    np.testing.assert_allclose(features.transform(HOSTILE), alone, atol=1e-5)
+    assert len(set(seen)) == 1 and threading.get_ident() not in seen
+    loaded, _ = load_features(save_features(features, config, tmp_path / "features"))
+    np.testing.assert_allclose(loaded.transform(HOSTILE), alone, atol=1e-5)
+    with pytest.raises(InputError, match="expected"):
+        features.transform([None])
+
+    def interrupted(self, X):
+        raise KeyboardInterrupt
+
+    seen.clear()
+    monkeypatch.setattr(BasicFeatures, "transform", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        features.transform([f"{text} {i}" * 30 for i in range(40) for text in corpus.texts[:20]])
+    assert len(seen) <= 1 and not {thread.ident for thread in threading.enumerate()} & set(seen)
 
 
 def test_the_encoder_in_int8_is_near_and_is_not_taken_for_the_float_one(corpus):
