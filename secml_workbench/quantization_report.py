@@ -333,7 +333,7 @@ def advice(
     other = [f"{one.name} is the {one.goal} ({one.reason})" for one in advised if one.name != chosen and one.goal != "safest"]
     said = "; ".join(["", *other, *others])
     if chosen:
-        return f"deploy {chosen} from {folder} (section 7){said}"
+        return f"deploy {chosen} from {folder} (see “Use it”){said}"
     lead = gates[leading]
     if lead.decision == "undecided" and spare:
         more = f"decide on all texts, {spare:,} were left aside: -p max_test_rows=0 -p max_validation_rows=0"
