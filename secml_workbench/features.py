@@ -212,6 +212,12 @@ def check_folder_free(
         )
 
 
+def _recipe(features: Pipeline) -> list[tuple[str, type, dict[str, Any]]]:
+    "Name, kind and parameters of every part."
+    parts = *features.steps[0][1].transformer_list, *features.steps[1:]
+    return [(name, type(part), part.get_params()) for name, part in parts]
+
+
 def _check_ours(features: Any, config: Any) -> None:
     "Refuse what is no fitted pipeline of `make_features(config)`."
     union = features.named_steps.get("families") if isinstance(features, Pipeline) else None
@@ -219,11 +225,8 @@ def _check_ours(features: Any, config: Any) -> None:
         raise InputError(
             f"given {type(features).__name__} and {type(config).__name__}; expected a pipeline of make_features, fitted, and its FeatureConfig"
         )
-    steps = ["families", *["scale"] * config.scale, *["reduce"] * bool(config.pca_components)]
-    if tuple(name for name, _ in union.transformer_list) != config.families or [name for name, _ in features.steps] != steps:
-        raise InputError(
-            f"the pipeline has {', '.join(name for name, _ in union.transformer_list)} and {', '.join(steps)}, the FeatureConfig says otherwise; give the one that it was made with"
-        )
+    if _recipe(features) != _recipe(make_features(config)):
+        raise InputError("the pipeline was not made with this FeatureConfig; give the one that it was made with")
     check_is_fitted(features)
 
 # %% ../nbs/47_features.ipynb #cec99f2e

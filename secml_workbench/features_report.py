@@ -208,7 +208,7 @@ def verdict_of(
     fell = sum(falls(row) for row in rows)
     if not fell:
         return f"{said}. No fall of AUC by {FALLS} or more is shown on an unseen source (at worst {away:.2f}, {home:.2f} on known ones)."
-    return f"{said}. AUC falls to {away:.2f} on {plain_label(worst.source, 24)} when that is not seen ({fell} of {len(rows)} sources)."
+    return f"{said}. All features together fall to AUC {away:.2f} on {plain_label(worst.source, 24)}, trained without it ({fell} of {len(rows)} sources)."
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -267,7 +267,7 @@ def _adds_card(adds: Mapping[str, Estimate], alone: Estimate) -> Card:
 def _fall_card(worst: TransferRow, n: int) -> Card:
     known = f"{plain_label(worst.source, 24)}; known sources {_plain(worst.home['all'])}"
     mark = "fail" if falls(worst) else "pass" if fall(worst) <= FALLS else "undecided"
-    said = f"{known}; {n} left out in turn; fails: falls by {FALLS} or more"
+    said = f"all features on {known}; {n} left out in turn; fails: falls by {FALLS} or more"
     return Card("Furthest fall, unseen", f"AUC {_plain(worst.away['all'])}", said, mark)
 
 # %% ../nbs/53_features_report.ipynb #8dee1dc2

@@ -228,7 +228,7 @@ def _guide_lines(axes: Axes, reference: float | None, limit: float | None, label
     low, high = axes.get_xlim()
     room = (high - limit * scale) / (high - low)  # to the right of the line, as a share
     away = room > 0.5 if reference is None else limit >= reference  # from the other line
-    right = away if (room if away else 1 - room) > 0.2 else not away
+    right = away if (room if away else 1 - room) > 0.013 * len(label) else not away  # where the label has room
     axes.annotate(
         plain_label(label, 60),
         (limit * scale, 1),

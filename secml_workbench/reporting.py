@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 import tokenize
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -618,13 +619,17 @@ def _index_row(path: Path, settings: Settings) -> tuple[dict[str, Any], str, Rec
     return row, "failed" if record.status != "ok" else "stale" if changed else "ok", record
 
 # %% ../nbs/90_reporting.ipynb #613e5edc
-def _summary(counts: Sequence[str], models: int) -> str:
+def _summary(rows: Sequence[tuple[dict[str, Any], str, Record | None]], models: int) -> str:
     "The index in one sentence."
-    if not counts:
+    if not rows:
         return "No reports yet: make report writes the first."
-    bad = [f"{n} {word}" for word, n in ((word, counts.count(word)) for word in ("failed", "stale", "unreadable")) if n]
-    said = f"{len(counts)} report{'s' * (len(counts) > 1)} on {models} model{'s' * (models > 1)}"
-    return f"{said}: {', '.join(bad)}." if bad else f"{said}, all up to date."
+    states = Counter(state for _, state, _ in rows)
+    marks = Counter(record.results.get("mark") for _, state, record in rows if record and state == "ok")
+    words = {"pass": "pass" if marks["pass"] > 1 else "passes", "fail": "fail" if marks["fail"] > 1 else "fails", "undecided": "undecided"}
+    said = [f"{marks[mark]} {word}" for mark, word in words.items() if marks[mark]]
+    said += [f"{states[word]} {word}" for word in ("failed", "stale", "unreadable") if states[word]]
+    what = f"{len(rows)} report{'s' * (len(rows) > 1)} on {models} model{'s' * (models > 1)}"
+    return f"{what}: {', '.join(said)}." if said else f"{what}."
 
 
 def _in_order(path: Path) -> tuple[str, int, str]:
@@ -671,7 +676,7 @@ def build_index(
         found = sorted((path for path in reports_dir.glob("*/*.json") if not path.name.startswith(".")), key=_in_order)
         rows = [_index_row(path, settings) for path in found]
         models = _by_model(zip(found, (record for _, _, record in rows), strict=True))
-        sentence = _summary([state for _, state, _ in rows], len({path.parent for path in found}))
+        sentence = _summary(rows, len({path.parent for path in found}))
         now = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         head = f'<p class="s-head"><span>secml workbench · all reports</span><span>as of {now}</span></p>'
         body = Markup(f'{head}<h1 class="s-finding">{escape(sentence).html}</h1>')

@@ -17,6 +17,7 @@ from uuid import uuid4
 import joblib
 import numpy as np
 from filelock import FileLock, Timeout
+from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from tqdm.auto import tqdm
 
@@ -54,8 +55,10 @@ def read_texts(
 
 # %% ../nbs/60_streaming.ipynb #9ada3a85
 def _missing(path: Path, column: str, names: Iterable[str]) -> InputError:
+    if not any(names := list(names)):
+        return InputError(f"{brief(path.name, 40)} is empty; expected a header and texts")
     return InputError(
-        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(list(names)[:6]), 120)}; name one with --text-column"
+        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(names[:6]), 120)}; name one with --text-column"
     )
 
 
@@ -128,7 +131,20 @@ def check_target(
     next(read_texts(path, text_column), None)
     if out.exists() and out.samefile(path):
         raise InputError(f"out is the input itself, {brief(str(path), 120)}; name another file")
+    if out.exists() and not _made_here(out):
+        raise InputError(f"out is a file that write_features has not made, {brief(str(out), 120)}; name another file")
     check_writable(out)
+
+
+def _made_here(out: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        first, *others = pq.read_schema(out)
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+    return bool(first.name == "row" and others and all("__" in one.name and one.type == pa.float32() for one in others))
 
 
 def write_features(
@@ -175,7 +191,15 @@ def _write(path: Path, out: Path, features: Pipeline, names: list[str], text_col
 
 def _identity(path: Path, features: Pipeline, column: str) -> str:
     "A hash of the input, of all that the features have learned, and of the code, so that a part is never taken for another's."
-    return sha256_of({"file": sha256_file(path), "features": joblib.hash(features), "column": column, "code": code_hash("streaming")})
+    return sha256_of({"file": sha256_file(path), "features": _learned(features), "column": column, "code": code_hash("streaming")})
+
+
+def _learned(part: Any) -> Any:
+    "Hashes of all that features have learned, value by value, the same in every process (of the whole, joblib's hash is not)."
+    if isinstance(part, BaseEstimator):
+        own = {name: _learned(value) for name, value in vars(part).items() if name != "_stop_words_id"}  # a place in memory
+        return {"kind": type(part).__qualname__, **own}
+    return [_learned(one) for one in part] if isinstance(part, list | tuple) else joblib.hash(part)
 
 
 def _rows_in(part: Path) -> int:  # -1: there is no sound part

@@ -807,6 +807,8 @@ def train_detector(
         known = {} if force else read_training(out)
         if known.get("fingerprint") == _fingerprint(source, corpus, config):
             return Detector(out, known, True)
+        if known and known["data"]["sha256"] != corpus.sha256:
+            raise InputError(f"{brief(str(out), 100)} holds a detector that was trained on other data; name another folder, or replace it with --force (force=True)")
         parameters = {**asdict(config), "encoder": encoder_name(source), "data": corpus.name, "data_sha256": corpus.sha256}
         tracking = track(out.name, "training", parameters, settings=settings) if tracked else nullcontext()
         with tracking as run:

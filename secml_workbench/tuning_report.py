@@ -320,7 +320,7 @@ def reach(
     whole = [entry for entry in unseen if not entry["ranked_against"]] or unseen
     found = [entry[who]["roc_auc"].estimate for entry in whole if entry[who]["roc_auc"].estimate is not None]
     ends = sorted({f"{min(found):.3f}", f"{max(found):.3f}"}) if found else ["–"]
-    return " to ".join(ends), "ROC AUC"
+    return " to ".join(ends), "ROC AUC" if len(whole) == len(unseen) else f"ROC AUC ({counted(len(whole), 'source')} with both classes)"
 
 
 def worst(
@@ -342,7 +342,7 @@ def reminder(
     said = []
     if unseen:
         value, title = reach(unseen, "model")
-        said.append(f"the test part flatters: on sources never seen a fine-tune reaches {title} {value}")
+        said.append(f"the test part flatters: on sources never seen a fine-tune reaches {value} {title}")
     missed, flagged = worst(unseen, "recall"), worst(unseen, "fpr")
     at = []
     if missed and missed["model"]["recall"].estimate < 0.9:
@@ -712,7 +712,7 @@ def source_sentence(unseen: Sequence[Mapping[str, Any]], measured: Mapping[str, 
     rival = reach(unseen, "baseline")[0]
     own = measured["model"]["roc_auc"]
     worse = [e["source"] for e in unseen if e["advantage"].high is not None and e["advantage"].high < 0]
-    said = f"On {counted(len(unseen), 'source')} left out a short fine-tune reaches {title} {value}, TF-IDF {rival}"
+    said = f"On {counted(len(unseen), 'source')} left out a short fine-tune reaches {value}, TF-IDF {rival} {title}"
     said += (
         f"; on the sources that it knows the shipped model has ROC AUC {own.estimate:.3f}"
         if own.estimate is not None

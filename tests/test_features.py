@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -15,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from secml_workbench import semantic
+from secml_workbench import semantic, streaming
 from secml_workbench.baseline import fit_baseline
 from secml_workbench.cli import run
 from secml_workbench.corpus import load_corpus
@@ -297,18 +299,16 @@ def test_saving_keeps_what_else_is_in_a_folder_and_loading_compares(corpus, tmp_
     assert (tmp_path / "docs" / "thesis.txt").read_text() == "years"
     folder = save_features(fitted, LIGHT, tmp_path / "f")
     assert save_features(fitted, LIGHT, folder) == folder  # its own kind is replaced
-    with pytest.raises(InputError, match="the FeatureConfig says otherwise"):
+    with pytest.raises(InputError, match="not made with this FeatureConfig"):
         save_features(fitted, FeatureConfig(), tmp_path / "g")
     said = json.loads((folder / "features.json").read_text())
     for change in ({"names": said["names"][1:]}, {"config": {**said["config"], "basic": False}}):
         (folder / "features.json").write_text(json.dumps({**said, **change}))
-        with pytest.raises(InputError, match=r"do not belong together|says otherwise"):
+        with pytest.raises(InputError, match=r"do not belong together|not made with"):
             load_features(folder)
 
 
 def test_a_part_of_other_features_or_a_broken_one_is_not_taken(corpus, tmp_path):
-    from secml_workbench.streaming import write_features
-
     file, out = tmp_path / "f.csv", tmp_path / "f.parquet"
     pd.DataFrame({"text": [f"banana {i}" for i in range(4500)]}).to_csv(file, index=False)
     rival = '[[family]]\nname = "fruit"\ntitle = "Fruit"\ndescription = "d"\n'
@@ -322,35 +322,33 @@ def test_a_part_of_other_features_or_a_broken_one_is_not_taken(corpus, tmp_path)
         features = make_features(config).fit(corpus.texts, corpus.labels)
         if word == "banana":  # its first part stays, for the other to take or not
             with pytest.raises(KeyboardInterrupt):
-                write_features(file, out, Stopped(features, 2100))
+                streaming.write_features(file, out, Stopped(features, 2100))
             continue
-        write_features(file, out, Stopped(features, 10**9))
+        streaming.write_features(file, out, Stopped(features, 10**9))
         found.append(pd.read_parquet(out)["security__fruit_count"].sum())
     assert found == [0]
     with pytest.raises(KeyboardInterrupt):
-        write_features(file, out, Stopped(features, 2100))
+        streaming.write_features(file, out, Stopped(features, 2100))
     (part,) = tmp_path.glob(".f.parquet-*/000000.parquet")
     part.write_bytes(b"")
-    assert write_features(file, out, Stopped(features, 10**9)) == len(pd.read_parquet(out)) == 4500
+    assert streaming.write_features(file, out, Stopped(features, 10**9)) == len(pd.read_parquet(out)) == 4500
 
 
-class Stopped:
+class Stopped(Pipeline):
     "Features that are stopped after some texts; what they have learned stays the same."
 
     def __init__(self, features, after: int) -> None:
-        self.features, self.after, self.seen = features, after, 0
+        super().__init__(features.steps)
+        self.after, self.seen = after, 0
 
     def transform(self, texts):
         self.seen += len(texts)
         if self.seen > self.after:
             raise KeyboardInterrupt
-        return self.features.transform(texts)
-
-    def get_feature_names_out(self):
-        return self.features.get_feature_names_out()
+        return super().transform(texts)
 
     def __getstate__(self):
-        return self.features
+        return {"steps": self.steps}
 
 
 class Greedy(Stopped):
@@ -358,24 +356,63 @@ class Greedy(Stopped):
 
     def __init__(self, features, file, out) -> None:
         super().__init__(features, 10**9)
-        self.file, self.out = file, out
+        self.features, self.file, self.out = features, file, out
 
     def transform(self, texts):
-        from secml_workbench.streaming import write_features
-
         with pytest.raises(InputError, match="another run is writing"):
-            write_features(self.file, self.out, self.features)
+            streaming.write_features(self.file, self.out, self.features)
         return super().transform(texts)
 
 
-def test_two_writers_do_not_mix(corpus, tmp_path):
-    from secml_workbench.streaming import write_features
+STREAM = """
+import sys
+from secml_workbench import streaming
+from secml_workbench.features import load_features
 
+def stopped(*given):
+    plain(*given)
+    raise KeyboardInterrupt
+
+plain, streaming.atomic_write = streaming.atomic_write, stopped
+streaming.write_features(*sys.argv[2:], load_features(sys.argv[1])[0])
+"""
+
+
+def test_another_process_goes_on_where_one_was_stopped(corpus, tmp_path, monkeypatch):
+    file, out = tmp_path / "f.csv", tmp_path / "f.parquet"
+    pd.DataFrame({"text": [f"banana {i}" for i in range(4500)]}).to_csv(file, index=False)
+    folder = save_features(make_features(LIGHT).fit(corpus.texts, corpus.labels), LIGHT, tmp_path / "features")
+    command = [sys.executable, "-c", STREAM, str(folder), str(file), str(out)]
+    assert "KeyboardInterrupt" in subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    written, plain = [], streaming.atomic_write
+
+    def counted(*given):
+        written.append(given)
+        plain(*given)
+
+    monkeypatch.setattr(streaming, "atomic_write", counted)
+    assert streaming.write_features(file, out, load_features(folder)[0]) == 4500 and len(written) == 2
+    assert pd.read_parquet(out)["row"].tolist() == list(range(4500))
+
+
+def test_a_file_of_somebody_else_is_not_replaced(corpus, tmp_path):
+    file, out = tmp_path / "f.csv", tmp_path / "f.parquet"
+    pd.DataFrame({"text": ["banana"]}).to_csv(file, index=False)
+    pd.DataFrame({"text": ["mine"]}).to_parquet(out)
+    features = make_features(LIGHT).fit(corpus.texts, corpus.labels)
+    with pytest.raises(InputError, match="has not made"):
+        streaming.write_features(file, out, features)
+    assert pd.read_parquet(out)["text"].tolist() == ["mine"]
+    out.unlink()
+    assert streaming.write_features(file, out, features) == streaming.write_features(file, out, features) == 1
+
+
+def test_two_writers_do_not_mix(corpus, tmp_path):
     file, out = tmp_path / "f.csv", tmp_path / "f.parquet"
     pd.DataFrame({"text": corpus.texts}).to_csv(file, index=False)
     features = make_features(LIGHT).fit(corpus.texts, corpus.labels)
 
-    assert write_features(file, out, Greedy(features, file, out)) == len(corpus)
+    assert streaming.write_features(file, out, Greedy(features, file, out)) == len(corpus)
     assert sorted(one.name for one in tmp_path.iterdir()) == ["f.csv", "f.parquet"]  # no lock, no parts
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,10 +23,12 @@ from secml_workbench.records import sha256_folder, to_jsonable
 from secml_workbench.settings import InputError, Settings, load_settings
 from secml_workbench.torch_backend import default_encoder, load_torch
 from secml_workbench.training import (
+    TINY,
     TrainingConfig,
     last_checkpoint,
     model_card,
     read_training,
+    tiny_detector,
     train,
     train_detector,
     training_items,
@@ -315,3 +318,11 @@ def test_a_text_is_tokenized_once_from_one_training_to_the_next(
     ]
     assert set(known) == {*parts.train.texts, *parts.validation.texts} and found[0] == found[2]
     assert [text for text in seen if text in known] == list(known)
+
+
+def test_a_detector_of_other_data_is_not_replaced_without_force(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny_detector(), tmp_path / "detector"))
+    before = (folder / "model.safetensors").read_bytes()
+    with pytest.raises(InputError, match="trained on other data"):
+        train_detector(folder, load_corpus("packaged").sample(100, seed=1), TINY)
+    assert (folder / "model.safetensors").read_bytes() == before
