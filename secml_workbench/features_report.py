@@ -324,7 +324,7 @@ def families_section(
         + table(cells, columns=columns, caption="Families alone and what is lost without them, with 95 % intervals")
         + heading("As detectors", 3, "detectors")
         + metrics_table(
-            rivals, "On the same test texts, with 95 % intervals; the model may have been trained on more texts than the others"
+            rivals, "On the same test texts, with 95 % intervals by bootstrap (above: by the AUC's variance); the model may have been trained on more texts than the others"
         )
     )
 
