@@ -787,12 +787,12 @@ def _one_at_a_time(out: Path, settings: Settings) -> Iterator[None]:
 
 # %% ../nbs/25_training.ipynb #af08d9f5
 def train_detector(
-    out: str | Path,  # folder for the detector; an older one there is replaced when all is done
+    out: str | Path,  # folder for the detector; an older one of the same data is replaced when all is done
     data: str | Path | Corpus = "packaged",  # a corpus, or what load_corpus takes
     config: TrainingConfig | None = None,
     *,
     encoder: str | Path | None = None,  # None: the packaged one
-    force: bool = False,  # True: train although nothing has changed
+    force: bool = False,  # True: train although nothing has changed, or the detector there is of other data
     tracked: bool = True,  # log to MLflow
     settings: Settings | None = None,
     **columns: Any,  # text_column, label_column, positive_label, … of load_corpus
