@@ -1371,6 +1371,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                          'secml_workbench.records.code_hash': ('records.html#code_hash', 'secml_workbench/records.py'),
                                          'secml_workbench.records.dumps': ('records.html#dumps', 'secml_workbench/records.py'),
                                          'secml_workbench.records.hash_files': ('records.html#hash_files', 'secml_workbench/records.py'),
+                                         'secml_workbench.records.parse': ('records.html#parse', 'secml_workbench/records.py'),
                                          'secml_workbench.records.read_files': ('records.html#read_files', 'secml_workbench/records.py'),
                                          'secml_workbench.records.read_manifest': ( 'records.html#read_manifest',
                                                                                     'secml_workbench/records.py'),

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date, datetime
 from enum import Enum
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,8 @@ from .settings import InputError, brief
 
 # %% auto #0
 __all__ = ['MANIFEST', 'SCHEMA', 'RECORD_MIME', 'to_jsonable', 'dumps', 'atomic_write', 'check_writable', 'atomic_folder', 'slug',
-           'sha256_of', 'sha256_file', 'sha256_folder', 'code_hash', 'hash_files', 'read_files', 'read_manifest',
-           'Record']
+           'sha256_of', 'sha256_file', 'sha256_folder', 'parse', 'code_hash', 'hash_files', 'read_files',
+           'read_manifest', 'Record']
 
 # %% ../nbs/01_records.ipynb #df0155ad
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -185,6 +186,17 @@ def _imports(tree: ast.AST) -> set[str]:
     return found
 
 
+_PARSING = Lock()
+
+
+def parse(
+    source: str,  # Python
+) -> ast.Module:
+    "`ast.parse`, one at a time: in two threads at once CPython 3.11 can fail with a SystemError (gh-106905)."
+    with _PARSING:
+        return ast.parse(source)
+
+
 def code_hash(
     module: str,  # a module of the package, without the package's name: "training"
 ) -> str:
@@ -195,7 +207,7 @@ def code_hash(
         file = package / f"{name}.py"
         if name in seen or not file.is_file():
             continue
-        tree = ast.parse(file.read_text(encoding="utf-8"))
+        tree = parse(file.read_text(encoding="utf-8"))
         seen[name] = ast.dump(tree)
         todo += _imports(tree)
     if module not in seen:

@@ -31,7 +31,7 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 from .overview import compare_models, headline
 from .pages import error_of, frame, one_line, page_version, record_of, render_html, stable
-from .records import Record, atomic_write, code_hash, dumps, sha256_file, sha256_of, slug
+from .records import Record, atomic_write, code_hash, dumps, parse, sha256_file, sha256_of, slug
 from .rendering import Markup, badge, escape, facts, heading, note, paragraph, table
 from .settings import InputError, Settings, WorkbenchError, brief, load_settings, refuse_unknown
 from .tracking import attach, provenance
@@ -98,7 +98,7 @@ def template_parameters(
     template = kind if isinstance(kind, Path) else template_path(kind)
     source = _parameters_cell(template)
     comments, found = _comments(source), {}
-    for node in ast.parse(source).body:
+    for node in parse(source).body:
         try:
             if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name) or node.value is None:
                 raise ValueError("not a typed assignment")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -9,11 +10,13 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from secml_workbench import tracking
+from secml_workbench.records import code_hash
 from secml_workbench.settings import InputError, Settings, WorkbenchError, load_settings
 
 WRITER = """
@@ -198,3 +201,23 @@ def test_hyper_threads_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracking, "_cgroup_quota", lambda: float("inf"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     assert tracking.usable_cores() == 4
+
+
+def test_code_is_hashed_in_several_threads_at_once() -> None:
+    class Garbage:
+        def __init__(self) -> None:
+            self.own = self
+
+        def __del__(self) -> None:
+            time.sleep(0)  # lets another thread run in the middle of a parse
+
+    def litter(phase: str, info: object) -> None:
+        if phase == "start":
+            Garbage()
+
+    gc.callbacks.append(litter)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(code_hash, ["records"] * 100))) == 1
+    finally:
+        gc.callbacks.remove(litter)
