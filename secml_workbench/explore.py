@@ -118,7 +118,7 @@ class Picker(Panel):
         seed: int,
     ) -> None:
         self.words = control(widgets.Text, "with words", 250, 78, continuous_update=False)
-        self.label = control(widgets.Dropdown, "label", 250, 78, options=[("any", None), ("attack", 1), ("harmless", 0)])
+        self.label = control(widgets.Dropdown, "label", 250, 78, options=[("any", -1), ("attack", 1), ("harmless", 0)])
         self.source = control(widgets.Dropdown, "source", 250, 78, options=[("any", "")])
         self.outcome = control(widgets.Dropdown, "outcome", 250, 78, options=[("any", ""), *((one, one) for one in OUTCOMES)])
         self.confidence = control(
@@ -148,7 +148,8 @@ class Picker(Panel):
         if self.judged is None:
             return
         one = self.judged
-        rows = one.rows(self.words.value, self.label.value, self.source.value, self.outcome.value, self.confidence.value)
+        label = None if self.label.value < 0 else self.label.value  # an option of None would be shown as an empty field, now and then
+        rows = one.rows(self.words.value, label, self.source.value, self.outcome.value, self.confidence.value)
         shown = rows[:_SHOWN]
         self.found.options = [
             (f"{one.p[row]:.2f}  {one.outcome(row)}  ·  {' '.join(visible(one.texts[row]).split())[:110]}  ({row})", row) for row in shown
@@ -284,10 +285,10 @@ def _methods(classifiers: Sequence[TextClassifier]) -> list[tuple[str, str]]:
     return [(TITLES[name], name) for name in METHODS if all(methods_for(one, [name])[0] for one in classifiers)]
 
 
-def _targets(classifiers: Sequence[TextClassifier]) -> list[tuple[str, str | None]]:
+def _targets(classifiers: Sequence[TextClassifier]) -> list[tuple[str, str]]:
     "The attack, and the classes that all models have."
     common = [label for label in classifiers[0].labels if all(label in one.labels for one in classifiers)]
-    return [("attack", None), *((plain_label(label, 30), label) for label in common)]
+    return [("attack", ""), *((plain_label(label, 30), label) for label in common)]
 
 # %% ../nbs/62_explore.ipynb #8a9f77b8
 class Explorer(Panel):
@@ -317,7 +318,7 @@ class Explorer(Panel):
 
     def explain(self) -> None:
         "Explain the text that is written, with all words on."
-        text, method, target = clean_text(self.text.value), self.method.value, self.target.value
+        text, method, target = clean_text(self.text.value), self.method.value, self.target.value or None
         if not text.strip():
             self.say(note("the text is empty; type or paste one, or pick one from the list", "warn"))
             return

@@ -77,7 +77,7 @@ class Start(Panel):
         self.card, self.corpus_card, self.page = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self.reports = reports_there(settings)
         titles = [(f"{plain_label(record.model, 40)} · {record.kind}", i) for i, (record, _) in enumerate(self.reports)]
-        self.report = control(widgets.Dropdown, "report", 340, options=[("none", None), *titles])
+        self.report = control(widgets.Dropdown, "report", 340, options=[("none", -1), *titles])
         self.verdicts = widgets.HTML(html_of(_verdicts(self.reports)))
         given = {"placeholder": "of a file of your own", "continuous_update": False}
         self.columns = {f"{name}_column": control(widgets.Text, f"{name} column", 240, 90, **given) for name in ("text", "label")}
@@ -109,8 +109,8 @@ class Start(Panel):
         self.card.value = html_of(heading("Model", 3, "model") + model_card(self.classifier))
         self.corpus_card.value = self.corpus.card()._repr_html_()
 
-    def _open_report(self, place: int | None) -> None:
-        self.page.value = "" if place is None else framed(self.reports[place][1])
+    def _open_report(self, place: int) -> None:
+        self.page.value = "" if place < 0 else framed(self.reports[place][1])
 
 # %% ../nbs/93_start.ipynb #3c5a072a
 def _verdicts(reports: list[tuple[Record, Path]]) -> Markup:

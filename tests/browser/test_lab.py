@@ -79,6 +79,11 @@ def lab(server, browser):
     page.close()
 
 
+def chosen(view):
+    "What the drop-down fields show."
+    return view.locator("select:not([size])").evaluate_all("all => all.map(one => one.selectedOptions[0]?.text)")
+
+
 def test_the_start_notebook_runs_as_a_whole(lab, server):
     shutil.copy(ROOT / "nbs" / "start.ipynb", server[1] / "start.ipynb")
     lab.run_all("start.ipynb")
@@ -86,6 +91,7 @@ def test_the_start_notebook_runs_as_a_whole(lab, server):
     lab.cell(1).get_by_text("P(malicious) = ").first.wait_for()
     lab.cell(2).get_by_text("Instruction override").first.wait_for()
     lab.cell(3).get_by_text("Run the report").wait_for()
+    assert all(chosen(lab.cell(0)))
     lab.cell(0).locator("select").first.select_option(label="tiny")
     lab.unharmed()
 
@@ -105,6 +111,7 @@ def test_explore_explains_switches_words_off_and_compares(lab, server):
     view.locator("h4", has_text="(calibrated").first.wait_for()
     view.locator("figure img").nth(1).wait_for()
     assert view.locator("h4").count() == 2 and view.locator("mark").count() >= 8
+    assert set(chosen(view)) == {"any", "SHAP", "attack"}
     view.get_by_role("button", name="ignore", exact=True).press("Space")  # by keyboard
     view.get_by_text("without 1 word").first.wait_for()
     assert view.get_by_text("without 1 word").count() == 2
@@ -191,6 +198,7 @@ def test_a_report_is_run_and_shown_in_place(lab, server):
     assert view.get_by_role("button", name="Cancel").is_enabled()
     page = view.locator("iframe").content_frame
     page.locator("h1").wait_for(timeout=240_000)
+    assert view.locator("iframe").evaluate("frame => getComputedStyle(frame).colorScheme") == "light"  # as JupyterLab
     page.locator("a[href^='#']").first.click()  # stays in the page
     assert page.locator("h1").count() == 1
     assert "features report" in page.locator("body").inner_text()
