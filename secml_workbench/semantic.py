@@ -68,7 +68,7 @@ def _module_types(folder: Path) -> list[str]:
 # %% ../nbs/46_semantic.ipynb #b7be613d
 _AHEAD: ContextVar[tuple[Any, list[str], Any]] = ContextVar("_AHEAD", default=(None, [], None))  # encoder, texts, future
 
-
+# %% ../nbs/46_semantic.ipynb #a012dce9
 class Encoder:
     "Texts to pooled embeddings."
 
@@ -136,7 +136,7 @@ class Encoder:
         with torch.inference_mode():
             return _pooled(self.layers, torch.from_numpy(ids), torch.from_numpy(mask)).float().numpy()
 
-
+# %% ../nbs/46_semantic.ipynb #c37b678c
 def _pooled(layers: Iterable[Any], input_ids: Any, attention_mask: Any) -> Any:
     "Torch tensors (b, s) through the library's layers to (b, dimension)."
     batch: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}

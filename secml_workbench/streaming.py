@@ -58,7 +58,7 @@ def _missing(path: Path, column: str, names: Iterable[str]) -> InputError:
     if not any(names := list(names)):
         return InputError(f"{brief(path.name, 40)} is empty; expected a header and texts")
     return InputError(
-        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(names[:6]), 120)}; name one with --text-column"
+        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(names[:6]), 120)}; name one with text_column=… (--text-column on the command line)"
     )
 
 
