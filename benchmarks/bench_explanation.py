@@ -23,13 +23,18 @@ from captum.attr import LayerIntegratedGradients
 from common import ROOT, publish, row
 from lime.lime_text import LimeTextExplainer
 
-from secml_workbench.attribution import token_scores
-from secml_workbench.classifier import load_classifier
-from secml_workbench.corpus import load_corpus
-from secml_workbench.explainers import ask, explain, explain_many, make_engine
-from secml_workbench.importance import global_importance
-from secml_workbench.shortcuts import find_shortcuts
-from secml_workbench.tracking import provenance, set_threads
+from secml_workbench.base import current_provenance, set_threads
+from secml_workbench.data import load_corpus
+from secml_workbench.explanation import (
+    ask,
+    explain,
+    explain_many,
+    find_shortcuts,
+    global_importance,
+    make_engine,
+    token_scores,
+)
+from secml_workbench.models import load_classifier
 
 SEED = 42
 CHEAPER = tuple(("shap", few) for few in (48, 64, 96, 128, 160, 192, 256))
@@ -329,7 +334,7 @@ def main() -> None:
         rows.append(
             row(f"shortcut, {one.name}: {one.finding}", found.estimate, "share", low=found.low, high=found.high)
         )
-    publish("explanation", rows, provenance(data_sha256=corpus.sha256, seed=SEED, started=started))
+    publish("explanation", rows, current_provenance(data_sha256=corpus.sha256, seed=SEED, started=started))
 
 
 if __name__ == "__main__":

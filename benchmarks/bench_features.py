@@ -18,23 +18,22 @@ from dataclasses import replace
 import numpy as np
 from common import ROOT, publish, row
 
-from secml_workbench.batching import scores
-from secml_workbench.classifier import load_classifier
-from secml_workbench.corpus import load_corpus
-from secml_workbench.detector import fit_detector
-from secml_workbench.features import FAMILIES, FeatureConfig, make_features
-from secml_workbench.linguistic import UPOS
-from secml_workbench.metrics import evaluate
-from secml_workbench.patterns import load_families
-from secml_workbench.projection import find_disguised, views
-from secml_workbench.semantic import load_sentence_model
-from secml_workbench.separation import delong, transfer
-from secml_workbench.shortcuts import share_of
-from secml_workbench.text_features import SecurityFeatures
-from secml_workbench.torch_backend import default_encoder
-from secml_workbench.tracking import provenance, set_threads
-from secml_workbench.training import SHORT
-from secml_workbench.training import train as train_transformer
+from secml_workbench.base import current_provenance, set_threads
+from secml_workbench.data import evaluate, find_disguised, load_corpus, load_families, views
+from secml_workbench.explanation import share_of
+from secml_workbench.features import (
+    FAMILIES,
+    UPOS,
+    FeatureConfig,
+    SecurityFeatures,
+    delong,
+    fit_detector,
+    load_sentence_model,
+    make_features,
+    transfer,
+)
+from secml_workbench.models import SHORT, default_encoder, load_classifier, scores
+from secml_workbench.models import train as train_transformer
 
 SEED, ROUNDS = 42, 9
 
@@ -241,7 +240,7 @@ def main() -> None:
     attacks = [text for text, label in zip(splits.test.texts, labels, strict=True) if label == 1]
     rows += disguises(attacks, harmless)
     rows += detectors(given.model, splits)
-    publish("features", rows, provenance(data_sha256=corpus.sha256, seed=SEED, started=started))
+    publish("features", rows, current_provenance(data_sha256=corpus.sha256, seed=SEED, started=started))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ import numpy as np
 from common import publish, row
 from tqdm.auto import tqdm
 
-from secml_workbench.gate import gate
-from secml_workbench.metrics import METRICS
-from secml_workbench.tracking import provenance
+from secml_workbench.base import current_provenance
+from secml_workbench.data import METRICS
+from secml_workbench.quantization import gate
 
 METRIC_NAMES = ("f1", "accuracy", "roc_auc", "recall_at_fpr", "hard_benign_fpr")
 LIMIT, TRIALS, N_BOOT, PROMISED = 0.02, 400, 400, 0.025
@@ -104,7 +104,7 @@ def passes(metric: str, world: World, loss: float) -> float:
 
 
 def main() -> None:
-    origin = provenance()
+    origin = current_provenance()
     cases = [(metric, world, loss) for world in WORLDS for metric in METRIC_NAMES for loss in (LIMIT, 0.0)]
     with ProcessPoolExecutor() as pool:
         shares = list(tqdm(pool.map(passes, *zip(*cases, strict=True)), total=len(cases)))

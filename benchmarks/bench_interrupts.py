@@ -14,28 +14,27 @@ import time
 from common import ROOT, publish, row
 from jupyter_client.manager import start_new_kernel
 
-from secml_workbench.corpus import load_corpus
-from secml_workbench.settings import load_settings
-from secml_workbench.tracking import provenance
-from secml_workbench.training import tiny_detector
+from secml_workbench.base import current_provenance, load_settings
+from secml_workbench.data import load_corpus
+from secml_workbench.models import tiny_detector
 
 TARGET, LONGEST = 2.0, 8.0  # seconds
 
 BEGIN = """
 from pathlib import Path
-from secml_workbench.classifier import load_classifier
-from secml_workbench.conversion import QuantizationConfig
-from secml_workbench.corpus import load_corpus
-from secml_workbench.explainers import explain, explain_many
-from secml_workbench.faithfulness import compare_methods
+from secml_workbench.models import load_classifier
+from secml_workbench.quantization import QuantizationConfig
+from secml_workbench.data import load_corpus
+from secml_workbench.explanation import explain, explain_many
+from secml_workbench.explanation import compare_methods
 from secml_workbench.features import make_features
 from secml_workbench.quantization import quantize
-from secml_workbench.reporting import run_report
-from secml_workbench.separation import transfer
-from secml_workbench.settings import load_settings
-from secml_workbench.streaming import write_features
-from secml_workbench.torch_backend import default_encoder
-from secml_workbench.training import train_detector
+from secml_workbench.reports import run_report
+from secml_workbench.features import transfer
+from secml_workbench.base import load_settings
+from secml_workbench.features import write_features
+from secml_workbench.models import default_encoder
+from secml_workbench.models import train_detector
 from secml_workbench.tuning import tune
 
 place, model = Path({place!r}), {model!r}
@@ -90,7 +89,7 @@ def main() -> None:
             rows.append(row(case, worst, "s", target=TARGET, met=met))
             print(name, [f"{seconds:.2f}" for seconds, _ in found], odd or "", flush=True)
         manager.shutdown_kernel()
-    publish("interrupts", rows, provenance(data_sha256=load_corpus("packaged").sha256, seed=0, started=started))
+    publish("interrupts", rows, current_provenance(data_sha256=load_corpus("packaged").sha256, seed=0, started=started))
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from common import publish, row
 
-from secml_workbench import study, training, tuning
-from secml_workbench.settings import load_settings
-from secml_workbench.tracking import connect, provenance
+from secml_workbench.base import connect, current_provenance, load_settings
+from secml_workbench.models import training
+from secml_workbench.tuning import study, tuning
 
 TRIALS, LONGEST = 40, 24  # seconds from a start to its kill
 
@@ -27,10 +27,10 @@ TRIALS, LONGEST = 40, 24  # seconds from a start to its kill
 WORKER = """
 import sys
 from dataclasses import replace
-from secml_workbench import study, tuning
-from secml_workbench.corpus import load_corpus
-from secml_workbench.settings import load_settings
-from secml_workbench.training import TINY
+from secml_workbench.tuning import study, tuning
+from secml_workbench.data import load_corpus
+from secml_workbench.base import load_settings
+from secml_workbench.models import TINY
 
 place, encoder, total = sys.argv[1:4]
 settings = load_settings(
@@ -116,7 +116,7 @@ def main() -> None:
         row(case, found["trials"], "trials", target=TRIALS, met=exact and agree),
         row("of them complete before the last start, none lost", found["completed before the last start"], "trials"),
     ]
-    publish("kills", rows, provenance(seed=0, started=started), killed=found)
+    publish("kills", rows, current_provenance(seed=0, started=started), killed=found)
 
 
 if __name__ == "__main__":

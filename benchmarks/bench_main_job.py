@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from common import ROOT, publish, row
 
-from secml_workbench.tracking import provenance, set_threads
+from secml_workbench.base import current_provenance, set_threads
 
 SECML = Path(sys.executable).parent / "secml"
 ROUNDS, TEXTS = 7, 320
@@ -45,8 +45,8 @@ def against_pipeline(model: Path) -> dict:
     "Texts a second of our predict_proba and of transformers' pipeline at batch 32, interleaved in one process."
     from transformers import pipeline
 
-    from secml_workbench.classifier import load_classifier
-    from secml_workbench.corpus import load_corpus
+    from secml_workbench.data import load_corpus
+    from secml_workbench.models import load_classifier
 
     texts = load_corpus("packaged").split().test.sample(TEXTS, seed=0).texts
     ours = load_classifier(model, device="cpu")
@@ -115,7 +115,7 @@ def main() -> None:
             against_pipeline(work / "models" / "minilm-detector"),
         ]
     made = reports["tuning"]["provenance"]
-    origin = provenance(data_sha256=made["data_sha256"], seed=made["seed"], started=started)
+    origin = current_provenance(data_sha256=made["data_sha256"], seed=made["seed"], started=started)
     publish("main_job", rows, origin)
 
 

@@ -13,10 +13,10 @@ import time
 
 from common import ROOT, publish, row
 
-from secml_workbench.classifier import load_classifier
-from secml_workbench.corpus import load_corpus
-from secml_workbench.explainers import explain_many
-from secml_workbench.tracking import provenance, set_threads
+from secml_workbench.base import current_provenance, set_threads
+from secml_workbench.data import load_corpus
+from secml_workbench.explanation import explain_many
+from secml_workbench.models import load_classifier
 
 SEED = 42
 BASE, MORE = (20, 200), {"8 times as many texts": (160, 200), "40 times as many samples": (20, 8000)}
@@ -62,7 +62,7 @@ def main() -> None:
         most = measure(given.model, *setting)[1]
         met = most < 1.1 * base
         rows.append(row(f"{case} (peer: the row above)", most, "MB", peer=base, ratio=most / base, target=1.1, met=met))
-    publish("memory", rows, provenance(data_sha256=corpus.sha256, seed=SEED, started=started))
+    publish("memory", rows, current_provenance(data_sha256=corpus.sha256, seed=SEED, started=started))
 
 
 if __name__ == "__main__":

@@ -24,18 +24,27 @@ import numpy as np
 import torch
 from common import ROOT, publish, row, speed_row
 
-from secml_workbench.batching import WindowedClassifier, scores
-from secml_workbench.classifier import load_classifier
-from secml_workbench.comparison import measure_latency
-from secml_workbench.conversion import QuantizationConfig
-from secml_workbench.corpus import load_corpus
-from secml_workbench.gate import gate
-from secml_workbench.graphs import cpu_class, has_bf16
-from secml_workbench.onnx_backend import has_openvino, load_onnx
-from secml_workbench.quantization import Exports, weights_size
-from secml_workbench.rescue import quantize_within, sensitivity
-from secml_workbench.torch_backend import TorchClassifier
-from secml_workbench.tracking import provenance, set_threads
+from secml_workbench.base import current_provenance, set_threads
+from secml_workbench.data import load_corpus
+from secml_workbench.models import (
+    TorchClassifier,
+    WindowedClassifier,
+    has_openvino,
+    load_classifier,
+    load_onnx,
+    scores,
+)
+from secml_workbench.quantization import (
+    Exports,
+    QuantizationConfig,
+    cpu_class,
+    gate,
+    has_bf16,
+    measure_latency,
+    quantize_within,
+    sensitivity,
+    weights_size,
+)
 
 VARIANTS = ("onnx_fp32", "int8_dynamic", "int8_static", "fp16", "int4", *(("bf16",) if has_bf16() else ()))
 OPENVINO = ("onnx_fp32", "int8_static") if has_openvino() else ()
@@ -251,7 +260,7 @@ def main() -> None:
     rows += against(timing, found, "int8_dynamic", "torch.ao int8", 1.0)
     if given.optimum:
         rows += against(timing, found, "int8_dynamic", "Optimum int8", 1.15)
-    origin = provenance(data_sha256=test.sha256, seed=SEED, started=started)
+    origin = current_provenance(data_sha256=test.sha256, seed=SEED, started=started)
     publish("quantization", rows, origin, waited=timing.waited)
 
 

@@ -17,10 +17,9 @@ import pandas as pd
 from bench_memory import largest_memory
 from common import publish, row
 
-from secml_workbench.corpus import load_corpus
-from secml_workbench.features import FeatureConfig, make_features
-from secml_workbench.streaming import write_features
-from secml_workbench.tracking import provenance, set_threads
+from secml_workbench.base import current_provenance, set_threads
+from secml_workbench.data import load_corpus
+from secml_workbench.features import FeatureConfig, make_features, write_features
 
 SEED = 42
 
@@ -63,7 +62,7 @@ def main() -> None:
         return stream(given.child)
     started, corpus = time.monotonic(), load_corpus("packaged")
     origin = {"data_sha256": corpus.sha256, "seed": SEED}
-    publish("streaming", [memory(given.rows)], provenance(started=started, **origin))
+    publish("streaming", [memory(given.rows)], current_provenance(started=started, **origin))
 
 
 if __name__ == "__main__":

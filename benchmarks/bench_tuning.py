@@ -18,11 +18,10 @@ from pathlib import Path
 import numpy as np
 from common import publish, row
 
-from secml_workbench import study, training, tuning
-from secml_workbench.corpus import load_corpus
-from secml_workbench.settings import load_settings
-from secml_workbench.torch_backend import default_encoder
-from secml_workbench.tracking import connect, provenance, set_threads
+from secml_workbench.base import connect, current_provenance, load_settings, set_threads
+from secml_workbench.data import load_corpus
+from secml_workbench.models import default_encoder, training
+from secml_workbench.tuning import study, tuning
 
 TRAIN, VALIDATION, TRIALS = 800, 400, 6
 SPACE = study.HyperparameterSearchSpace.small()
@@ -154,7 +153,7 @@ def main() -> None:
     rows.append(row(case, middle, "", target=0.5, met=middle <= 0.5))
     most = max(shares)
     rows.append(row("time of a study that is no training: at most", most, "", target=0.05, met=most <= 0.05))
-    publish("tuning", rows, provenance(seed=0, started=started))
+    publish("tuning", rows, current_provenance(seed=0, started=started))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from secml_workbench.metrics import Estimate
-from secml_workbench.records import atomic_write, dumps
-from secml_workbench.tracking import Provenance
+from secml_workbench.base import Provenance, atomic_write, dumps
+from secml_workbench.data import Estimate
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -13,7 +13,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it f
 @pytest.fixture(scope="session")
 def tiny_model() -> Path:
     "The two-layer detector, trained in seconds and cached."
-    from secml_workbench.training import tiny_detector
+    from secml_workbench.models import tiny_detector
 
     return tiny_detector()
 
@@ -21,7 +21,7 @@ def tiny_model() -> Path:
 @pytest.fixture(scope="session")
 def strange_corpus(tmp_path_factory) -> Path:
     "The tiny corpus as a stranger's CSV: other column names, other labels."
-    from secml_workbench.corpus import load_corpus
+    from secml_workbench.data import load_corpus
 
     frame = load_corpus("tiny").frame
     table = frame.assign(prompt=frame.text, verdict=frame.label.map({0: "fine", 1: "attack"}))[["prompt", "verdict"]]

@@ -7,12 +7,9 @@ import pytest
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
 
-from secml_workbench.batching import scores
-from secml_workbench.classifier import load_classifier
-from secml_workbench.conversion import QuantizationConfig
-from secml_workbench.corpus import load_corpus
-from secml_workbench.quantization import Exports, quantize
-from secml_workbench.torch_backend import TorchClassifier, default_encoder
+from secml_workbench.data import load_corpus
+from secml_workbench.models import TorchClassifier, default_encoder, load_classifier, scores
+from secml_workbench.quantization import Exports, QuantizationConfig, quantize
 
 SMALL = {
     "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 128,

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from secml_workbench.batching import (
+from secml_workbench.base import InputError, UnsupportedError
+from secml_workbench.models import (
     Window,
     encode_windows,
     find_positive,
@@ -19,7 +20,6 @@ from secml_workbench.batching import (
     softmax,
     text_ids,
 )
-from secml_workbench.settings import InputError, UnsupportedError
 
 CORPUS = [
     "hello world this is a test",
@@ -332,7 +332,7 @@ def build(kind, folder: Path) -> Path:
 
 @pytest.fixture(scope="module", params=FAMILIES)
 def family(request, tmp_path_factory):
-    from secml_workbench.torch_backend import load_torch
+    from secml_workbench.models import load_torch
 
     folder = build(request.param, tmp_path_factory.mktemp("models") / request.param)
     return request.param, load_torch(folder, device="cpu")
@@ -351,7 +351,7 @@ def test_each_architecture_classifies_whatever_it_is_given(family):
 
 
 def test_each_architecture_exports_with_parity(family, tmp_path):
-    from secml_workbench.onnx_backend import check_parity, export_onnx, load_onnx, read_export
+    from secml_workbench.models import check_parity, export_onnx, load_onnx, read_export
 
     kind, classifier = family
     folder = export_onnx(classifier, tmp_path / "onnx")
@@ -365,7 +365,7 @@ def test_each_architecture_exports_with_parity(family, tmp_path):
 def test_a_model_with_one_output(tmp_path):
     from transformers import AutoModelForSequenceClassification
 
-    from secml_workbench.torch_backend import load_torch
+    from secml_workbench.models import load_torch
 
     tokenizer = wordpiece()
     config = _config("bert", tokenizer)
@@ -393,7 +393,7 @@ def test_a_model_with_one_output(tmp_path):
     ],
 )
 def test_hostile_configurations_are_one_line(tmp_path, config):
-    from secml_workbench.classifier import load_classifier
+    from secml_workbench.models import load_classifier
 
     folder = build("bert", tmp_path / "</script><b>")
     if config.get("model_type") == "bert":
@@ -406,7 +406,7 @@ def test_hostile_configurations_are_one_line(tmp_path, config):
 
 
 def test_a_folder_never_reaches_for_the_network(tmp_path, monkeypatch):
-    from secml_workbench.classifier import load_classifier
+    from secml_workbench.models import load_classifier
 
     def refuse(*_args, **_more):
         raise AssertionError("the network was touched")

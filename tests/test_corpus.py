@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from secml_workbench import corpus as module
-from secml_workbench.corpus import load_corpus, map_labels, near_duplicate_groups, text_key
-from secml_workbench.settings import InputError, load_settings
+from secml_workbench.base import InputError, load_settings
+from secml_workbench.data import corpus as module
+from secml_workbench.data import load_corpus, map_labels, near_duplicate_groups, text_key
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ANY_TEXT = st.text(st.characters(), max_size=60) | st.sampled_from(["\ud800", "a\x00b", "", "\u202e", "NA", "\ufeff"])
@@ -132,8 +132,8 @@ def test_a_damaged_cache_is_made_again_and_an_unwritable_one_is_no_error(tmp_pat
 def test_two_processes_at_once_give_the_same_corpus(tmp_path):
     path = write_jsonl(tmp_path / "data.jsonl", build_rows(2_200))
     code = (
-        "import sys; from secml_workbench.corpus import load_corpus;"
-        "from secml_workbench.settings import load_settings;"
+        "import sys; from secml_workbench.data import load_corpus;"
+        "from secml_workbench.base import load_settings;"
         "c = load_corpus(sys.argv[1], settings=load_settings(state_dir=sys.argv[2]));"
         "print(c.sha256, int(c.groups.sum()), c.split().test.sha256)"
     )
@@ -160,7 +160,7 @@ def test_a_changed_packaged_file_is_refused(tmp_path, monkeypatch):
 
 def test_importing_is_light():
     heavy = ("pandas", "sklearn", "scipy", "datasketch", "pyarrow", "torch")
-    code = "import sys, secml_workbench.corpus, secml_workbench.metrics;"
+    code = "import sys, secml_workbench.data.corpus, secml_workbench.data.metrics;"
     code += f"print([m for m in {heavy} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"

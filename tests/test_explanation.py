@@ -11,15 +11,26 @@ from math import comb
 import numpy as np
 import pytest
 
-from secml_workbench import explainers, perturbation
-from secml_workbench import explanation_report as report
-from secml_workbench.batching import clean_text
-from secml_workbench.explainers import METHODS, ask, explain, explain_many, lime_samples, make_engine
-from secml_workbench.explanation import Explanation, WordScore
-from secml_workbench.perturbation import AdditiveClassifier, PerturbationEngine, split_words
-from secml_workbench.records import dumps
-from secml_workbench.settings import InputError, UnsupportedError
-from secml_workbench.shortcuts import Shortcut, share_of
+from secml_workbench.base import InputError, UnsupportedError, dumps
+from secml_workbench.explanation import (
+    METHODS,
+    AdditiveClassifier,
+    Explanation,
+    PerturbationEngine,
+    Shortcut,
+    WordScore,
+    ask,
+    explain,
+    explain_many,
+    explainers,
+    lime_samples,
+    make_engine,
+    perturbation,
+    share_of,
+    split_words,
+)
+from secml_workbench.models import clean_text
+from secml_workbench.reports import explanation_report as report
 
 
 class Tangled(AdditiveClassifier):
@@ -180,11 +191,10 @@ def test_texts_are_made_in_bounded_portions_and_each_mask_once(monkeypatch):
 
 def test_the_template_shows_hostile_texts_of_a_hostile_model_as_data(tmp_path, monkeypatch):
     "papermill runs the whole report on a TF-IDF model whose folder name is markup, with odd texts of the reader's own."
-    from secml_workbench.baseline import fit_baseline, save_baseline
-    from secml_workbench.corpus import load_corpus
-    from secml_workbench.reporting import run_report
-    from secml_workbench.settings import load_settings
-    from secml_workbench.tracking import connect
+    from secml_workbench.base import connect, load_settings
+    from secml_workbench.data import load_corpus
+    from secml_workbench.models import fit_baseline, save_baseline
+    from secml_workbench.reports import run_report
 
     monkeypatch.setenv("SECML_STATE_DIR", str(tmp_path / "state"))
     folder = tmp_path / "<img src=x onerror=alert(1)>"
@@ -209,11 +219,9 @@ def test_the_template_shows_hostile_texts_of_a_hostile_model_as_data(tmp_path, m
 @pytest.fixture(scope="module")
 def variants(tiny_model, tmp_path_factory):
     "The tiny detector as torch, ONNX, INT8 (both kinds) and INT4, and the bag of words."
-    from secml_workbench.baseline import fit_baseline
-    from secml_workbench.classifier import load_classifier
-    from secml_workbench.conversion import QuantizationConfig
-    from secml_workbench.corpus import load_corpus
-    from secml_workbench.quantization import Exports, quantize
+    from secml_workbench.data import load_corpus
+    from secml_workbench.models import fit_baseline, load_classifier
+    from secml_workbench.quantization import Exports, QuantizationConfig, quantize
 
     corpus, detector, home = load_corpus("tiny"), load_classifier(tiny_model), tmp_path_factory.mktemp("variants")
     found = {"torch": detector, "tfidf": fit_baseline(corpus.texts, corpus.labels, seed=0)}
@@ -281,7 +289,7 @@ def test_unknown_requests_list_what_there_is(variants):
 
 
 def test_the_partition_tree_is_one_tree_of_neighbours():
-    from secml_workbench.explainers import _halves
+    from secml_workbench.explanation.explainers import _halves
 
     for units in range(2, 40):
         rows, members = _halves(units), {i: {i} for i in range(units)}
@@ -293,8 +301,7 @@ def test_the_partition_tree_is_one_tree_of_neighbours():
 
 
 def test_a_model_that_does_not_answer_to_deletions_proves_no_explanation():
-    from secml_workbench.faithfulness import compare_methods
-    from secml_workbench.importance import global_importance
+    from secml_workbench.explanation import compare_methods, global_importance
 
     deaf = AdditiveClassifier({}, base=0.9)
     texts = ["one two three four", "five six seven eight"]
@@ -311,7 +318,7 @@ def test_a_model_that_does_not_answer_to_deletions_proves_no_explanation():
 def test_good_explanations_beat_chance_and_bad_ones_do_not():
     from dataclasses import replace
 
-    from secml_workbench.faithfulness import compare_methods
+    from secml_workbench.explanation import compare_methods
 
     toy = AdditiveClassifier({f"w{i}": 0.02 * i for i in range(8)}, base=0.1)
     texts = [" ".join(f"w{(i + j) % 8}" for i in range(7)) for j in range(8)]
@@ -326,7 +333,7 @@ def study_of(aopc, stability=None, r2=None):
     "A comparison with given numbers: method -> normalised AOPC of each text."
     from dataclasses import replace
 
-    from secml_workbench.faithfulness import FaithfulnessStudy
+    from secml_workbench.explanation import FaithfulnessStudy
 
     one = explain(AdditiveClassifier({"a": 0.3}, base=0.2), "a b c", "lime", n_samples=20)
     fits = {m: [replace(one, method=m, local_r2=(r2 or {}).get(m))] * 6 for m in aopc if m != "random"}
@@ -367,7 +374,7 @@ def test_a_method_with_doubts_gives_way_to_one_that_is_not_shown_to_be_worse():
 
 
 def test_texts_on_which_order_hardly_matters_are_not_judged():
-    from secml_workbench.faithfulness import LEAST_RANGE, compare_methods
+    from secml_workbench.explanation import LEAST_RANGE, compare_methods
 
     strong, faint = AdditiveClassifier({"a": 0.3}, base=0.2), AdditiveClassifier({"a": LEAST_RANGE / 2}, base=0.9)
     texts = ["x a y z", "a x y"]
@@ -376,7 +383,7 @@ def test_texts_on_which_order_hardly_matters_are_not_judged():
 
 
 def test_long_corpora_cost_no_more_than_short_ones(tmp_path):
-    from secml_workbench.corpus import load_corpus
+    from secml_workbench.data import load_corpus
 
     assert report.samples_for("one two three", 500) == 500 and report.samples_for("word " * 122, 500) == 250
     assert report.samples_for("word " * 3000, 500) == 200 and report.samples_for("word " * 3000, 60) == 60
@@ -396,7 +403,7 @@ def test_the_longest_text_shown_is_one_that_can_be_read():
 
 
 def test_an_ended_alarm_and_a_begun_one_are_kept_apart():
-    from secml_workbench.shortcuts import find_shortcuts
+    from secml_workbench.explanation import find_shortcuts
 
     class Short(AdditiveClassifier):
         def predict_proba(self, texts):
@@ -411,9 +418,7 @@ def test_an_ended_alarm_and_a_begun_one_are_kept_apart():
 
 @pytest.mark.parametrize("wrong", [None, "models/x", 3, {"predict_proba": 1}])
 def test_what_is_no_classifier_is_refused_everywhere(wrong):
-    from secml_workbench.drift import explanation_drift
-    from secml_workbench.faithfulness import compare_methods
-    from secml_workbench.shortcuts import find_shortcuts
+    from secml_workbench.explanation import compare_methods, explanation_drift, find_shortcuts
 
     toy, texts = AdditiveClassifier({"a": 0.3}), ["a b", "b a"]
     for call in (
@@ -430,7 +435,7 @@ def test_what_is_no_classifier_is_refused_everywhere(wrong):
 
 
 def test_wrong_arguments_to_the_engine_and_the_measures_are_refused():
-    from secml_workbench.faithfulness import aopc_bounds, faithfulness, random_faithfulness
+    from secml_workbench.explanation import aopc_bounds, measure_faithfulness, random_faithfulness
 
     toy = AdditiveClassifier({"a": 0.3})
     engine = PerturbationEngine(toy, "a b c")
@@ -444,8 +449,8 @@ def test_wrong_arguments_to_the_engine_and_the_measures_are_refused():
         ("a column of target is 7; expected a whole number from 0 to 1", lambda: aopc_bounds(engine, (7,))),
         ("target is 1", lambda: aopc_bounds(engine, 1)),
         ("beam is 0", lambda: aopc_bounds(engine, (1,), beam=0)),
-        ("bounds is None", lambda: faithfulness(engine, (1,), np.arange(3.0), None)),
-        (r"bounds is \(1, 0\)", lambda: faithfulness(engine, (1,), np.arange(3.0), (1, 0))),
+        ("bounds is None", lambda: measure_faithfulness(engine, (1,), np.arange(3.0), None)),
+        (r"bounds is \(1, 0\)", lambda: measure_faithfulness(engine, (1,), np.arange(3.0), (1, 0))),
         ("seed is -1", lambda: random_faithfulness(engine, (1,), (0, 1), -1)),
         ("n_draws is 0", lambda: random_faithfulness(engine, (1,), (0, 1), 0, 0)),
     ):

@@ -17,26 +17,39 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from secml_workbench import semantic, streaming
-from secml_workbench.baseline import fit_baseline
+from secml_workbench.base import InputError
 from secml_workbench.cli import run
-from secml_workbench.corpus import load_corpus
+from secml_workbench.data import load_corpus, load_families
 from secml_workbench.features import (
     FAMILIES,
+    BasicFeatures,
     FeatureConfig,
+    LinguisticFeatures,
     Reduction,
     Scaler,
+    SecurityFeatures,
+    SemanticFeatures,
     StatisticalFeatures,
+    added,
+    delong,
+    family_scores,
+    feature_scores,
+    keep_rows,
+    load_encoder,
     load_features,
+    load_pipeline,
+    load_sentence_model,
     make_features,
+    pattern_rows,
+    readability,
     save_features,
+    semantic,
+    streaming,
+    syllables,
+    transfer,
+    unit,
 )
-from secml_workbench.linguistic import LinguisticFeatures, load_pipeline, readability, syllables
-from secml_workbench.patterns import load_families
-from secml_workbench.semantic import SemanticFeatures, load_encoder, load_sentence_model, unit
-from secml_workbench.separation import added, delong, family_scores, feature_scores, pattern_rows, transfer
-from secml_workbench.settings import InputError
-from secml_workbench.text_features import BasicFeatures, SecurityFeatures, keep_rows
+from secml_workbench.models import fit_baseline
 
 LIGHT = FeatureConfig(linguistic=False, semantic=False, tfidf_components=4)
 KINDS = [
@@ -526,7 +539,7 @@ def test_what_is_not_there_is_said_before_anything_is_fitted(wrong):
 def test_an_embedding_folder_with_code_or_pickles_is_refused(tmp_path):
     import shutil
 
-    from secml_workbench.torch_backend import default_encoder
+    from secml_workbench.models import default_encoder
 
     for name, spoil in (("code", "modules"), ("pickle", "bin")):
         folder = tmp_path / name
@@ -541,10 +554,9 @@ def test_an_embedding_folder_with_code_or_pickles_is_refused(tmp_path):
 
 
 def test_a_detector_is_a_classifier_like_any_other(corpus, tmp_path):
-    from secml_workbench.baseline import save_baseline
-    from secml_workbench.classifier import load_classifier
-    from secml_workbench.detector import contributions, fit_detector
-    from secml_workbench.explainers import explain
+    from secml_workbench.explanation import explain
+    from secml_workbench.features import contributions, fit_detector
+    from secml_workbench.models import load_classifier, save_baseline
 
     detector = fit_detector(corpus.texts, corpus.labels, config=LIGHT, head="boosting")
     loaded = load_classifier(save_baseline(detector, tmp_path / "detector"))
@@ -591,7 +603,7 @@ def test_file_and_corpus_may_name_their_texts_differently(corpus, tmp_path):
 
 
 def test_a_corpus_of_one_source_gets_a_report_that_says_so(tmp_path):
-    from secml_workbench.reporting import run_report
+    from secml_workbench.reports import run_report
 
     file = tmp_path / "one.csv"
     draw = np.random.default_rng(0)

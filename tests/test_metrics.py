@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from secml_workbench import metrics as module
-from secml_workbench.metrics import METRICS, by_slice, evaluate, paired_difference, threshold_at_fpr
-from secml_workbench.settings import InputError
+from secml_workbench.base import InputError
+from secml_workbench.data import METRICS, by_slice, evaluate, paired_difference, threshold_at_fpr
+from secml_workbench.data import metrics as module
 
 QUICK = settings(max_examples=80, deadline=None)
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.9, 1.0]) | st.floats(0, 1)

@@ -13,7 +13,8 @@ import re2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secml_workbench.patterns import (
+from secml_workbench.base import InputError
+from secml_workbench.data import (
     PatternFamily,
     find_in_many,
     find_patterns,
@@ -22,8 +23,7 @@ from secml_workbench.patterns import (
     spans_in_many,
     utf8,
 )
-from secml_workbench.rendering import asset
-from secml_workbench.settings import InputError
+from secml_workbench.view import asset
 
 QUICK = settings(max_examples=150, deadline=None)
 FAMILIES = load_families()

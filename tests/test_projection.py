@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secml_workbench.patterns import find_patterns, load_families
-from secml_workbench.projection import find_disguised, lexicon, views
+from secml_workbench.data import find_disguised, find_patterns, lexicon, load_families, views
 
 FAMILIES = load_families()
 LOOKALIKE = str.maketrans("aeiopcyxs", "аеіорсухѕ")

@@ -8,8 +8,8 @@ import re
 
 import pytest
 
-from secml_workbench.records import RECORD_MIME, Record
-from secml_workbench.rendering import (
+from secml_workbench.base import RECORD_MIME, InputError, Record
+from secml_workbench.view import (
     Card,
     FirstScreen,
     Markup,
@@ -24,7 +24,6 @@ from secml_workbench.rendering import (
     texts_as_data,
     visible,
 )
-from secml_workbench.settings import InputError
 
 PARTS = [
     "<script>", "</script>", "<img src=x onerror=alert(1)>", "<svg/onload=alert(1)>", "javascript:alert(1)", "'", '"', "`", "&lt;", "&", ">",

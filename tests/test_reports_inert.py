@@ -18,16 +18,15 @@ import pytest
 from inert import CHROMIUM, FLAGS, NEEDS, Watched
 from nbformat import v4
 
-from secml_workbench.records import Record
-from secml_workbench.reporting import build_index, run_report
-from secml_workbench.settings import load_settings
+from secml_workbench.base import Record, load_settings
+from secml_workbench.reports import build_index, run_report
 
 HOSTILE_FOLDER = "<img src=x onerror=alert(1)>"
 PARAMETERS = 'model: str = "tiny"  # model\ndata: str = "tiny"  # data\nwait: float = 0.0  # seconds\nnote: str = ""  # any text'
 WORK = """
 import sys, time
-from secml_workbench.records import Record
-from secml_workbench.rendering import Card, FirstScreen, Markup, escape, highlight, table, texts_as_data
+from secml_workbench.base import Record
+from secml_workbench.view import Card, FirstScreen, Markup, escape, highlight, table, texts_as_data
 SCRIPT, LABEL = "</script><script>alert(1);fetch('http://localhost:9/x')</script>", "<img src=x onerror=alert(1)>"
 TEXT = SCRIPT + " pay \\u202eevil\\u202c \\x00 \\ud800 \\U000e0041 " + LABEL
 record = Record("explanation", model, f"{SCRIPT} decides about {LABEL}.", parameters={"note": note, "python": sys.executable})
@@ -114,8 +113,8 @@ def assert_dead(browser, url: str) -> None:
 
 RUN = """
 import sys; from pathlib import Path
-from secml_workbench.reporting import run_report
-from secml_workbench.settings import load_settings
+from secml_workbench.reports import run_report
+from secml_workbench.base import load_settings
 root = Path(sys.argv[1]); settings = load_settings(root / "settings.ini")
 result = run_report("explanation", "tiny", "tiny", template=root / "template.ipynb", settings=settings, force=True,
                     parameters={"wait": sys.argv[2], "note": sys.argv[3] * 50000}, progress=False)

@@ -22,21 +22,20 @@ from typing import Any
 import optuna
 import pytest
 
-from secml_workbench import study
-from secml_workbench.settings import InputError, WorkbenchError, load_settings
-from secml_workbench.study import (
+from secml_workbench.base import InputError, WorkbenchError, connect, load_settings, track
+from secml_workbench.tuning import (
     MAX_RETRIES,
     Attempt,
     HyperparameterSearchSpace,
     OptimizationConfig,
     TuningResult,
     search,
+    study,
 )
-from secml_workbench.tracking import connect, track
 
 WORKER = """
 import time
-from secml_workbench.study import OptimizationConfig, search
+from secml_workbench.tuning import OptimizationConfig, search
 
 def objective(attempt):
     for epoch in range(1, attempt.params["epochs"] + 1):
@@ -91,7 +90,7 @@ def test_a_trial_that_kills_its_process_is_given_up(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     deadly = f"""
 import os
-from secml_workbench.study import OptimizationConfig, default_params, search
+from secml_workbench.tuning import OptimizationConfig, default_params, search
 def objective(attempt):
     if attempt.params == default_params():
         os.kill(os.getpid(), 9)

@@ -15,14 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from secml_workbench import tracking
-from secml_workbench.records import code_hash
-from secml_workbench.settings import InputError, Settings, WorkbenchError, load_settings
+from secml_workbench.base import InputError, Settings, WorkbenchError, code_hash, load_settings, tracking
 
 WRITER = """
 import sys, time
-from secml_workbench.settings import load_settings
-from secml_workbench.tracking import track
+from secml_workbench.base import load_settings
+from secml_workbench.base import track
 state, name, wait = sys.argv[1:4]
 settings = load_settings(state_dir=state, mlflow_tracking_uri=f"sqlite:///{state}/mlflow.db")
 with track(name, "study", {"name": name}, settings=settings) as run:
@@ -99,8 +97,8 @@ def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
 def test_interrupts_while_mlflow_sets_itself_up_do_not_spoil_the_session(tmp_path: Path) -> None:
     code = """
 import os, signal, sys, threading, time
-from secml_workbench.settings import load_settings
-from secml_workbench.tracking import connect
+from secml_workbench.base import load_settings
+from secml_workbench.base import connect
 settings = load_settings(state_dir=sys.argv[1])
 stopped = 0
 def ask():

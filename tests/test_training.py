@@ -15,22 +15,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from secml_workbench import training
-from secml_workbench.batching import scores
-from secml_workbench.corpus import Corpus, load_corpus
-from secml_workbench.metrics import Estimate
-from secml_workbench.records import sha256_folder, to_jsonable
-from secml_workbench.settings import InputError, Settings, load_settings
-from secml_workbench.torch_backend import default_encoder, load_torch
-from secml_workbench.training import (
+from secml_workbench.base import InputError, Settings, load_settings, sha256_folder, to_jsonable
+from secml_workbench.data import Corpus, Estimate, load_corpus
+from secml_workbench.models import (
     TINY,
     TrainingConfig,
+    default_encoder,
     last_checkpoint,
+    load_torch,
     model_card,
     read_training,
+    scores,
     tiny_detector,
     train,
     train_detector,
+    training,
     training_items,
 )
 
@@ -305,7 +304,7 @@ def test_pooling_is_a_choice_where_the_architecture_has_one(tmp_path: Path, enco
 def test_a_text_is_tokenized_once_from_one_training_to_the_next(
     encoder: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from secml_workbench import batching
+    from secml_workbench.models import batching
 
     settings = isolated(tmp_path)
     seen: list[str] = []

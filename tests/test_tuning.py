@@ -14,12 +14,19 @@ from typing import Any
 
 import pytest
 
-from secml_workbench.corpus import load_corpus
-from secml_workbench.settings import Settings, load_settings
-from secml_workbench.study import HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult
-from secml_workbench.tracking import connect
-from secml_workbench.training import TINY, tiny_detector
-from secml_workbench.tuning import _drop_weights, delete_study, load_study, tune
+from secml_workbench.base import Settings, connect, load_settings
+from secml_workbench.data import load_corpus
+from secml_workbench.models import TINY, tiny_detector
+from secml_workbench.tuning import (
+    HyperparameterSearchSpace,
+    OptimizationConfig,
+    TrialRecord,
+    TuningResult,
+    delete_study,
+    load_study,
+    tune,
+)
+from secml_workbench.tuning.tuning import _drop_weights
 
 
 def test_the_weights_of_a_trial_that_runs_elsewhere_stay(tmp_path: Path) -> None:
@@ -35,10 +42,10 @@ TUNE = """
 import sys
 import time
 from dataclasses import replace
-from secml_workbench.corpus import load_corpus
-from secml_workbench.settings import load_settings
-from secml_workbench.study import HyperparameterSearchSpace, OptimizationConfig
-from secml_workbench.training import TINY
+from secml_workbench.data import load_corpus
+from secml_workbench.base import load_settings
+from secml_workbench.tuning import HyperparameterSearchSpace, OptimizationConfig
+from secml_workbench.models import TINY
 from secml_workbench.tuning import tune
 
 place, encoder, layers = sys.argv[1:]
@@ -126,7 +133,7 @@ def test_only_one_at_a_time_saves_the_best_model_of_a_study(tmp_path: Path, monk
         at_work[0] -= 1
 
     here(settings)
-    monkeypatch.setattr("secml_workbench.tuning.log_best", saving)
+    monkeypatch.setattr("secml_workbench.tuning.tuning.log_best", saving)
     with ThreadPoolExecutor() as pool:
         list(pool.map(here, [settings, settings]))
     assert seen == [1, 1]

@@ -13,9 +13,9 @@ import nbformat
 import pytest
 from inert import CHROMIUM, FLAGS
 
-from secml_workbench.pages import frame, record_of, render_html
-from secml_workbench.records import Record, atomic_write, dumps
-from secml_workbench.rendering import (
+from secml_workbench.base import Record, atomic_write, dumps, load_settings
+from secml_workbench.reports import KINDS, build_index, frame, record_of, render_html, template_path
+from secml_workbench.view import (
     Markup,
     badge,
     escape,
@@ -27,8 +27,6 @@ from secml_workbench.rendering import (
     table,
     texts_as_data,
 )
-from secml_workbench.reporting import KINDS, build_index, template_path
-from secml_workbench.settings import load_settings
 
 COLUMNS = ("first", "second", "third", "fourth", "fifth")
 SOURCE = "This <b>source</b> & a source name without any blanks in it: " + "long_" * 20

@@ -18,13 +18,13 @@ IMPORTS = """
 import threading, time, tempfile
 from dataclasses import replace
 from pathlib import Path
-from secml_workbench.baseline import fit_baseline
-from secml_workbench.corpus import load_corpus
+from secml_workbench.models import fit_baseline
+from secml_workbench.data import load_corpus
 from secml_workbench.features import FeatureConfig
-from secml_workbench.records import Record
-from secml_workbench.settings import load_settings
-from secml_workbench.study import HyperparameterSearchSpace, OptimizationConfig, open_storage, search
-from secml_workbench.widgets import explore, features_explorer, quantize_explorer, run_report, start, tune_live
+from secml_workbench.base import Record
+from secml_workbench.base import load_settings
+from secml_workbench.tuning import HyperparameterSearchSpace, OptimizationConfig, open_storage, search
+from secml_workbench.widgets import explore, features_explorer, quantize_explorer, report_form, start, tune_live
 LIGHT = FeatureConfig(linguistic=False, semantic=False, tfidf_components=0)
 corpus = load_corpus("packaged").sample(400, seed=1)
 parts = corpus.split(seed=42)
@@ -52,7 +52,7 @@ def variant(name, size, ms, low):
     gate = {"metric": "f1", "decision": "pass", "delta": {"estimate": 0.0, "low": low, "high": 0.001}}
     measured = {"size_bytes": size * 1e6, "latency_ms": {"batch1_p50": ms}, "flip_rate": 0.0}
     return {"name": name, "path": str(FOLDER), "gate": gate, **measured}
-from secml_workbench.baseline import save_baseline
+from secml_workbench.models import save_baseline
 FOLDER = Path(tempfile.mkdtemp()) / "smaller"
 save_baseline(fit_baseline(parts.train.texts[:60], parts.train.labels[:60]), FOLDER)
 WHOLE = FOLDER.with_name("whole")
@@ -185,7 +185,7 @@ def test_a_report_is_run_and_shown_in_place(lab, server):
     notebook(
         server[1] / "report.ipynb",
         IMPORTS,
-        f"run_report('features', 'tiny', 'gone.csv', out=tempfile.mkdtemp(), {given})",
+        f"report_form('features', 'tiny', 'gone.csv', out=tempfile.mkdtemp(), {given})",
     )
     lab.run_all("report.ipynb")
     view = lab.cell(1)
@@ -229,7 +229,7 @@ def test_hostile_texts_stay_texts_in_every_widget(lab, server):
         "tune_live(NAME, every=0.5, settings=settings)",
         "NAME = BAD" + VARIANTS,
         "quantize_explorer(record)",
-        "run_report('features', 'tiny', BAD)",
+        "report_form('features', 'tiny', BAD)",
     )
     lab.run_all("hostile.ipynb")
     lab.cell(1).locator(".s-text").filter(

@@ -13,9 +13,9 @@ import pytest
 from inert import CHROMIUM, NEEDS, Watched
 from nbformat import v4
 
-from secml_workbench.pages import render_html
-from secml_workbench.records import Record, atomic_write, dumps
-from secml_workbench.rendering import (
+from secml_workbench.base import Record, atomic_write, dumps, load_settings
+from secml_workbench.reports import build_index, render_html
+from secml_workbench.view import (
     Card,
     FirstScreen,
     Markup,
@@ -32,8 +32,6 @@ from secml_workbench.rendering import (
     texts_as_data,
     visible,
 )
-from secml_workbench.reporting import build_index
-from secml_workbench.settings import load_settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.skipif(not CHROMIUM, reason=NEEDS)]
 

@@ -1,0 +1,59 @@
+from .errors import (
+    InputError as InputError,
+    UnsupportedError as UnsupportedError,
+    WorkbenchError as WorkbenchError,
+    brief as brief,
+    check_number as check_number,
+    refuse_unknown as refuse_unknown,
+)
+from .settings import (
+    ModelSettings as ModelSettings,
+    Settings as Settings,
+    load_settings as load_settings,
+)
+from .records import (
+    RECORD_MIME as RECORD_MIME,
+    Record as Record,
+    dumps as dumps,
+    to_jsonable as to_jsonable,
+)
+from .hashing import (
+    MANIFEST as MANIFEST,
+    hash_files as hash_files,
+    read_files as read_files,
+    read_manifest as read_manifest,
+    sha256_file as sha256_file,
+    sha256_folder as sha256_folder,
+    sha256_of as sha256_of,
+)
+from .files import (
+    atomic_folder as atomic_folder,
+    atomic_write as atomic_write,
+    check_writable as check_writable,
+    slug as slug,
+)
+from .code import (
+    code_hash as code_hash,
+    modules_used as modules_used,
+    parse as parse,
+)
+from .locks import (
+    locked as locked,
+)
+from .machine import (
+    CPU_FLAGS as CPU_FLAGS,
+    cpu_facts as cpu_facts,
+    resolve_device as resolve_device,
+    set_threads as set_threads,
+    usable_cores as usable_cores,
+)
+from .provenance import (
+    Provenance as Provenance,
+    current_provenance as current_provenance,
+)
+from .tracking import (
+    Run as Run,
+    attach as attach,
+    connect as connect,
+    track as track,
+)

@@ -1,0 +1,45 @@
+from .corpus import (
+    Corpus as Corpus,
+    Fold as Fold,
+    Splits as Splits,
+    as_text as as_text,
+    csv_rows as csv_rows,
+    has_trigger as has_trigger,
+    jsonl_rows as jsonl_rows,
+    load_corpus as load_corpus,
+    map_labels as map_labels,
+    near_duplicate_groups as near_duplicate_groups,
+    text_key as text_key,
+    without_triggers as without_triggers,
+)
+from .metrics import (
+    Estimate as Estimate,
+    METRICS as METRICS,
+    by_slice as by_slice,
+    evaluate as evaluate,
+    flip_rate as flip_rate,
+    get_metric as get_metric,
+    length_slices as length_slices,
+    mean_estimate as mean_estimate,
+    metrics_table as metrics_table,
+    paired_difference as paired_difference,
+    threshold_at_fpr as threshold_at_fpr,
+    undefined as undefined,
+)
+from .patterns import (
+    PatternFamily as PatternFamily,
+    find_in_many as find_in_many,
+    find_patterns as find_patterns,
+    load_families as load_families,
+    match_families as match_families,
+    spans_in_many as spans_in_many,
+    utf8 as utf8,
+)
+from .deobfuscation import (
+    UNDONE as UNDONE,
+    View as View,
+    encoded_characters as encoded_characters,
+    find_disguised as find_disguised,
+    lexicon as lexicon,
+    views as views,
+)

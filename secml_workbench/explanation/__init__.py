@@ -1,0 +1,5 @@
+"""Why a classifier decides as it does, and which explanation to believe."""
+
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

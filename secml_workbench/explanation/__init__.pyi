@@ -1,0 +1,61 @@
+from .result import (
+    Explanation as Explanation,
+    TITLES as TITLES,
+    WordScore as WordScore,
+    quality as quality,
+    score_text as score_text,
+    side_by_side as side_by_side,
+)
+from .perturbation import (
+    AdditiveClassifier as AdditiveClassifier,
+    PerturbationEngine as PerturbationEngine,
+    split_words as split_words,
+)
+from .attribution import (
+    TOKEN_METHODS as TOKEN_METHODS,
+    token_scores as token_scores,
+)
+from .explainers import (
+    METHODS as METHODS,
+    ask as ask,
+    explain as explain,
+    explain_many as explain_many,
+    lime_samples as lime_samples,
+    make_engine as make_engine,
+    methods_for as methods_for,
+    resolve_method as resolve_method,
+    split_tokens as split_tokens,
+)
+from .faithfulness import (
+    FaithfulnessStudy as FaithfulnessStudy,
+    LEAST_RANGE as LEAST_RANGE,
+    MEASURES as MEASURES,
+    aopc_bounds as aopc_bounds,
+    compare_methods as compare_methods,
+    measure_faithfulness as measure_faithfulness,
+    random_faithfulness as random_faithfulness,
+    randomization_test as randomization_test,
+)
+from .importance import (
+    ALL as ALL,
+    GlobalImportance as GlobalImportance,
+    ImportanceRow as ImportanceRow,
+    OTHER as OTHER,
+    global_importance as global_importance,
+)
+from .agreement import (
+    CONTROL as CONTROL,
+    Drift as Drift,
+    LENGTHS as LENGTHS,
+    drift_table as drift_table,
+    explanation_drift as explanation_drift,
+    flagged_texts as flagged_texts,
+    nearest_texts as nearest_texts,
+    word_range as word_range,
+)
+from .shortcuts import (
+    FOUND_ABOVE as FOUND_ABOVE,
+    Shortcut as Shortcut,
+    find_shortcuts as find_shortcuts,
+    share_of as share_of,
+)

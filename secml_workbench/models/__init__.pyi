@@ -1,0 +1,66 @@
+from .batching import (
+    Positive as Positive,
+    TextClassifier as TextClassifier,
+    TextReader as TextReader,
+    Window as Window,
+    WindowedClassifier as WindowedClassifier,
+    check_classifier as check_classifier,
+    check_texts as check_texts,
+    clean_text as clean_text,
+    encode_windows as encode_windows,
+    find_positive as find_positive,
+    length_batches as length_batches,
+    pad_batch as pad_batch,
+    predict_windows as predict_windows,
+    scores as scores,
+    softmax as softmax,
+    text_ids as text_ids,
+    text_tokens as text_tokens,
+)
+from .torch_backend import (
+    TorchClassifier as TorchClassifier,
+    check_folder as check_folder,
+    default_encoder as default_encoder,
+    encoder_name as encoder_name,
+    first_line as first_line,
+    load_torch as load_torch,
+    model_folder as model_folder,
+    one_line as one_line,
+    save_tokenizer as save_tokenizer,
+)
+from .onnx_backend import (
+    MODEL_FILE as MODEL_FILE,
+    RUNTIMES as RUNTIMES,
+    check_parity as check_parity,
+    export_graph as export_graph,
+    export_onnx as export_onnx,
+    fuse_graph as fuse_graph,
+    has_openvino as has_openvino,
+    load_onnx as load_onnx,
+    make_session as make_session,
+    read_export as read_export,
+)
+from .baseline import (
+    BaselineClassifier as BaselineClassifier,
+    fit_baseline as fit_baseline,
+    load_baseline as load_baseline,
+    read_skops as read_skops,
+    save_baseline as save_baseline,
+    write_skops as write_skops,
+)
+from .classifier import (
+    load_classifier as load_classifier,
+)
+from .training import (
+    RANGES as RANGES,
+    SHORT as SHORT,
+    TINY as TINY,
+    TrainingConfig as TrainingConfig,
+    last_checkpoint as last_checkpoint,
+    model_card as model_card,
+    read_training as read_training,
+    tiny_detector as tiny_detector,
+    train as train,
+    train_detector as train_detector,
+    training_items as training_items,
+)

@@ -1,0 +1,25 @@
+from .study import (
+    Attempt as Attempt,
+    EXTRA as EXTRA,
+    HyperparameterSearchSpace as HyperparameterSearchSpace,
+    MAX_RETRIES as MAX_RETRIES,
+    OptimizationConfig as OptimizationConfig,
+    PARAMETERS as PARAMETERS,
+    TrialRecord as TrialRecord,
+    TuningResult as TuningResult,
+    default_params as default_params,
+    edges as edges,
+    measure_title as measure_title,
+    open_storage as open_storage,
+    recipe_words as recipe_words,
+    search as search,
+    show_params as show_params,
+    trial_table as trial_table,
+)
+from .tuning import (
+    delete_study as delete_study,
+    live_study as live_study,
+    load_study as load_study,
+    stop_study as stop_study,
+    tune as tune,
+)

@@ -1,0 +1,35 @@
+from .rendering import (
+    Card as Card,
+    FirstScreen as FirstScreen,
+    Markup as Markup,
+    asset as asset,
+    badge as badge,
+    escape as escape,
+    facts as facts,
+    figure as figure,
+    heading as heading,
+    highlight as highlight,
+    legend as legend,
+    note as note,
+    paragraph as paragraph,
+    sanitize as sanitize,
+    scrolling as scrolling,
+    table as table,
+    texts_as_data as texts_as_data,
+    visible as visible,
+)
+from .words import (
+    Interval as Interval,
+    interval_text as interval_text,
+)
+from .plots import (
+    TradeoffPoint as TradeoffPoint,
+    bars as bars,
+    colour as colour,
+    distribution as distribution,
+    figure_style as figure_style,
+    forest as forest,
+    new_figure as new_figure,
+    plain_label as plain_label,
+    tradeoff as tradeoff,
+)
