@@ -150,7 +150,7 @@ def test_a_face_gives_what_it_lists(room):
 def test_the_front_door():
     import secml_workbench
 
-    names = "load_classifier load_corpus explain quantize gate make_features tune run_report".split()
+    names = ["load_classifier", "load_corpus", "explain", "quantize", "gate", "make_features", "tune", "run_report"]
     assert all(callable(getattr(secml_workbench, name)) for name in names)
     for name, place in face("").items():
         assert name in face(place), f"{name} is not in the face of {place}"
