@@ -304,12 +304,12 @@ def test_pooling_is_a_choice_where_the_architecture_has_one(tmp_path: Path, enco
 def test_a_text_is_tokenized_once_from_one_training_to_the_next(
     encoder: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from secml_workbench.models import batching
+    from secml_workbench.models import tokens
 
     settings = isolated(tmp_path)
     seen: list[str] = []
-    plain = batching._raw_ids
-    monkeypatch.setattr(batching, "_raw_ids", lambda tokenizer, texts: seen.extend(texts) or plain(tokenizer, texts))
+    plain = tokens._raw_ids
+    monkeypatch.setattr(tokens, "_raw_ids", lambda tokenizer, texts: seen.extend(texts) or plain(tokenizer, texts))
     parts, known = corpus.split(), {}
     found = [
         train(encoder, parts.train, parts.validation, recipe, known=known, settings=settings)[1].best_value
