@@ -55,16 +55,26 @@ from .baseline import (
 from .classifier import (
     load_classifier as load_classifier,
 )
-from .training import (
+from .training_config import (
     RANGES as RANGES,
     SHORT as SHORT,
     TINY as TINY,
     TrainingConfig as TrainingConfig,
+    TrainingJob as TrainingJob,
+)
+from .trainer import (
+    TrainingHooks as TrainingHooks,
+    training_items as training_items,
+)
+from .fine_tuning import (
     last_checkpoint as last_checkpoint,
+    train as train,
+)
+from .detector_card import (
     model_card as model_card,
+)
+from .detector_training import (
     read_training as read_training,
     tiny_detector as tiny_detector,
-    train as train,
     train_detector as train_detector,
-    training_items as training_items,
 )

@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
-from ..base import InputError, UnsupportedError, brief, resolve_device
+from ..base import InputError, UnsupportedError, atomic_folder, brief, resolve_device
 from .windows import TOKEN_BUDGET, WindowedClassifier
 
 # %% auto #0
 __all__ = ['TOKENIZER_FILES', 'model_folder', 'default_encoder', 'encoder_name', 'first_line', 'check_tokenizer', 'check_folder',
-           'one_line', 'TorchClassifier', 'save_tokenizer', 'load_torch']
+           'quiet', 'one_line', 'TorchClassifier', 'save_tokenizer', 'load_torch', 'cut_encoder']
 
 # %% ../../nbs/models/03_torch_backend.ipynb #ad761364
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -148,7 +148,7 @@ def check_folder(
 
 # %% ../../nbs/models/03_torch_backend.ipynb #139219dc
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     "Silence transformers' load reports and progress bars (what matters in them we say ourselves), and torchao's about kernels for other machines."
     import torch  # noqa: F401  its import sets the levels of its loggers
     from transformers.utils import logging as hf_logging
@@ -176,7 +176,7 @@ def one_line(
 ) -> Iterator[None]:
     "Whatever a library raises becomes an `InputError` of one line."
     try:
-        with _quiet():
+        with quiet():
             yield
     except (InputError, UnsupportedError, MemoryError):
         raise
@@ -302,3 +302,22 @@ def load_torch(
         _check_weights(folder, model, info, bool(new_head))
         _check_vocabulary(folder, tokenizer, model)
         return TorchClassifier(model, tokenizer, named, path=folder, device=device, positive_label=positive_label, max_length=max_length)
+
+# %% ../../nbs/models/03_torch_backend.ipynb #c5897ecf
+def cut_encoder(
+    encoder: str | Path,  # Hugging Face folder
+    layers: int,  # how many of its first layers stay
+    folder: str | Path,  # where to
+) -> Path:
+    "The first layers of an encoder, as an encoder."
+    from transformers import AutoConfig, AutoModel, AutoTokenizer
+
+    source = model_folder(encoder)
+    config = AutoConfig.from_pretrained(source, local_files_only=True)
+    if not 1 <= layers <= config.num_hidden_layers:
+        raise InputError(f"layers is {layers}; expected 1 to {config.num_hidden_layers} for this encoder")
+    config.num_hidden_layers = layers
+    with one_line("cut", source), atomic_folder(folder) as work:
+        AutoModel.from_pretrained(source, config=config, local_files_only=True, dtype="float32").save_pretrained(work)
+        AutoTokenizer.from_pretrained(source, local_files_only=True).save_pretrained(work)
+    return Path(folder)
