@@ -24,7 +24,7 @@ from secml_workbench.data import (
 )
 from .baseline import fit_baseline
 from .detector_card import model_card
-from .fine_tuning import TrainingResult, check_out, trained, write_model
+from .fine_tuning import TrainingResult, check_out, checkpoints, fit, write_model
 from .protocol import scores
 from secml_workbench.models.torch_backend import (
     TorchClassifier, cut_encoder, default_encoder, encoder_name, model_folder,
@@ -199,7 +199,8 @@ def _train_and_judge(
     out: Path, job: TrainingJob, corpus: Corpus, splits: Splits, settings: Settings, started: float,
 ) -> dict[str, Any]:
     "Train, test, save; returns the content of training.json."
-    with trained(job, out.name, settings, resumable=True) as (classifier, result):
+    with checkpoints(job, settings) as folder:
+        classifier, result = fit(job, out.name, settings, folder=folder)
         facts = _all_facts(classifier, result, job, corpus, splits, settings, started)
         return _save_with_papers(classifier, out, facts)
 

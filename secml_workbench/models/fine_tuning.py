@@ -13,7 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from ..view import table
 _log = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['last_checkpoint', 'check_out', 'write_model', 'save_detector', 'TrainingResult', 'trained', 'train']
+__all__ = ['last_checkpoint', 'checkpoints', 'check_out', 'write_model', 'save_detector', 'TrainingResult', 'fit', 'train']
 
 # %% ../../nbs/models/09_fine_tuning.ipynb #154e1852
 def last_checkpoint(
@@ -49,21 +49,21 @@ def last_checkpoint(
 
 # %% ../../nbs/models/09_fine_tuning.ipynb #dc4a347f
 @contextmanager
-def _workdir(job_hash: str, resumable: bool, settings: Settings) -> Iterator[Path]:
-    "A folder for checkpoints; removed at the end, but after an interruption of something resumable."
-    if not resumable:
-        with tempfile.TemporaryDirectory(prefix="secml-training-") as folder:
-            yield Path(folder)
-        return
-    path = settings.state_dir / "training" / job_hash[:24]
-    path.mkdir(parents=True, exist_ok=True)
-    with locked(f"{path}.lock"):
+def checkpoints(
+    job: TrainingJob,
+    settings: Settings,
+) -> Iterator[Path]:  # the job's own folder; another process that is asked for the same waits
+    "A folder for checkpoints: kept after an interruption, removed when the block that saves what was trained has ended."
+    mark = job_hash(job, sha256_folder(model_folder(job.encoder)), resolve_device(settings.device))
+    folder = settings.state_dir / "training" / mark[:24]
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(f"{folder}.lock"):
         try:
-            yield path
+            yield folder
         except Exception:  # not KeyboardInterrupt: that is what checkpoints are kept for
-            shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 # %% ../../nbs/models/09_fine_tuning.ipynb #bb17712f
 @contextmanager
@@ -86,13 +86,13 @@ def _interruptions() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 # %% ../../nbs/models/09_fine_tuning.ipynb #af1f5efa
-def _run(training: FineTuning, folder: Path, resumable: bool) -> tuple[dict[str, float], ...]:
+def _run(training: FineTuning, folder: Path | None) -> tuple[dict[str, float], ...]:
     "Train `training.classifier` in place, its best epoch loaded at the end; return the history."
-    checkpoint = last_checkpoint(folder) if resumable else None
+    checkpoint = last_checkpoint(folder) if folder else None
     if checkpoint:
         _log.warning("taking up an interrupted training at %s", checkpoint.name)
-    with quiet(), _interruptions() as interruptions:
-        trainer, progress = make_trainer(training, folder, resumable, interruptions)
+    with tempfile.TemporaryDirectory(prefix="secml-training-") as scratch, quiet(), _interruptions() as interruptions:
+        trainer, progress = make_trainer(training, folder or Path(scratch), folder is not None, interruptions)
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         finally:
@@ -169,27 +169,24 @@ def _result(training: FineTuning, history: tuple[dict[str, float], ...], seconds
     )
 
 # %% ../../nbs/models/09_fine_tuning.ipynb #6f771eaa
-@contextmanager
-def trained(
+def fit(
     job: TrainingJob,
     name: str,  # of the classifier
     settings: Settings,
     *,
-    resumable: bool,  # write checkpoints, and go on from those of an interrupted training
+    folder: Path | None = None,  # of `checkpoints`, to go on from them; None: none are written
     hooks: TrainingHooks | None = None,
     known: dict[str, list[int]] | None = None,  # see train
-) -> Iterator[tuple[TorchClassifier, TrainingResult]]:
-    "The trained classifier; its checkpoints go when the block has ended: to interrupt either costs an epoch at most."
+) -> tuple[TorchClassifier, TrainingResult]:
+    "Train, and save nothing."
     started = time.monotonic()
-    folder, device = model_folder(job.encoder), resolve_device(settings.device)
+    device = resolve_device(settings.device)
     set_threads(settings)
-    mark = job_hash(job, sha256_folder(folder), device) if resumable else ""
-    with _workdir(mark, resumable, settings) as work:
-        classifier = fresh_classifier(folder, job.config, device, name)
-        classifier.known = known
-        training = FineTuning(job, classifier, job.rows(), use_bf16(job.config.bf16, device), hooks or TrainingHooks())
-        history = _run(training, work, resumable)
-        yield classifier, _result(training, history, time.monotonic() - started)
+    classifier = fresh_classifier(model_folder(job.encoder), job.config, device, name)
+    classifier.known = known
+    training = FineTuning(job, classifier, job.rows(), use_bf16(job.config.bf16, device), hooks or TrainingHooks())
+    history = _run(training, folder)
+    return classifier, _result(training, history, time.monotonic() - started)
 
 # %% ../../nbs/models/09_fine_tuning.ipynb #b54a44d5
 def train(
@@ -204,8 +201,9 @@ def train(
     settings = settings or load_settings()
     if out is not None:
         check_out(out, "config.json")
-    resumable, name = out is not None and hooks is None, Path(out or job.encoder).name
-    with trained(job, name, settings, resumable=resumable, hooks=hooks, known=known) as (classifier, result):
+    resumable = out is not None and hooks is None
+    with checkpoints(job, settings) if resumable else nullcontext() as folder:
+        classifier, result = fit(job, Path(out or job.encoder).name, settings, folder=folder, hooks=hooks, known=known)
         if out is not None:
             save_detector(classifier, out)
     return classifier, replace(result, path=Path(out) if out else None)
