@@ -175,7 +175,8 @@ def test_papermill_alone_works_from_the_notebooks_folder(tmp_path):
     command = [sys.executable, "-m", "papermill", "51_quantization_report.ipynb", str(tmp_path / "out.ipynb")]
     options = ["-k", "python3", "-p", "latency_seconds", "0.5", "-p", "out", str(tmp_path), "--no-progress-bar"]
     options += ["-y", "variants: [int8_dynamic]"]
-    done = subprocess.run([*command, *options], cwd=ROOT / "nbs" / "reports", capture_output=True, text=True, timeout=300)
+    folder = ROOT / "nbs" / "reports"
+    done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert read_artifact(tmp_path / "tiny-int8_dynamic").counts.linear["int8"] == 13
 
