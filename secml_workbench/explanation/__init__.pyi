@@ -45,10 +45,10 @@ from .importance import (
 )
 from .agreement import (
     CONTROL as CONTROL,
-    Drift as Drift,
     LENGTHS as LENGTHS,
-    drift_table as drift_table,
-    explanation_drift as explanation_drift,
+    VariantAgreement as VariantAgreement,
+    agreement_table as agreement_table,
+    explanation_agreement as explanation_agreement,
     flagged_texts as flagged_texts,
     nearest_texts as nearest_texts,
     word_range as word_range,

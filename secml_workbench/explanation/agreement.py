@@ -19,16 +19,17 @@ from secml_workbench.explanation.explainers import (
 )
 from .faithfulness import JUDGED_UNITS, aopc_bounds, measure_faithfulness, unit_scores
 from .perturbation import PerturbationEngine, split_words
-from .result import TITLES, Explanation, agreement
+from .result import TITLES, Explanation, compare_explanations
 from ..models import TextClassifier, check_classifier, check_texts
 from ..view import Markup, interval_text, paragraph, table
 
 # %% auto #0
-__all__ = ['CONTROL', 'LENGTHS', 'Drift', 'explanation_drift', 'flagged_texts', 'nearest_texts', 'word_range', 'drift_table']
+__all__ = ['CONTROL', 'LENGTHS', 'VariantAgreement', 'explanation_agreement', 'flagged_texts', 'nearest_texts', 'word_range',
+           'agreement_table']
 
 # %% ../../nbs/explanation/06_agreement.ipynb #b291c3c8
 @dataclass(frozen=True)
-class Drift:
+class VariantAgreement:
     "How far one variant's reasons are from the original's."
 
     name: str
@@ -56,10 +57,10 @@ def _account(classifier: TextClassifier, text: str, method: str, target: str | N
     return _Account(one, found.normalized_aopc)
 
 
-def _drift(name: str, ours: Sequence[_Account], theirs: Sequence[_Account], threshold: float, k: int, seed: int) -> Drift:
-    pairs = [agreement(a.explanation, b.explanation, k) for a, b in zip(ours, theirs, strict=True)]
+def _variant_agreement(name: str, ours: Sequence[_Account], theirs: Sequence[_Account], threshold: float, k: int, seed: int) -> VariantAgreement:
+    pairs = [compare_explanations(a.explanation, b.explanation, k) for a, b in zip(ours, theirs, strict=True)]
     flips = [(a.explanation.prediction >= threshold) != (b.explanation.prediction >= threshold) for a, b in zip(ours, theirs, strict=True)]
-    return Drift(
+    return VariantAgreement(
         name, ours[0].explanation.method, len(pairs),
         mean_estimate([np.nan if pair.rank_correlation is None else pair.rank_correlation for pair in pairs], seed=seed),
         mean_estimate([np.nan if pair.top_overlap is None else pair.top_overlap for pair in pairs], seed=seed),
@@ -71,7 +72,7 @@ def _drift(name: str, ours: Sequence[_Account], theirs: Sequence[_Account], thre
 CONTROL = "original, other seed"
 
 
-def explanation_drift(
+def explanation_agreement(
     original: TextClassifier,
     variants: Mapping[str, TextClassifier],  # name -> a classifier with the same labels; all in memory
     texts: Sequence[str],  # two or more, of any length
@@ -83,7 +84,7 @@ def explanation_drift(
     k: int = 3,  # for the overlap
     seed: int = 0,
     progress: bool = False,
-) -> list[Drift]:  # one a variant, then the control where chance has a part
+) -> list[VariantAgreement]:  # one a variant, then the control where chance has a part
     "Compare explanations of variants with the original's. Raises InputError: too few texts, a method from inside, other labels."
     name, texts = resolve_method(method), check_texts(texts)
     refuse_unknown([name], [one for one in METHODS if not METHODS[one].inside], "explanation method that works on every variant")
@@ -112,7 +113,7 @@ def explanation_drift(
             for text in texts:
                 accounts[title].append(_account(classifier, text, name, target, n_samples, own_seed))
                 bar.update(1)
-    return [_drift(title, accounts[""], some, threshold, k, seed) for title, some in accounts.items() if title]
+    return [_variant_agreement(title, accounts[""], some, threshold, k, seed) for title, some in accounts.items() if title]
 
 # %% ../../nbs/explanation/06_agreement.ipynb #bf82fc6e
 LENGTHS = (range(4, 10), range(4, 61), range(4, 301))  # words
@@ -164,22 +165,22 @@ def word_range(
     return f"{min(sizes)} to {max(sizes)} words" if min(sizes) < max(sizes) else f"{sizes[0]} words"
 
 # %% ../../nbs/explanation/06_agreement.ipynb #32766375
-def drift_table(
-    drifts: Sequence[Drift],  # of `explanation_drift`; may be empty
+def agreement_table(
+    agreements: Sequence[VariantAgreement],  # of `explanation_agreement`; may be empty
     what: str = "texts",  # what texts they are: "flagged texts"
 ) -> Markup:
     "The finding in a sentence and a row for each variant."
-    variants = [one for one in drifts if one.name != CONTROL]
+    variants = [one for one in agreements if one.name != CONTROL]
     if not variants:
         return paragraph(
-            "Nothing is compared: no variant, fewer than two texts of 4 to 300 words to compare on, or left out (drift_texts is 0)."
+            "Nothing is compared: no variant, fewer than two texts of 4 to 300 words to compare on, or left out (agreement_texts is 0)."
         )
     worst = min(variants, key=lambda one: -2.0 if one.rank_correlation.estimate is None else one.rank_correlation.estimate)
     flips = f"{len(worst.flips)} of {worst.n_texts} decisions flip"
     control = next(
         (
             f"; chance alone, another seed of the original, gives {interval_text(one.rank_correlation, digits=2)}"
-            for one in drifts
+            for one in agreements
             if one.name == CONTROL
         ),
         "",
@@ -199,7 +200,7 @@ def drift_table(
             "aopc": interval_text(one.aopc_difference, digits=2),
             "flips": len(one.flips),
         }
-        for one in drifts
+        for one in agreements
     ]
     columns = {
         "name": "variant",
@@ -208,5 +209,5 @@ def drift_table(
         "aopc": "normalised AOPC, difference",
         "flips": "flips",
     }
-    caption = f"{TITLES[worst.method]} on {worst.n_texts} {what} of {worst.words}, with 95 % intervals{'; the last row is what chance alone does' if drifts[-1].name == CONTROL else '; no other seed beside it, for these methods and lengths draw nothing'}"
+    caption = f"{TITLES[worst.method]} on {worst.n_texts} {what} of {worst.words}, with 95 % intervals{'; the last row is what chance alone does' if agreements[-1].name == CONTROL else '; no other seed beside it, for these methods and lengths draw nothing'}"
     return paragraph(finding) + table(rows, columns=columns, caption=caption)

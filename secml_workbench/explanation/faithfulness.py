@@ -22,7 +22,7 @@ from secml_workbench.explanation.explainers import (
     resolve_target,
 )
 from .perturbation import PerturbationEngine
-from .result import Agreement, Explanation, agreement, rank_correlation
+from .result import Agreement, Explanation, compare_explanations, rank_correlation
 from ..models import check_texts
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ def compare_methods(
             explained[name].append(one)
             rows[name].append(measure_faithfulness(judge, columns, unit_scores(judge, one), bounds))
         rows["random"].append(random_faithfulness(judge, columns, bounds, next_seed(seed, i)))
-        pairs += [agreement(a, b, k) for a, b in combinations(found, 2)]
+        pairs += [compare_explanations(a, b, k) for a, b in combinations(found, 2)]
     measures = {name: {m: np.array([getattr(row, m) for row in some]) for m in MEASURES} for name, some in rows.items()}
     return FaithfulnessStudy(tuple(names), explained, measures, tuple(pairs), {name: np.array(some) for name, some in steady.items()}, seed)
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['TITLES', 'WordScore', 'Explanation', 'score_text', 'quality', 'show', 'Agreement', 'rank_correlation', 'agreement',
-           'word_table', 'side_by_side']
+__all__ = ['TITLES', 'WordScore', 'Explanation', 'score_text', 'quality', 'show', 'Agreement', 'rank_correlation',
+           'compare_explanations', 'word_table', 'side_by_side']
 
 # %% ../../nbs/explanation/00_result.ipynb #6406b086
 TITLES = {
@@ -231,7 +231,7 @@ def rank_correlation(
     return float(spearmanr(first, second).statistic)
 
 
-def agreement(
+def compare_explanations(
     first: Explanation,  # of one text
     second: Explanation,  # of the same text, target and level
     k: int = 3,  # for the overlap
