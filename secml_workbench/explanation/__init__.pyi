@@ -16,11 +16,13 @@ from .attribution import (
     token_scores as token_scores,
 )
 from .explainers import (
-    METHODS as METHODS,
     ask as ask,
+    lime_samples as lime_samples,
+)
+from .explaining import (
+    METHODS as METHODS,
     explain as explain,
     explain_many as explain_many,
-    lime_samples as lime_samples,
     make_engine as make_engine,
     methods_for as methods_for,
     resolve_method as resolve_method,

@@ -31,5 +31,6 @@ from .plots import (
     forest as forest,
     new_figure as new_figure,
     plain_label as plain_label,
+    signed_bars as signed_bars,
     tradeoff as tradeoff,
 )
