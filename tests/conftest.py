@@ -5,9 +5,15 @@ import signal
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
+
+# Property tests try the same examples each time; how long one takes says nothing on a machine that is shared.
+ONE_FOLDER = HealthCheck.function_scoped_fixture  # all examples of a test share its tmp_path: each writes anew
+settings.register_profile("here", derandomize=True, deadline=None, database=None, suppress_health_check=[ONE_FOLDER])
+settings.load_profile("here")
 
 
 @pytest.fixture(scope="session")
