@@ -384,7 +384,7 @@ class Greedy(Stopped):
 
 STREAM = """
 import sys
-from secml_workbench import streaming
+from secml_workbench.features import streaming
 from secml_workbench.features import load_features
 
 def stopped(*given):
