@@ -54,5 +54,6 @@ from .plots import (
     figure_style as figure_style,
     forest as forest,
     new_figure as new_figure,
+    signed_bars as signed_bars,
     tradeoff as tradeoff,
 )
