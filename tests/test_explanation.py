@@ -425,7 +425,7 @@ def test_an_ended_alarm_and_a_begun_one_are_kept_apart():
 
 @pytest.mark.parametrize("wrong", [None, "models/x", 3, {"predict_proba": 1}])
 def test_what_is_no_classifier_is_refused_everywhere(wrong):
-    from secml_workbench.explanation import compare_methods, explanation_drift, find_shortcuts
+    from secml_workbench.explanation import compare_methods, explanation_agreement, find_shortcuts
 
     toy, texts = AdditiveClassifier({"a": 0.3}), ["a b", "b a"]
     for call in (
@@ -433,8 +433,8 @@ def test_what_is_no_classifier_is_refused_everywhere(wrong):
         lambda: explain_many(wrong, texts),
         lambda: PerturbationEngine(wrong, "a b"),
         lambda: compare_methods(wrong, texts, ["lime"]),
-        lambda: explanation_drift(wrong, {}, texts),
-        lambda: explanation_drift(toy, {"x": wrong}, texts),
+        lambda: explanation_agreement(wrong, {}, texts),
+        lambda: explanation_agreement(toy, {"x": wrong}, texts),
         lambda: find_shortcuts(wrong, texts, np.array([0, 1])),
     ):
         with pytest.raises(InputError, match="load_classifier"):
