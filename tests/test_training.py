@@ -297,7 +297,7 @@ def test_encoder_is_not_changed(tmp_path: Path, encoder: Path, corpus: Corpus) -
 
 
 def test_pooling_is_a_choice_where_the_architecture_has_one(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
-    from test_classifiers import build
+    from architectures import build
 
     modern = build("modernbert", tmp_path / "modern")
     parts, recipe = corpus.split(), replace(QUICK, max_length=32, pooling="mean")
