@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from secml_workbench.base import InputError, load_settings
 from secml_workbench.data import corpus as module
-from secml_workbench.data import load_corpus, map_labels, near_duplicate_groups, text_key
+from secml_workbench.data import label_kind, load_corpus, map_labels, near_duplicate_groups, text_key
+from secml_workbench.models import find_positive
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ANY_TEXT = st.text(st.characters(), max_size=60) | st.sampled_from(["\ud800", "a\x00b", "", "\u202e", "NA", "\ufeff"])
@@ -76,6 +77,43 @@ def test_labels_map_or_are_refused(labels, asked):
         return
     assert set(mapped.mapping.values()) <= {0, 1} and mapped.reason
     assert all(str(label) in mapped.mapping for label in labels)
+
+
+KNOWN_TO_DATA = """
+    malicious unsafe harmful attack adversarial suspicious injection injected prompt_injection direct_injection
+    indirect_injection malicious_instruction jailbreak toxic bad spam phishing
+    | benign safe harmless legitimate legit normal clean non_injection not_injection no_injection benign_instruction ham good
+"""
+KNOWN_TO_MODELS = """
+    malicious injection injections injected jailbreak jailbroken attack attacks adversarial unsafe harm harmful hate toxic
+    abusive abuse dangerous malware phishing spam exploit violation exfiltration leakage blocked bad
+    | benign safe legit legitimate normal clean ok okay good ham harmless neutral allowed innocent regular secure none
+"""
+
+
+@pytest.mark.parametrize("names", [KNOWN_TO_DATA, KNOWN_TO_MODELS], ids=["data", "models"])
+def test_a_name_known_for_data_is_known_for_a_model_and_the_other_way_round(names):
+    "The two vocabularies that there once were: no name of either is lost, each is known to both."
+    for expected, names_of in zip((1, 0), (part.split() for part in names.split("|")), strict=True):
+        assert names_of
+        for name in names_of:
+            beside = "benign" if expected else "attack"
+            assert label_kind(name) == ("malicious" if expected else "benign"), name
+            assert map_labels([beside, name]).mapping[name] == expected, name
+            assert find_positive([beside, name]).indices == (expected,), name
+
+
+PAIRS = [("0", "1"), ("LABEL_0", "LABEL_1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("negative", "positive")]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_conventions_hold_for_data_and_models_alike_and_only_in_pairs(pair):
+    mapped, positive = map_labels(pair), find_positive(pair)
+    assert list(mapped.mapping.values()) == [0, 1] and mapped.positive == pair[1:] and positive.indices == (1,)
+    assert mapped.reason in positive.reason and "convention" in mapped.reason
+    for refuse in (map_labels, find_positive):
+        with pytest.raises(InputError, match="positive_label"):
+            refuse([*pair, "neutral"])
 
 
 def test_groups_hold_every_pair_that_brute_force_finds():

@@ -1,3 +1,8 @@
+from .labels import (
+    label_kind as label_kind,
+    malicious_labels as malicious_labels,
+    map_labels as map_labels,
+)
 from .corpus import (
     Corpus as Corpus,
     Fold as Fold,
@@ -7,7 +12,6 @@ from .corpus import (
     has_trigger as has_trigger,
     jsonl_rows as jsonl_rows,
     load_corpus as load_corpus,
-    map_labels as map_labels,
     near_duplicate_groups as near_duplicate_groups,
     text_key as text_key,
     without_triggers as without_triggers,
