@@ -82,11 +82,12 @@ def test_labels_map_or_are_refused(labels, asked):
 KNOWN_TO_DATA = """
     malicious unsafe harmful attack adversarial suspicious injection injected prompt_injection direct_injection
     indirect_injection malicious_instruction jailbreak toxic bad spam phishing
-    | benign safe harmless legitimate legit normal clean non_injection not_injection no_injection benign_instruction ham good
+    | benign safe harmless legitimate legit normal clean non_injection not_injection no_injection
+    benign_instruction ham good
 """
 KNOWN_TO_MODELS = """
-    malicious injection injections injected jailbreak jailbroken attack attacks adversarial unsafe harm harmful hate toxic
-    abusive abuse dangerous malware phishing spam exploit violation exfiltration leakage blocked bad
+    malicious injection injections injected jailbreak jailbroken attack attacks adversarial unsafe harm harmful hate
+    toxic abusive abuse dangerous malware phishing spam exploit violation exfiltration leakage blocked bad
     | benign safe legit legitimate normal clean ok okay good ham harmless neutral allowed innocent regular secure none
 """
 
