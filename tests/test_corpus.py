@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from secml_workbench.base import InputError, load_settings
-from secml_workbench.data import corpus as module
-from secml_workbench.data import label_kind, load_corpus, map_labels, near_duplicate_groups, text_key
+from secml_workbench.data import duplicates, loading
+from secml_workbench.data import Corpus, label_kind, load_corpus, map_labels, near_duplicate_groups, text_key
 from secml_workbench.models import find_positive
 
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -122,7 +122,7 @@ def test_groups_hold_every_pair_that_brute_force_finds():
     templates = whole.take(np.isin(whole.groups, np.flatnonzero(np.bincount(whole.groups) > 1)))
     corpus = templates.sample(900, seed=1)
     keys = [text_key(text) for text in corpus.texts]
-    shingles = [set(module._shingles(key).tolist()) for key in keys]
+    shingles = [set(duplicates._shingles(key).tolist()) for key in keys]
     groups, found, missed = near_duplicate_groups(keys), 0, 0
     parent = list(range(len(keys)))
     for i, a in enumerate(shingles):
@@ -146,7 +146,7 @@ def test_groups_do_not_hang_on_a_corpus_of_one_template():
 def test_no_group_is_split(tmp_path, sizes):
     corpus = load_corpus(write_jsonl(tmp_path / "data.jsonl", build_rows(sum(sizes))))
     frame = corpus.frame.assign(group=np.repeat(np.arange(len(sizes)), sizes)[: len(corpus)])
-    corpus = module.Corpus(corpus.name, frame, corpus.sha256, corpus.checks)
+    corpus = Corpus(corpus.name, frame, corpus.sha256, corpus.checks)
     parts = corpus.split()
     sides = [set(part.groups.tolist()) for part in (parts.train, parts.validation, parts.test)]
     assert sum(map(len, sides)) == len(set().union(*sides)) == len(set(corpus.groups.tolist()))
@@ -154,7 +154,7 @@ def test_no_group_is_split(tmp_path, sizes):
 
 
 def test_a_damaged_cache_is_made_again_and_an_unwritable_one_is_no_error(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(module, "_KEPT_FROM", 100)
+    monkeypatch.setattr(duplicates, "_KEPT_FROM", 100)
     path = write_jsonl(tmp_path / "data.jsonl", build_rows(200))
     ours = load_settings(state_dir=tmp_path / "state")
     first = load_corpus(path, settings=ours)
@@ -186,8 +186,8 @@ def test_a_changed_packaged_file_is_refused(tmp_path, monkeypatch):
     import shutil
 
     folder = tmp_path / "external"
-    shutil.copytree(module._packaged_folder(), folder)
-    monkeypatch.setattr(module, "_packaged_folder", lambda: folder)
+    shutil.copytree(loading._packaged_folder(), folder)
+    monkeypatch.setattr(loading, "_packaged_folder", lambda: folder)
     with (folder / "s-labs" / "test.csv").open("a") as file:
         file.write("one more,1\n")
     with pytest.raises(InputError, match="SHA-256"):
@@ -199,7 +199,7 @@ def test_a_changed_packaged_file_is_refused(tmp_path, monkeypatch):
 
 def test_importing_is_light():
     heavy = ("pandas", "sklearn", "scipy", "datasketch", "pyarrow", "torch")
-    code = "import sys, secml_workbench.data.corpus, secml_workbench.data.metrics;"
+    code = "import sys, secml_workbench.data.loading, secml_workbench.data.metrics;"
     code += f"print([m for m in {heavy} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"
