@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secml_workbench.base import InputError, load_settings
@@ -15,7 +15,7 @@ from secml_workbench.data import duplicates, loading
 from secml_workbench.data import Corpus, label_kind, load_corpus, map_labels, near_duplicate_groups, text_key
 from secml_workbench.models import find_positive
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=60)
 ANY_TEXT = st.text(st.characters(), max_size=60) | st.sampled_from(["\ud800", "a\x00b", "", "\u202e", "NA", "\ufeff"])
 
 ANY_LABEL = st.none() | st.booleans() | st.integers(-1, 3) | st.floats() | ANY_TEXT

@@ -1,26 +1,50 @@
-from .rendering import (
-    Card as Card,
-    FirstScreen as FirstScreen,
+from .words import (
+    Interval as Interval,
+    agree as agree,
+    bounds_text as bounds_text,
+    capitalised as capitalised,
+    clauses as clauses,
+    duration as duration,
+    estimate_text as estimate_text,
+    interval_text as interval_text,
+    listed as listed,
+    megabytes as megabytes,
+    minus as minus,
+    number_text as number_text,
+    percent as percent,
+    plural as plural,
+    points as points,
+    spaced as spaced,
+    spelled as spelled,
+    times as times,
+)
+from .markup import (
     Markup as Markup,
     asset as asset,
-    badge as badge,
     escape as escape,
-    facts as facts,
-    figure as figure,
-    heading as heading,
-    highlight as highlight,
-    legend as legend,
-    note as note,
-    paragraph as paragraph,
+    plain_label as plain_label,
     sanitize as sanitize,
-    scrolling as scrolling,
-    table as table,
     texts_as_data as texts_as_data,
     visible as visible,
 )
-from .words import (
-    Interval as Interval,
-    interval_text as interval_text,
+from .highlighting import (
+    highlight as highlight,
+    legend as legend,
+)
+from .components import (
+    facts as facts,
+    figure as figure,
+    heading as heading,
+    note as note,
+    paragraph as paragraph,
+    scrolling as scrolling,
+    section as section,
+    table as table,
+)
+from .first_screen import (
+    Card as Card,
+    FirstScreen as FirstScreen,
+    badge as badge,
 )
 from .plots import (
     TradeoffPoint as TradeoffPoint,
@@ -30,6 +54,6 @@ from .plots import (
     figure_style as figure_style,
     forest as forest,
     new_figure as new_figure,
-    plain_label as plain_label,
+    signed_bars as signed_bars,
     tradeoff as tradeoff,
 )
