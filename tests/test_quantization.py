@@ -24,23 +24,20 @@ from secml_workbench.quantization import (
     Artifact,
     Exports,
     QuantizationConfig,
+    Validation,
     calibration_batches,
     gate,
     half,
     metric_delta,
     quantize,
     quantize_within,
+    quantizing,
     read_artifact,
     recommend,
     record_judgement,
+    retry,
     sensitivity,
     torchao_variant,
-)
-from secml_workbench.quantization import (
-    artifact as quantization,
-)
-from secml_workbench.quantization import (
-    retry as rescue,
 )
 from secml_workbench.reports import open_subject, quantization_report
 from secml_workbench.reports.quantization_report import use_code, verdict_of
@@ -218,10 +215,10 @@ def test_both_runtimes_agree_and_the_chosen_one_is_remembered(tiny, exports, tmp
 
 
 def test_bfloat16_where_there_is_and_refused_where_not(tiny, tmp_path, monkeypatch):
-    monkeypatch.setattr(quantization, "has_bf16", lambda: False)
+    monkeypatch.setattr(quantizing, "has_bf16", lambda: False)
     with pytest.raises(UnsupportedError, match="no bfloat16"):
         quantize(tiny, QuantizationConfig("bf16"), out=tmp_path / "bf16")
-    monkeypatch.setattr(quantization, "has_bf16", lambda: True)
+    monkeypatch.setattr(quantizing, "has_bf16", lambda: True)
     made = quantize(tiny, QuantizationConfig("bf16"), out=tmp_path / "bf16")
     small = load_classifier(made.path, device="cpu")
     assert (
@@ -255,7 +252,7 @@ def test_torchao_folder_is_an_artifact_like_any_other(tiny, tmp_path, monkeypatc
     on_cpu |= {"machine_of": lambda device: "GPU"}
     on_cpu |= {"load_torch": lambda folder, **how: load_torch(folder, **{**how, "device": "cpu"})}
     for name, stand_in in on_cpu.items():
-        monkeypatch.setattr(quantization, name, stand_in)
+        monkeypatch.setattr(quantizing, name, stand_in)
     layer = "bert.encoder.layer.1.output.dense"
     config = QuantizationConfig("int8_dynamic", device="cuda", exclude=(layer,))
     made = quantize(tiny, config, out=tmp_path / "a")
@@ -283,12 +280,12 @@ def test_a_model_too_big_for_memory_is_refused_with_the_estimate(tiny, tmp_path,
 
 
 def test_what_fails_is_made_again_until_the_ladder_ends(tiny, exports, tmp_path, monkeypatch):
-    monkeypatch.setattr(rescue, "LEFT_OUT", (1, 15))
+    monkeypatch.setattr(retry, "LEFT_OUT", (1, 15))
     corpus = load_corpus("packaged").split().validation.sample(300, seed=1)  # no near-duplicates in it
     upside_down = 1 - scores(tiny, corpus.texts)  # an original that is always right, and that no variant agrees with
     corpus = replace(corpus, frame=corpus.frame.assign(label=(upside_down >= 0.5).astype(int)))
     order = list(sensitivity(tiny, corpus.texts[:8], 4))
-    how = {"validation": corpus, "reference": upside_down, "exports": exports, "ranking": lambda bits: order}
+    how = {"validation": Validation(corpus, upside_down), "exports": exports, "ranking": lambda bits: order}
     found = quantize_within(tiny, QuantizationConfig("int4", metric="accuracy"), out=tmp_path / "a", **how)
     last = found.steps[-1].config
     assert not found.gate.passed and len(found.steps) == 5 and last.group_size == 16 and len(last.exclude) == 15
@@ -304,8 +301,7 @@ def test_too_few_texts_do_not_send_anybody_up_the_ladder(tiny, exports, tmp_path
         tiny,
         QuantizationConfig(),
         out=tmp_path / "a",
-        validation=corpus,
-        reference=scores(tiny, corpus.texts),
+        validation=Validation(corpus, scores(tiny, corpus.texts)),
         exports=exports,
     )
     assert len(found.steps) == 1 and found.gate.too_few and not found.gate.passed

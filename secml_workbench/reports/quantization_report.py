@@ -25,7 +25,7 @@ from secml_workbench.models import (
     RUNTIMES, TextClassifier, TorchClassifier, fit_baseline, has_openvino, load_classifier, save_baseline, scores,
 )
 from secml_workbench.quantization import (  # fmt: skip
-    Candidate, Exports, Gate, Outcome, QuantizationConfig, Recommendation, Timing, check_cuda, check_target, choose,
+    Candidate, Exports, Gate, Outcome, QuantizationConfig, Recommendation, Timing, Validation, check_cuda, check_target, choose,
     cpu_class, flips, gate, judge_artifact, loss_of, machine_of, measure_latency, metric_delta, overflows, pareto,
     quantize_within, read_artifact, recommend, record_judgement, sensitivity, settle, weights_size,
 )
@@ -89,7 +89,7 @@ def make_variants(
     configs: Sequence[QuantizationConfig],  # from `check_parameters`
     folder: Path,  # where the artifacts go
     name: str,  # of the model
-    **how: Any,  # validation, reference, calibration, ranking, settings of `quantize_within`
+    **making: Any,  # validation, calibration, ranking, settings of `quantize_within`
 ) -> tuple[dict[str, Outcome], dict[str, str]]:  # variant -> how it was made; variant -> why it was not
     "Every variant as a folder `<name>-<variant>`, made again while it fails on validation. Raises the last refusal if all are refused."
     made: dict[str, Outcome] = {}
@@ -98,7 +98,7 @@ def make_variants(
         for config in tqdm(configs, desc="making variants", leave=False):
             out = target_of(folder, name, config.variant)
             try:
-                made[config.variant] = quantize_within(classifier, config, out=out, exports=exports, **how)
+                made[config.variant] = quantize_within(classifier, config, out=out, exports=exports, **making)
             except UnsupportedError as error:
                 refused[config.variant] = str(error)
     if not made:
@@ -122,8 +122,7 @@ def candidates_of(
     classifier: TorchClassifier,
     made: Mapping[str, Outcome],
     runtimes: Sequence[str],
-    validation: Corpus,
-    reference: np.ndarray,  # (n,) probability of malicious, of the original
+    validation: Validation,
     settings: Settings,
 ) -> tuple[dict[str, Candidate], dict[str, str]]:  # name -> candidate; name -> why it cannot be run
     "Every artifact with each runtime that it is worth running with, judged on validation."
@@ -135,7 +134,7 @@ def candidates_of(
         if "openvino" in runtimes and name in _OPENVINO and onnx and has_openvino():
             other = f"{name} on OpenVINO"
             try:
-                judged = judge_artifact(classifier, outcome.artifact, validation, reference, runtime="openvino", settings=settings)
+                judged = judge_artifact(classifier, outcome.artifact, validation, runtime="openvino", settings=settings)
                 found[other] = Candidate(other, "openvino", outcome, *judged)
             except InputError as error:  # an operator that it does not know
                 refused[other] = str(error)
