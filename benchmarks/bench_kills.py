@@ -19,7 +19,7 @@ from common import publish, row
 
 from secml_workbench.base import connect, current_provenance, load_settings
 from secml_workbench.models import training
-from secml_workbench.tuning import study, tuning
+from secml_workbench.tuning import TuningResult, tuning
 
 TRIALS, LONGEST = 40, 24  # seconds from a start to its kill
 
@@ -27,7 +27,7 @@ TRIALS, LONGEST = 40, 24  # seconds from a start to its kill
 WORKER = """
 import sys
 from dataclasses import replace
-from secml_workbench.tuning import study, tuning
+from secml_workbench.tuning import HyperparameterSearchSpace, OptimizationConfig, tuning
 from secml_workbench.data import load_corpus
 from secml_workbench.base import load_settings
 from secml_workbench.models import TINY
@@ -41,8 +41,8 @@ def say(folder, result):
     kept(folder, result)
     print("done", sum(result.counts.values()), flush=True)
 tuning._drop_weights = say
-space = study.HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
-config = study.OptimizationConfig(n_trials=int(total), metric_name="roc_auc")
+space = HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
+config = OptimizationConfig(n_trials=int(total), metric_name="roc_auc")
 print("begun", flush=True)
 base = replace(TINY, epochs=1)
 tuning.tune(encoder, load_corpus("tiny").split(), space, config, study_name="killed", base=base, settings=settings)
@@ -74,10 +74,10 @@ def _settings(place: Path):
     )
 
 
-def _stored(place: Path) -> study.TuningResult:
+def _stored(place: Path) -> TuningResult:
     with contextlib.suppress(ValueError):
         return tuning.load_study("killed", _settings(place))
-    return study.TuningResult("killed", "roc_auc", "maximize", {}, None, None, ())
+    return TuningResult("killed", "roc_auc", "maximize", {}, None, None, ())
 
 
 def _compared(place: Path) -> dict:

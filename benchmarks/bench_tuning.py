@@ -21,10 +21,10 @@ from common import publish, row
 from secml_workbench.base import connect, current_provenance, load_settings, set_threads
 from secml_workbench.data import load_corpus
 from secml_workbench.models import default_encoder, training
-from secml_workbench.tuning import study, tuning
+from secml_workbench.tuning import HyperparameterSearchSpace, OptimizationConfig, open_storage, tuning
 
 TRAIN, VALIDATION, TRIALS = 800, 400, 6
-SPACE = study.HyperparameterSearchSpace.small()
+SPACE = HyperparameterSearchSpace.small()
 
 
 def parts(seed):
@@ -115,9 +115,9 @@ def ours(splits, seed: int, folder: Path, wanted: float) -> tuple[float, float |
     settings = load_settings(
         state_dir=str(folder), mlflow_tracking_uri=f"sqlite:///{folder}/mlflow.db", optuna_storage=f"sqlite:///{folder}/o.db"
     )
-    config = study.OptimizationConfig(n_trials=TRIALS, metric_name="f1", seed=seed)
+    config = OptimizationConfig(n_trials=TRIALS, metric_name="f1", seed=seed)
     connect(settings)  # both stores are there, as in a workbench that is in use
-    study.open_storage(settings.optuna_storage)
+    open_storage(settings.optuna_storage)
     clock, begun, at = Clock(), time.monotonic(), datetime.now()
     with clock.watching():
         result = tuning.tune(default_encoder(), splits, SPACE, config, study_name="ours", settings=settings)

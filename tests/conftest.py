@@ -1,13 +1,59 @@
-"""What several tests need: a real, small detector and a corpus file with a stranger's columns."""
+"""What several tests need: models, a wheel and a corpus file, each made once a run and shared by the workers."""
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
+
+# Property tests try the same examples each time; how long one takes says nothing on a machine that is shared.
+ONE_FOLDER = HealthCheck.function_scoped_fixture  # all examples of a test share its tmp_path: each writes anew
+settings.register_profile("here", derandomize=True, deadline=None, database=None, suppress_health_check=[ONE_FOLDER])
+settings.load_profile("here")
+
+
+ROOT = Path(__file__).resolve().parents[1]
+Make = Callable[[Path], object]
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[[str, Make], Path]:
+    "A folder that the first who needs it makes, for all workers of this run: `made_once(name, make)`."
+    from filelock import FileLock
+
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+    place.mkdir(exist_ok=True)
+
+    def folder_of(name: str, make: Make) -> Path:
+        folder, part = place / name, place / f".{name}"
+        with FileLock(place / f"{name}.lock"):
+            if not folder.exists():
+                part.mkdir()
+                make(part)
+                part.rename(folder)
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def wheel(made_once) -> Path:
+    "The wheel of this checkout."
+
+    def build(folder: Path) -> None:
+        command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+
+    return next(made_once("wheel", build).glob("*.whl"))
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secml_workbench.base import InputError, load_settings
 from secml_workbench.data import corpus as module
 from secml_workbench.data import load_corpus, map_labels, near_duplicate_groups, text_key
 
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUICK = settings(max_examples=60)
 ANY_TEXT = st.text(st.characters(), max_size=60) | st.sampled_from(["\ud800", "a\x00b", "", "\u202e", "NA", "\ufeff"])
 
 ANY_LABEL = st.none() | st.booleans() | st.integers(-1, 3) | st.floats() | ANY_TEXT

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import random
 import sys
 from math import comb
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from secml_workbench.base import InputError, UnsupportedError, dumps
 from secml_workbench.explanation import (
@@ -128,28 +129,33 @@ def test_the_samples_remove_every_number_of_words_equally_often():
     assert (np.abs(masks[1:].mean(axis=0) - 7 / 16) < 0.02).all()
 
 
-def hostile(seed: int) -> str:
-    "A random text from the nastier corners of Unicode."
-    rng = random.Random(seed)
-    corners = [
-        (0, 0x7F), (0x80, 0x2FF), (0x300, 0x36F), (0x590, 0x6FF), (0x900, 0xEFF), (0x2000, 0x206F),
-        (0x3000, 0x30FF), (0x4E00, 0x4F00),
-        (0xD800, 0xDFFF), (0xFE00, 0xFEFF), (0x1F1E0, 0x1F6FF), (0xE0000, 0xE01EF), (0, sys.maxunicode),
-    ]  # fmt: skip
-    pick = [rng.choice(corners) for _ in range(4)]
-    return "".join(chr(rng.randint(*rng.choice(pick))) for _ in range(rng.randint(0, 300)))
+CORNERS = [
+    (0, 0x7F), (0x80, 0x2FF), (0x300, 0x36F), (0x590, 0x6FF), (0x900, 0xEFF), (0x2000, 0x206F),
+    (0x3000, 0x30FF), (0x4E00, 0x4F00),
+    (0xD800, 0xDFFF), (0xFE00, 0xFEFF), (0x1F1E0, 0x1F6FF), (0xE0000, 0xE01EF), (0, sys.maxunicode),
+]  # fmt: skip
+CORNER = st.sampled_from(CORNERS).map(lambda corner: st.integers(*corner).map(chr))
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_any_text_is_split_without_loss_and_comes_back_whole(seed):
-    text = hostile(seed)
+def texts_of(corners: list[st.SearchStrategy[str]]) -> st.SearchStrategy[str]:
+    return st.text(st.one_of(corners), max_size=300)
+
+
+# Texts from four of the nastier corners of Unicode each, and piles of marks on one letter.
+PILED = st.text(st.integers(*CORNERS[2]).map(chr), min_size=130, max_size=300).map("a".__add__)
+HOSTILE = st.lists(CORNER, min_size=4, max_size=4).flatmap(texts_of) | PILED
+
+
+@settings(max_examples=60)
+@given(text=HOSTILE, max_units=st.integers(1, 40), data=st.data())
+def test_any_text_is_split_without_loss_and_comes_back_whole(text, max_units, data):
     words = split_words(text)
     assert all(text[word.start : word.end] == word.text and len(word.text) <= 128 for word in words)
     assert "".join(word.text for word in words) == "".join(c for c in text if not c.isspace())
-    engine, text = PerturbationEngine(AdditiveClassifier({}), text, max_units=1 + seed % 40), clean_text(text)
+    engine, text = PerturbationEngine(AdditiveClassifier({}), text, max_units=max_units), clean_text(text)
     words = split_words(text)
     assert engine.perturbed(np.ones(len(engine), dtype=bool)) == text
-    keep = np.random.default_rng(seed).random(len(engine)) < 0.5
+    keep = np.array(data.draw(st.lists(st.booleans(), min_size=len(engine), max_size=len(engine))), dtype=bool)
     kept = [words[i] for (first, last), one in zip(engine.units, keep, strict=True) if one for i in range(first, last)]
     left = "".join(c for c in engine.perturbed(keep) if not c.isspace())
     assert left == "".join(word.text for word in kept)
@@ -160,9 +166,10 @@ INSIDE = sorted(method for method in METHODS if METHODS[method].inside)
 
 
 @pytest.mark.parametrize("method", OUTSIDE)
-@pytest.mark.parametrize("seed", range(3))
-def test_explanations_of_hostile_texts_are_finite_saved_and_shown_inert(method, seed):
-    text = hostile(seed)[:60] + "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+@settings(max_examples=5)
+@given(text=HOSTILE)
+def test_explanations_of_hostile_texts_are_finite_saved_and_shown_inert(method, text):
+    text = text[:60] + "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
     result = explain(Tangled({}), text, method, n_samples=50)
     assert np.isfinite([word.score for word in result.words]).all()
     html = result._repr_html_()
@@ -280,9 +287,9 @@ def test_methods_that_look_inside_refuse_other_models_and_say_what_works(variant
 
 def test_unknown_requests_list_what_there_is(variants):
     requests = {"method": ("shapley", "shap"), "target": ("spam", "'benign', 'malicious'"), "level": ("line", "token")}
-    for name, (given, said) in requests.items():
+    for name, (asked, said) in requests.items():
         with pytest.raises(InputError, match=said):
-            explain(variants["torch"], "ignore this", **{name: given})
+            explain(variants["torch"], "ignore this", **{name: asked})
     for n in (0, -1, 9, 1.5, True, "many"):
         with pytest.raises(InputError, match="10 or more"):
             explain(variants["torch"], "ignore this", n_samples=n)
@@ -418,7 +425,7 @@ def test_an_ended_alarm_and_a_begun_one_are_kept_apart():
 
 @pytest.mark.parametrize("wrong", [None, "models/x", 3, {"predict_proba": 1}])
 def test_what_is_no_classifier_is_refused_everywhere(wrong):
-    from secml_workbench.explanation import compare_methods, explanation_drift, find_shortcuts
+    from secml_workbench.explanation import compare_methods, explanation_agreement, find_shortcuts
 
     toy, texts = AdditiveClassifier({"a": 0.3}), ["a b", "b a"]
     for call in (
@@ -426,8 +433,8 @@ def test_what_is_no_classifier_is_refused_everywhere(wrong):
         lambda: explain_many(wrong, texts),
         lambda: PerturbationEngine(wrong, "a b"),
         lambda: compare_methods(wrong, texts, ["lime"]),
-        lambda: explanation_drift(wrong, {}, texts),
-        lambda: explanation_drift(toy, {"x": wrong}, texts),
+        lambda: explanation_agreement(wrong, {}, texts),
+        lambda: explanation_agreement(toy, {"x": wrong}, texts),
         lambda: find_shortcuts(wrong, texts, np.array([0, 1])),
     ):
         with pytest.raises(InputError, match="load_classifier"):

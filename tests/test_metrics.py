@@ -12,7 +12,7 @@ from secml_workbench.base import InputError
 from secml_workbench.data import METRICS, by_slice, evaluate, paired_difference, threshold_at_fpr
 from secml_workbench.data import metrics as module
 
-QUICK = settings(max_examples=80, deadline=None)
+QUICK = settings(max_examples=80)
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.9, 1.0]) | st.floats(0, 1)
 ROWS = st.lists(st.tuples(st.integers(0, 1), SCORES), max_size=40)
 

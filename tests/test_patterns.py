@@ -25,7 +25,7 @@ from secml_workbench.data import (
 )
 from secml_workbench.view import asset
 
-QUICK = settings(max_examples=150, deadline=None)
+QUICK = settings(max_examples=150)
 FAMILIES = load_families()
 CATCHES = [(family, text) for family in FAMILIES for text in family.catches]
 SPARES = [text for family in FAMILIES for text in family.spares]

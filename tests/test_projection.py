@@ -44,7 +44,7 @@ def test_harmless_texts_stay_harmless_in_every_reading(family):
 
 
 @given(st.text(max_size=200))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_any_text_has_readings_and_every_hit_is_a_slice_of_it(text):
     for view in views(text):
         assert len(view.starts) == len(view.ends) == len(view.text)
@@ -54,7 +54,7 @@ def test_any_text_has_readings_and_every_hit_is_a_slice_of_it(text):
 
 
 @given(st.text(alphabet="aаіο1!|@$ .-_%&;#xu\\\u200b=3f", max_size=300))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 def test_texts_made_of_what_is_undone(text):
     for view in views(text):
         assert (view.ends > view.starts).all() and len(view.starts) == len(view.text)

@@ -172,7 +172,8 @@ def test_papermill_alone_works_from_the_notebooks_folder(tmp_path):
     command = [sys.executable, "-m", "papermill", "51_quantization_report.ipynb", str(tmp_path / "out.ipynb")]
     options = ["-k", "python3", "-p", "latency_seconds", "0.5", "-p", "out", str(tmp_path), "--no-progress-bar"]
     options += ["-y", "variants: [int8_dynamic]"]
-    done = subprocess.run([*command, *options], cwd=ROOT / "nbs", capture_output=True, text=True, timeout=300)
+    folder = ROOT / "nbs" / "reports"
+    done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert read_artifact(tmp_path / "tiny-int8_dynamic").counts.linear["int8"] == 13
 
@@ -345,7 +346,7 @@ def test_an_interrupted_report_leaves_the_old_artifacts(tiny, tmp_path):
     options += ["-y", "variants: [int8_dynamic]"]
     old = quantize(tiny, out=tmp_path / "tiny-int8_dynamic")
     old = record_judgement(old, {"decision": "pass", "reasons": ["long ago"]})
-    running = subprocess.Popen([*command, *options], cwd=ROOT / "nbs", stderr=subprocess.DEVNULL)
+    running = subprocess.Popen([*command, *options], cwd=ROOT / "nbs" / "reports", stderr=subprocess.DEVNULL)
     for _ in range(600):  # until the new one is made
         if list(tmp_path.glob(".tmp-*/tiny-int8_dynamic/quantization.json")) or running.poll() is not None:
             break

@@ -3,10 +3,11 @@
 # ruff: noqa: E501  (attacks are long lines)
 
 import html
-import random
 import re
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from secml_workbench.base import RECORD_MIME, InputError, Record
 from secml_workbench.view import (
@@ -30,13 +31,18 @@ PARTS = [
     "<!--", "-->", "<![CDATA[", "<style>", "</style>", "<a href=//evil.example>", "<math>", "<mtext>", "<template>", "<noscript>", "</title>",
     "\u202e", "\u2066", "\u200b", "\ufeff", "\x00", "\x1b[31m", "\ud800", "\udfff", "\U000e0041", "\u0301" * 9, "日本", "العربية", "👩‍👩‍👧", "\r\n", "\t", "word ",
     "=", " style=background:url(//evil.example)", " onclick=alert(1) ", "{{7*7}}", "$\\href{javascript:alert(1)}{x}$", "%3Cscript%3E",
+    "&#x202e;", "&#8203;", "&#0;", "<form action=//evil.example>", "<input autofocus>", "<iframe srcdoc=x>", "<object data=x>", "<embed src=x>",
+    "<meta http-equiv=refresh>", "<link rel=stylesheet>", "<base href=//evil.example>",
 ]
 LIVE = re.compile(r"<\s*/?\s*(script|style|svg|math|iframe|object|embed|form|input|meta|link|base|template|noscript)\b", re.I)
 TAG = re.compile(r"<[^>]*>")
 
 
-def hostile(rng: random.Random) -> str:
-    return "".join(rng.choice(PARTS) for _ in range(rng.randint(1, 30)))
+HOSTILE = st.lists(st.sampled_from(PARTS), min_size=1, max_size=30).map("".join)
+PIECE = st.sampled_from(PARTS) | HOSTILE.map("<{}>".format) | HOSTILE | st.sampled_from(["<p>", "</p>", "<table><td>", "<b title='"])
+DIRTY = st.lists(PIECE, min_size=9, max_size=9).map("".join)
+PLACE, SCORE = st.integers(-9, 200), st.floats(-2, 2)
+SPANS = st.lists(st.tuples(PLACE, PLACE, SCORE), max_size=40)
 
 
 def assert_inert(page: str) -> None:
@@ -49,11 +55,9 @@ def assert_inert(page: str) -> None:
     assert not [c for c in page if c not in "\n\t\u3000\ufe0e\ufe0f" and not c.isprintable()], ascii(page)
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_every_builder_holds_against_hostile_text(seed: int) -> None:
-    rng = random.Random(seed)
-    a, b, c = hostile(rng), hostile(rng), hostile(rng)
-    spans = [(rng.randint(-5, 40), rng.randint(-5, 200), rng.uniform(-2, 2)) for _ in range(rng.randint(0, 12))]
+@settings(max_examples=60)
+@given(a=HOSTILE, b=HOSTILE, c=HOSTILE, spans=SPANS)
+def test_every_builder_holds_against_hostile_text(a: str, b: str, c: str, spans: list[tuple[int, int, float]]) -> None:
     screen = FirstScreen(Record(a, b, c, status="failed", error=a), [Card(a, b, c, "fail")], a, b, [(a, b)])
     bundle = screen._repr_mimebundle_()
     for markup in (
@@ -66,20 +70,17 @@ def test_every_builder_holds_against_hostile_text(seed: int) -> None:
     assert bundle[RECORD_MIME]["model"].isascii() or "\ud800" not in bundle[RECORD_MIME]["model"]
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_sanitize_makes_anything_inert(seed: int) -> None:
-    rng = random.Random(seed)
-    dirty = "".join(rng.choice([rng.choice(PARTS), f"<{hostile(rng)}>", hostile(rng), "<p>", "</p>", "<table><td>", "<b title='"]) for _ in range(9))
+@settings(max_examples=300)
+@given(DIRTY)
+def test_sanitize_makes_anything_inert(dirty: str) -> None:
     clean = sanitize(dirty)
     assert_inert(clean)
     assert sanitize(clean) == clean
 
 
-@pytest.mark.parametrize("seed", range(100))
-def test_highlight_loses_and_adds_nothing(seed: int) -> None:
-    rng = random.Random(seed)
-    text = hostile(rng)
-    spans = [(rng.randint(-9, len(text) + 9), rng.randint(-9, len(text) + 9), rng.uniform(-1, 1)) for _ in range(rng.randint(0, 40))]
+@settings(max_examples=100)
+@given(text=HOSTILE, spans=SPANS)
+def test_highlight_loses_and_adds_nothing(text: str, spans: list[tuple[int, int, float]]) -> None:
     page = re.sub(r'<span class="s-vh">.*?</span>', "", highlight(text, spans, limit=None).html)
     shown = re.sub(r"\s*×\d+ ", "", html.unescape(TAG.sub("", page)).replace("U+000D", ""))
     expected = re.sub(r"\s*×\d+ ", "", visible(text).replace("⟨", "").replace("⟩", "").replace("U+000D", ""))

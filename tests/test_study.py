@@ -29,8 +29,9 @@ from secml_workbench.tuning import (
     HyperparameterSearchSpace,
     OptimizationConfig,
     TuningResult,
+    open_storage,
     search,
-    study,
+    search_loop,
 )
 
 WORKER = """
@@ -130,7 +131,7 @@ def test_a_running_trial_of_a_living_process_is_left_alone(tmp_path: Path) -> No
 
 
 def test_a_trial_that_another_process_began_first_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url, ran, sampler = f"sqlite:///{tmp_path}/studies.db", [], study._sampler
+    url, ran, sampler = f"sqlite:///{tmp_path}/studies.db", [], search_loop._sampler
     alive = {"host": "elsewhere", "pid": 1, "started": 0}
 
     def faster(config: OptimizationConfig, place: int) -> object:  # called after the count, before the trial begins
@@ -142,7 +143,7 @@ def test_a_trial_that_another_process_began_first_is_not_run(tmp_path: Path, mon
         ran.append(attempt.number)
         return 0.5
 
-    monkeypatch.setattr(study, "_sampler", faster)
+    monkeypatch.setattr(search_loop, "_sampler", faster)
     result = search(objective, config=OptimizationConfig(n_trials=3), study_name="killed", storage=url)
     states = [t.state.name for t in optuna.load_study(study_name="killed", storage=url).trials]
     assert ran == [0, 1] and states == ["COMPLETE", "COMPLETE", "RUNNING", "FAIL"]
@@ -170,7 +171,7 @@ SMALL = HyperparameterSearchSpace.small
     ],
 )
 def test_another_space_is_refused_by_what_changed(before: dict[str, Any], after: dict[str, Any], said: str) -> None:
-    store, config = study.open_storage("memory"), OptimizationConfig(n_trials=2)
+    store, config = open_storage("memory"), OptimizationConfig(n_trials=2)
     search(lambda _: 0.5, SMALL(extra=before), config, study_name="s", storage=store)
     with pytest.raises(InputError, match=re.escape(said)):
         search(lambda _: 0.5, SMALL(extra=after), config, study_name="s", storage=store)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from secml_workbench.base import InputError, Settings, WorkbenchError, code_hash, load_settings, tracking
+from secml_workbench.base import InputError, Settings, WorkbenchError, code_hash, load_settings, machine, tracking
 
 WRITER = """
 import sys, time
@@ -187,18 +187,18 @@ def test_our_loggers_survive_mlflow(tmp_path: Path) -> None:
 
 
 def test_container_quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracking, "_cgroup_quota", lambda: 1.5)
-    monkeypatch.setattr(tracking, "_proc_cpuinfo", lambda: [])
+    monkeypatch.setattr(machine, "_cgroup_quota", lambda: 1.5)
+    monkeypatch.setattr(machine, "_proc_cpuinfo", lambda: [])
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-    assert tracking.usable_cores() == 2
+    assert machine.usable_cores() == 2
 
 
 def test_hyper_threads_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"processor": str(n), "physical id": "0", "core id": str(n % 4)} for n in range(8)]
-    monkeypatch.setattr(tracking, "_proc_cpuinfo", lambda: rows)
-    monkeypatch.setattr(tracking, "_cgroup_quota", lambda: float("inf"))
+    monkeypatch.setattr(machine, "_proc_cpuinfo", lambda: rows)
+    monkeypatch.setattr(machine, "_cgroup_quota", lambda: float("inf"))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
-    assert tracking.usable_cores() == 4
+    assert machine.usable_cores() == 4
 
 
 def test_code_is_hashed_in_several_threads_at_once() -> None:
@@ -216,6 +216,6 @@ def test_code_is_hashed_in_several_threads_at_once() -> None:
     gc.callbacks.append(litter)
     try:
         with ThreadPoolExecutor(4) as pool:
-            assert len(set(pool.map(code_hash, ["records"] * 100))) == 1
+            assert len(set(pool.map(code_hash, ["models.training"] * 100))) == 1
     finally:
         gc.callbacks.remove(litter)

@@ -41,7 +41,7 @@ CALL = """
 import sys, time
 from dataclasses import replace
 import test_training as t
-from secml_workbench import training
+from secml_workbench.models import training
 
 folder, wait = sys.argv[1:3]
 judge = training._Job.judge

@@ -50,6 +50,7 @@ from .machine import (
 from .provenance import (
     Provenance as Provenance,
     current_provenance as current_provenance,
+    package_versions as package_versions,
 )
 from .tracking import (
     Run as Run,

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from .errors import InputError, brief
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'locked']
+__all__ = ['locked']
 
 # %% ../../nbs/base/06_locks.ipynb #a12b1b69
 @contextmanager
@@ -34,8 +34,8 @@ def locked(
         try:
             lock.acquire(timeout=min(0.2, patience) if patience >= 0 else 0.2)
         except Timeout:
-            if patience != 0:
-                logger.warning("another run is at work in %s; waiting for it", place)
+            if patience < 0:  # a wait without an end is said; one with an end says so when it comes
+                _log.warning("another run is at work in %s; waiting for it", place)
             lock.acquire(timeout=patience)
     except Timeout:
         raise InputError(f"another run is at work in {place}; wait for it, or name another place") from None

@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from .machine import cpu_facts, usable_cores
 from .settings import Settings, load_settings
 
 # %% auto #0
-__all__ = ['PACKAGES', 'git_revision', 'Provenance', 'current_provenance']
+__all__ = ['PACKAGES', 'git_revision', 'Provenance', 'package_versions', 'current_provenance']
 
 # %% ../../nbs/base/08_provenance.ipynb #407f6c1d
 def _git(root: Path, *arguments: str) -> str | None:
@@ -74,13 +75,18 @@ class Provenance:
     data_sha256: str | None
     seed: int | None
 
+# %% ../../nbs/base/08_provenance.ipynb #406a0588
+def package_versions(
+    packages: Iterable[str],
+) -> dict[str, str | None]:  # None: not installed
+    "The installed versions of packages."
+    versions: dict[str, str | None] = dict.fromkeys(packages)
+    for package in versions:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions
+
 # %% ../../nbs/base/08_provenance.ipynb #5be6cdf9
-def _version(package: str) -> str | None:
-    with suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(package)
-    return None
-
-
 def current_provenance(
     *,
     data_sha256: str | None = None,  # fingerprint of the data that was used
@@ -91,7 +97,7 @@ def current_provenance(
 ) -> Provenance:
     "The circumstances of a result, to be called at its end."
     settings = settings or load_settings()
-    versions = {package: _version(package) for package in PACKAGES}
+    versions = package_versions(PACKAGES)
     return Provenance(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         duration_seconds=None if started is None else round(time.monotonic() - started, 3),

@@ -16,11 +16,13 @@ from .attribution import (
     token_scores as token_scores,
 )
 from .explainers import (
-    METHODS as METHODS,
     ask as ask,
+    lime_samples as lime_samples,
+)
+from .explaining import (
+    METHODS as METHODS,
     explain as explain,
     explain_many as explain_many,
-    lime_samples as lime_samples,
     make_engine as make_engine,
     methods_for as methods_for,
     resolve_method as resolve_method,
@@ -45,10 +47,10 @@ from .importance import (
 )
 from .agreement import (
     CONTROL as CONTROL,
-    Drift as Drift,
     LENGTHS as LENGTHS,
-    drift_table as drift_table,
-    explanation_drift as explanation_drift,
+    VariantAgreement as VariantAgreement,
+    agreement_table as agreement_table,
+    explanation_agreement as explanation_agreement,
     flagged_texts as flagged_texts,
     nearest_texts as nearest_texts,
     word_range as word_range,

@@ -6,11 +6,11 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from secml_workbench.models import TextClassifier
 
 # %% auto #0
-__all__ = ['Word', 'split_words', 'AdditiveClassifier', 'PerturbationEngine', 'evaluate_together']
+__all__ = ['T', 'Word', 'split_words', 'AdditiveClassifier', 'portions', 'evaluate_together', 'PerturbationEngine']
 
-# %% ../../nbs/explanation/01_perturbation.ipynb #e50aa788
+# %% ../../nbs/explanation/01_perturbation.ipynb #1b7927c3
 _CAP = {"word": 64, "punctuation": 64, "tag": 64, "spaceless": 8, "flag": 2, "single": 1, "glue": 64}
 _LONGEST = 128  # characters of a word with all its marks: piled-up marks must not make one endless word
 _CHINESE_AND_KANA = ((0x2E80, 0x2FDF), (0x3005, 0x3007), (0x3021, 0x30FF), (0x31F0, 0x31FF), (0x3400, 0x9FFF),
@@ -34,7 +34,7 @@ _SPACELESS = ((0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1780, 0x17FF))
 def _within(code: int, ranges: Sequence[tuple[int, int]]) -> bool:
     return any(low <= code <= high for low, high in ranges)
 
-
+# %% ../../nbs/explanation/01_perturbation.ipynb #aa5b8443
 @lru_cache(maxsize=8192)
 def _kind(character: str) -> str:
     "What a character does to the word it stands in; see the table."
@@ -51,7 +51,7 @@ def _kind(character: str) -> str:
         return "single" if _within(code, _CHINESE_AND_KANA) else "spaceless" if _within(code, _SPACELESS) else "word"
     return "punctuation" if category[0] == "P" or category in ("Sm", "Sc", "Sk") else "single"
 
-# %% ../../nbs/explanation/01_perturbation.ipynb #80768e7a
+# %% ../../nbs/explanation/01_perturbation.ipynb #10d865d2
 @dataclass(frozen=True)
 class Word:
     "A word and its place: `text == original[start:end]`."
@@ -60,14 +60,14 @@ class Word:
     start: int  # characters from the beginning of the original text
     end: int
 
-
+# %% ../../nbs/explanation/01_perturbation.ipynb #15f66e00
 def _kind_at(text: str, i: int) -> str:
     "`_kind`, but an apostrophe between two letters belongs to their word."
     if text[i] in "'’" and 0 < i < len(text) - 1 and _kind(text[i - 1]) == _kind(text[i + 1]) == "word":
         return "word"
     return _kind(text[i])
 
-
+# %% ../../nbs/explanation/01_perturbation.ipynb #5a6857c8
 def _spans(text: str) -> Iterator[tuple[int, int]]:
     start, bases, kind = 0, 0, ""  # of the open word; kind "" when none is open
     for i in range(len(text)):
@@ -82,7 +82,7 @@ def _spans(text: str) -> Iterator[tuple[int, int]]:
     if kind:
         yield start, len(text)
 
-# %% ../../nbs/explanation/01_perturbation.ipynb #82bb629a
+# %% ../../nbs/explanation/01_perturbation.ipynb #6dad7bac
 def split_words(
     text: str,  # any text
 ) -> tuple[Word, ...]:  # in order, not overlapping; together they are the text without its white space
@@ -113,7 +113,7 @@ class AdditiveClassifier:
         positive = self.base + np.asarray(found, dtype=np.float32)
         return np.stack([1 - positive, positive], axis=1).astype(np.float32)
 
-# %% ../../nbs/explanation/01_perturbation.ipynb #fea35460
+# %% ../../nbs/explanation/01_perturbation.ipynb #932f9ba0
 def _group(
     n_words: int,
     max_units: int,  # at least 1
@@ -123,7 +123,7 @@ def _group(
     edges = [n_words * i // units for i in range(units + 1)] if units else [0]
     return tuple(pairwise(edges))
 
-
+# %% ../../nbs/explanation/01_perturbation.ipynb #345ce161
 def _pieces(
     text: str, words: Sequence[Word], units: Sequence[tuple[int, int]], replacement: str
 ) -> tuple[str, list[tuple[str, str]]]:
@@ -136,7 +136,7 @@ def _pieces(
         pieces.append(("".join(replacement + gap for gap in gaps), text[words[first].start : end]))
     return (text[: words[0].start] if words else text), pieces
 
-# %% ../../nbs/explanation/01_perturbation.ipynb #7b170810
+# %% ../../nbs/explanation/01_perturbation.ipynb #60eedb45
 def _check_words(text: str, words: Sequence[Word]) -> tuple[Word, ...]:
     "Words as given, refused unless they are slices of the text in order. Raises InputError."
     if not isinstance(words, Sequence) or not all(isinstance(word, Word) for word in words):
@@ -150,7 +150,7 @@ def _check_words(text: str, words: Sequence[Word]) -> tuple[Word, ...]:
         end = word.end
     return tuple(words)
 
-# %% ../../nbs/explanation/01_perturbation.ipynb #2cf7d0bc
+# %% ../../nbs/explanation/01_perturbation.ipynb #e73f60f2
 def _check_masks(masks: np.ndarray, units: int) -> np.ndarray:  # bool (m, units)
     try:
         rows = np.atleast_2d(np.asarray(masks))
@@ -163,7 +163,59 @@ def _check_masks(masks: np.ndarray, units: int) -> np.ndarray:  # bool (m, units
         raise InputError(f"masks hold {brief(odd[0], 40)}; expected True or 1 to keep a unit, False or 0 to remove it")
     return rows.astype(bool)
 
-# %% ../../nbs/explanation/01_perturbation.ipynb #b7a1a07e
+# %% ../../nbs/explanation/01_perturbation.ipynb #ab13271a
+T = TypeVar("T")
+
+
+def portions(
+    items: Iterable[T],  # in order; may be made one by one
+    size: Callable[[T], int],  # what an item counts
+    limit: int,  # of a portion; a larger item is a portion of its own
+) -> Iterator[list[T]]:  # all items, in order
+    "Neighbouring items in portions that are worked on together: memory does not grow with their number."
+    portion, total = list[T](), 0
+    for item in items:
+        if portion and total + size(item) > limit:
+            yield portion
+            portion, total = [], 0
+        portion.append(item)
+        total += size(item)
+    if portion:
+        yield portion
+
+# %% ../../nbs/explanation/01_perturbation.ipynb #099fe54b
+_CHARACTERS = 4_000_000  # of perturbed text that exist at a time
+
+
+def _keys(masks: np.ndarray) -> list[bytes]:
+    return [row.tobytes() for row in np.packbits(masks, axis=1)]
+
+
+def _new_texts(asked: Sequence[tuple[PerturbationEngine, np.ndarray]]) -> Iterator[tuple[PerturbationEngine, bytes, str]]:
+    "The texts of masks that are not in their engine's table yet, each once."
+    for engine, masks in asked:
+        new = {key: i for i, key in enumerate(_keys(masks)) if key not in engine._table}
+        for key, i in new.items():
+            yield engine, key, engine.perturbed(masks[i])
+
+# %% ../../nbs/explanation/01_perturbation.ipynb #de0c24d8
+def evaluate_together(
+    asked: Sequence[tuple[PerturbationEngine, np.ndarray]],  # different engines of one classifier, each with masks (m, units)
+) -> None:
+    "Evaluate masks of several texts in common batches; each engine keeps its own. UnsupportedError: the model gives NaN."
+    if len({id(engine.classifier) for engine, _ in asked}) > 1:
+        raise InputError("engines of several classifiers; evaluate those of one classifier together")
+    checked = [(engine, _check_masks(masks, len(engine))) for engine, masks in asked]
+    for portion in portions(_new_texts(checked), lambda new: len(new[2]) + 1, _CHARACTERS):
+        classifier = portion[0][0].classifier
+        rows = np.asarray(classifier.predict_proba([text for _, _, text in portion]), dtype=np.float64)
+        if not np.isfinite(rows).all():
+            raise UnsupportedError(f"{brief(classifier.name, 60)} gives NaN for a part of this text: nothing to explain")
+        for (engine, key, _), row in zip(portion, rows, strict=True):
+            engine._table[key] = row
+            engine.evaluations += 1
+
+# %% ../../nbs/explanation/01_perturbation.ipynb #2ec0c151
 class PerturbationEngine:
     "Masks over the words of one text -> probabilities of one classifier, each distinct mask evaluated once."
 
@@ -219,41 +271,3 @@ class PerturbationEngine:
         "Scores of the units as scores of the words: each word an equal share of its unit's."
         sizes = np.array([last - first for first, last in self.units], dtype=int)
         return np.repeat(np.asarray(scores, dtype=np.float64) / np.maximum(sizes, 1), sizes)
-
-# %% ../../nbs/explanation/01_perturbation.ipynb #7b17e002
-_CHARACTERS = 4_000_000  # of perturbed text that exist at a time
-
-
-def _keys(masks: np.ndarray) -> list[bytes]:
-    return [row.tobytes() for row in np.packbits(masks, axis=1)]
-
-
-def _portions(asked: Sequence[tuple[PerturbationEngine, np.ndarray]]) -> Iterator[list[tuple[PerturbationEngine, bytes, str]]]:
-    "The texts of new masks, some at a time."
-    portion, characters = [], 0
-    for engine, masks in asked:
-        new = {key: i for i, key in enumerate(_keys(masks)) if key not in engine._table}
-        for key, i in new.items():
-            portion.append((engine, key, engine.perturbed(masks[i])))
-            characters += len(portion[-1][2]) + 1
-            if characters >= _CHARACTERS:
-                yield portion
-                portion, characters = [], 0
-    if portion:
-        yield portion
-
-
-def evaluate_together(
-    asked: Sequence[tuple[PerturbationEngine, np.ndarray]],  # different engines of one classifier, each with masks (m, units)
-) -> None:
-    "Evaluate masks of several texts in common batches; each engine keeps its own. UnsupportedError: the model gives NaN."
-    if len({id(engine.classifier) for engine, _ in asked}) > 1:
-        raise InputError("engines of several classifiers; evaluate those of one classifier together")
-    for portion in _portions([(engine, _check_masks(masks, len(engine))) for engine, masks in asked]):
-        classifier = portion[0][0].classifier
-        found = np.asarray(classifier.predict_proba([text for _, _, text in portion]), dtype=np.float64)
-        if not np.isfinite(found).all():
-            raise UnsupportedError(f"{brief(classifier.name, 60)} gives NaN for a part of this text: nothing to explain")
-        for (engine, key, _), row in zip(portion, found, strict=True):
-            engine._table[key] = row
-            engine.evaluations += 1

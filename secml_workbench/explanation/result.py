@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..base import InputError, dumps
-from ..view import Markup, escape, highlight, paragraph, table, visible
+from ..view import Markup, escape, highlight, paragraph, signed_bars, table, visible
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['TITLES', 'WordScore', 'Explanation', 'score_text', 'quality', 'show', 'Agreement', 'rank_correlation', 'agreement',
-           'word_table', 'side_by_side']
+__all__ = ['TITLES', 'WordScore', 'Explanation', 'score_text', 'quality', 'show', 'Agreement', 'rank_correlation',
+           'compare_explanations', 'word_table', 'side_by_side']
 
-# %% ../../nbs/explanation/00_result.ipynb #6406b086
+# %% ../../nbs/explanation/00_result.ipynb #9739d770
 TITLES = {
     "lime": "LIME", "shap": "SHAP", "shap_partition": "SHAP, by halves", "occlusion": "Occlusion", "saliency": "Saliency",
     "input_x_gradient": "Input × gradient", "integrated_gradients": "Integrated gradients", "attention_last_layer": "Attention, last layer",
@@ -33,7 +33,7 @@ _SCALES = {
     "attention_last_layer": "share of attention", "attention_rollout": "share of attention", "attention_gradient": "attention × gradient of P({})",
 }  # fmt: skip
 
-
+# %% ../../nbs/explanation/00_result.ipynb #fae883eb
 @dataclass(frozen=True)
 class WordScore:
     "A word, its place in the original text, and its score."
@@ -43,7 +43,7 @@ class WordScore:
     end: int
     score: float
 
-# %% ../../nbs/explanation/00_result.ipynb #27ec0043
+# %% ../../nbs/explanation/00_result.ipynb #343539a5
 @dataclass(frozen=True)
 class Explanation:
     "One method's account of one prediction. It shows itself in Jupyter; `to_json` and `records.to_jsonable` save it."
@@ -113,14 +113,7 @@ class Explanation:
     def _repr_html_(self) -> str:
         return show(self)._repr_html_()
 
-# %% ../../nbs/explanation/00_result.ipynb #e6fe163a
-_SAID = {
-    "input_x_gradient": "a slope: the scores do not add up",
-    "saliency": "strength without direction", "attention_last_layer": "attention: strength without direction",
-    "attention_rollout": "attention: strength without direction", "attention_gradient": "attention: strength without direction",
-}  # fmt: skip
-
-
+# %% ../../nbs/explanation/00_result.ipynb #e0b1a191
 def score_text(
     explanation: Explanation,
     score: float,  # one of its scores
@@ -132,81 +125,88 @@ def score_text(
         return f"{score:{sign}.{digits}f}" if abs(score) >= 0.5 * 10**-digits else f"{0:.{digits}f}"
     return f"{score / (np.abs(explanation.scores).sum() or 1.0):{sign}.0%}"
 
+# %% ../../nbs/explanation/00_result.ipynb #18d56220
+def _lime_worth(explanation: Explanation, r2: float) -> str:
+    few = explanation.n_samples < 2 * explanation.units
+    weak = ", too few samples for a fit" if few else ", weak: read with care" if r2 < 0.5 else ""
+    return f"local R² {r2:.2f}{weak}"
+
+
+def _integrated_worth(explanation: Explanation, delta: float) -> str:
+    scores = "in each window the scores" if explanation.windows > 1 else "the scores"
+    if explanation.converged:
+        return f"{scores} add up to within {abs(delta):.1g}"
+    return f"NOT converged: {scores} miss the probability by {abs(delta):.1g}"
+
+# %% ../../nbs/explanation/00_result.ipynb #0100c37a
+def _shap_worth(explanation: Explanation, gap: float) -> str:
+    orders, subsets = explanation.orders, explanation.subsets
+    missed = "" if abs(gap) < 1e-6 else f", but for {abs(gap):.1g}"
+    if explanation.method == "shap" and not subsets and orders is None and not missed:
+        return "exact, by all subsets"
+    owen = ", Owen values: credit is shared among neighbours first" if explanation.method == "shap_partition" else ""
+    if subsets:
+        return f"the scores add up{missed}{owen}; regression on {subsets:,} subsets"
+    if orders is None:
+        return f"the scores add up{missed}{owen}"
+    few = ", few: another seed may say otherwise" if orders < 10 else ""
+    return f"the scores add up{missed}{owen}; means over {orders} order{'s' * (orders > 1)}{few}"
+
+# %% ../../nbs/explanation/00_result.ipynb #f89bcd8c
+_UNSUMMED = {
+    "input_x_gradient": "a slope: the scores do not add up", "saliency": "strength without direction",
+    **dict.fromkeys(("attention_last_layer", "attention_rollout", "attention_gradient"), "attention: strength without direction"),
+}  # fmt: skip
+
 
 def _worth(explanation: Explanation) -> str:
     "What the method promises, and whether it holds here."
-    one = explanation
-    if one.local_r2 is not None:
-        weak = "too few samples for a fit" if one.n_samples < 2 * one.units else "weak: read with care" if one.local_r2 < 0.5 else ""
-        return f"local R² {one.local_r2:.2f}{f', {weak}' if weak else ''}"
-    if one.convergence_delta is not None:
-        where = "in each window the scores" if one.windows > 1 else "the scores"
-        missed = abs(one.convergence_delta)
-        return f"{where} add up to within {missed:.1g}" if one.converged else f"NOT converged: {where} miss the probability by {missed:.1g}"
-    if one.additivity_gap is not None:
-        means = (
-            f"; regression on {one.subsets:,} subsets"
-            if one.subsets
-            else ""
-            if one.orders is None
-            else f"; means over {one.orders} order{'s' * (one.orders > 1)}{', few: another seed may say otherwise' if one.orders < 10 else ''}"
-        )
-        owen = ", Owen values: credit is shared among neighbours first" if one.method == "shap_partition" else ""
-        if one.method == "shap" and not one.subsets and one.orders is None and abs(one.additivity_gap) < 1e-6:
-            return "exact, by all subsets"
-        return f"the scores add up{'' if abs(one.additivity_gap) < 1e-6 else f', but for {abs(one.additivity_gap):.1g}'}{owen}{means}"
-    if one.method == "occlusion":
-        return f"each {one.level if one.units == len(one.words) else 'group'} taken out alone"
-    return _SAID.get(one.method, "the scores do not add up")
+    if explanation.local_r2 is not None:
+        return _lime_worth(explanation, explanation.local_r2)
+    if explanation.convergence_delta is not None:
+        return _integrated_worth(explanation, explanation.convergence_delta)
+    if explanation.additivity_gap is not None:
+        return _shap_worth(explanation, explanation.additivity_gap)
+    if explanation.method == "occlusion":
+        return f"each {explanation.level if explanation.units == len(explanation.words) else 'group'} taken out alone"
+    return _UNSUMMED.get(explanation.method, "the scores do not add up")
 
-# %% ../../nbs/explanation/00_result.ipynb #ea7b6cdb
-def quality(explanation: Explanation) -> str:
+# %% ../../nbs/explanation/00_result.ipynb #3bf750ca
+def quality(
+    explanation: Explanation,
+) -> str:  # one line
     "How well the scores account for the prediction, in words; what is weak is said to be."
-    one = explanation
-    if not one.words:
+    n, units, windows, gap = len(explanation.words), explanation.units, explanation.windows, explanation.overlap_gap
+    if not n:
         return "no words to remove"
-    n = len(one.words)
-    grouped = f"; {n:,} {one.level}s in {one.units} groups" if 0 < one.units < n else ""
-    read = f"; read in {one.windows} windows" if one.windows > 1 else ""
-    apart = f", which differ by {one.overlap_gap:.0%} of the largest score where they overlap" if one.overlap_gap is not None else ""
-    return _worth(one) + grouped + read + apart
+    grouped = f"; {n:,} {explanation.level}s in {units} groups" if 0 < units < n else ""
+    read = f"; read in {windows} windows" if windows > 1 else ""
+    apart = f", which differ by {gap:.0%} of the largest score where they overlap" if gap is not None else ""
+    return _worth(explanation) + grouped + read + apart
 
-
+# %% ../../nbs/explanation/00_result.ipynb #73edbae0
 def show(
     explanation: Explanation,  # of any text, also a hostile one
     *,
     scale: float | None = None,  # the score that gets the strongest colour; None: the largest here
 ) -> Markup:
     "The text with its words coloured by their scores, and the facts below it."
-    one = explanation
-    base = "" if one.base_value is None else f", base value {one.base_value:.3f}"
+    start = "" if explanation.base_value is None else f", base value {explanation.base_value:.3f}"
+    spans = [(word.start, word.end, word.score) for word in explanation.words]
     return (
-        paragraph(f"{one.title}: P({one.label[:80]}) = {one.prediction:.3f}{base}")
-        + highlight(one.text, [(word.start, word.end, word.score) for word in one.words], scale=scale, signed=one.signed)
-        + paragraph(f"{quality(one)}; {one.evaluations:,} evaluations in {one.seconds:.2f} s")
+        paragraph(f"{explanation.title}: P({explanation.label[:80]}) = {explanation.prediction:.3f}{start}")
+        + highlight(explanation.text, spans, scale=scale, signed=explanation.signed)
+        + paragraph(f"{quality(explanation)}; {explanation.evaluations:,} evaluations in {explanation.seconds:.2f} s")
     )
 
-# %% ../../nbs/explanation/00_result.ipynb #83a441e8
+# %% ../../nbs/explanation/00_result.ipynb #7bd325c8
 def _bars(explanation: Explanation, k: int) -> Figure:
-    "Horizontal bars; blue against, vermilion for (Okabe and Ito's colours, safe for colour-blind readers)."
-    from matplotlib.figure import Figure
-
-    words = explanation.top(k)
-    figure = Figure(figsize=(6.4, 0.9 + 0.27 * max(len(words), 1)), layout="constrained")
-    axes = figure.add_subplot()
-    towards = "#D55E00" if explanation.signed else "#666666"
-    axes.barh(range(len(words)), [w.score for w in words], color=[towards if w.score > 0 else "#0072B2" for w in words], height=0.65)
-    names = [" ".join(visible(w.text).split())[:40] for w in words]
-    axes.set_yticks(range(len(words)), names, parse_math=False)
-    axes.invert_yaxis()
-    axes.axvline(0, color="#666666", lw=0.8)
     label = " ".join(visible(explanation.label).split())[:40]
     scale = _SCALES.get(explanation.method, "change of P({})").format(label)
-    axes.set_xlabel(f"{scale}, {explanation.title}", parse_math=False)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    return figure
+    rows = [(word.text, word.score) for word in explanation.top(k)]
+    return signed_bars(rows, xlabel=f"{scale}, {explanation.title}", signed=explanation.signed)
 
-# %% ../../nbs/explanation/00_result.ipynb #5f9a85de
+# %% ../../nbs/explanation/00_result.ipynb #42fc4472
 @dataclass(frozen=True)
 class Agreement:
     "How far two explanations of one text agree."
@@ -218,7 +218,7 @@ class Agreement:
     k: int  # fewer than asked in a shorter text
     n_words: int
 
-
+# %% ../../nbs/explanation/00_result.ipynb #b7afb4a0
 def rank_correlation(
     first: np.ndarray,  # (n,) scores
     second: np.ndarray,  # (n,)
@@ -230,8 +230,8 @@ def rank_correlation(
         return None
     return float(spearmanr(first, second).statistic)
 
-
-def agreement(
+# %% ../../nbs/explanation/00_result.ipynb #78b4a809
+def compare_explanations(
     first: Explanation,  # of one text
     second: Explanation,  # of the same text, target and level
     k: int = 3,  # for the overlap
@@ -239,15 +239,26 @@ def agreement(
     "Rank correlation and top-k overlap. Raises InputError when the two are about different texts or classes."
     if (first.text, first.target, first.level) != (second.text, second.target, second.level):
         raise InputError("the explanations are about different texts, classes or levels; compare two of one text, class and level")
-    sizes = [one.scores if first.signed and second.signed else np.abs(one.scores) for one in (first, second)]
     n, k = len(first.words), min(k, len(first.words))
-    tops = [{word.start for word in one.top(k)} for one in (first, second)]
-    return Agreement(first.method, second.method, rank_correlation(*sizes), len(tops[0] & tops[1]) / k if k else None, k, n)
+    directed = first.signed and second.signed
+    a, b = ((one.scores if directed else np.abs(one.scores)) for one in (first, second))
+    strongest, others = ({word.start for word in one.top(k)} for one in (first, second))
+    return Agreement(first.method, second.method, rank_correlation(a, b), len(strongest & others) / k if k else None, k, n)
 
-# %% ../../nbs/explanation/00_result.ipynb #49d67406
+# %% ../../nbs/explanation/00_result.ipynb #1db68c5f
 _NEGLIGIBLE = 0.001  # a probability that no reader should be shown a ranking of
 
 
+def _strongest(explanations: Sequence[Explanation], k: int) -> list[int] | None:  # None: all are negligible
+    "Positions of the `k` words with the largest share of a method's total, the negligible ones left out."
+    sizes = [np.abs(one.scores) for one in explanations]
+    shares = np.max([size / (size.sum() or 1.0) for size in sizes], axis=0)
+    moved = np.max([size for one, size in zip(explanations, sizes, strict=True) if one.in_probability] or [shares], axis=0)
+    if moved.max() < _NEGLIGIBLE:
+        return None
+    return [i for i in np.argsort(-shares, kind="stable")[:k].tolist() if moved[i] >= _NEGLIGIBLE]
+
+# %% ../../nbs/explanation/00_result.ipynb #ac8e7d1b
 def word_table(
     explanations: Sequence[Explanation],  # of one text and level, one a method
     k: int = 6,  # rows at most
@@ -255,24 +266,21 @@ def word_table(
     "The strongest words with each method's score, strongest first by their largest share of a method's total."
     if not explanations or not explanations[0].words:
         return paragraph("There are no words to remove.")
-    totals = [np.abs(one.scores).sum() or 1.0 for one in explanations]
-    shares = np.max([np.abs(one.scores) / total for one, total in zip(explanations, totals, strict=True)], axis=0)
-    moved = [np.abs(one.scores) for one in explanations if one.in_probability] or [shares]
-    if max(one.max() for one in moved) < _NEGLIGIBLE:
+    words, level = explanations[0].words, explanations[0].level
+    order = _strongest(explanations, k)
+    if order is None:
         what = "moves the probability by" if any(one.in_probability for one in explanations) else "has a share of"
-        return paragraph(f"No {explanations[0].level} {what} {_NEGLIGIBLE} or more.")
-    order = [i for i in np.argsort(-shares, kind="stable")[:k].tolist() if max(one[i] for one in moved) >= _NEGLIGIBLE]
-    words = explanations[0].words
+        return paragraph(f"No {level} {what} {_NEGLIGIBLE} or more.")
     rows: list[dict[str, object]] = [
         {"word": escape(words[i].text, 40), "at": words[i].start}
         | {one.method: score_text(one, one.words[i].score).replace("-", "−") for one in explanations}
         for i in order
     ]
-    columns = {"word": explanations[0].level, "at": "character"} | {one.method: one.title for one in explanations}
-    caption = f"The {len(rows)} strongest of {len(words):,} {explanations[0].level}s, by their share of all that a method gives"
-    return table(rows, columns=columns, caption=caption if len(rows) < len(words) else "All of them, the strongest first")
+    columns = {"word": level, "at": "character"} | {one.method: one.title for one in explanations}
+    some = f"The {len(rows)} strongest of {len(words):,} {level}s, by their share of all that a method gives"
+    return table(rows, columns=columns, caption=some if len(rows) < len(words) else "All of them, the strongest first")
 
-
+# %% ../../nbs/explanation/00_result.ipynb #b1aa7ca5
 def side_by_side(
     explanations: Sequence[Explanation],  # of one text and level, one a method
     *,

@@ -10,14 +10,20 @@ from .pages import (
     record_of as record_of,
     render_html as render_html,
 )
-from .running import (
+from .parameters import (
     KINDS as KINDS,
     Parameter as Parameter,
-    ReportResult as ReportResult,
-    build_index as build_index,
     check_parameters as check_parameters,
-    run_report as run_report,
-    run_reports as run_reports,
     template_parameters as template_parameters,
     template_path as template_path,
+)
+from .publish import (
+    ReportResult as ReportResult,
+)
+from .index import (
+    build_index as build_index,
+)
+from .running import (
+    run_report as run_report,
+    run_reports as run_reports,
 )

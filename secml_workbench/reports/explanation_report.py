@@ -19,9 +19,9 @@ from secml_workbench.base import (
 )
 from ..data import Corpus, Estimate, evaluate, mean_estimate, metrics_table
 from secml_workbench.explanation import (
-    ALL, CONTROL, FOUND_ABOVE, LEAST_RANGE, LENGTHS, MEASURES, METHODS, OTHER, TITLES, Drift, Explanation,
-    FaithfulnessStudy, GlobalImportance, ImportanceRow, Shortcut, compare_methods, drift_table, explain,
-    explain_many, explanation_drift, find_shortcuts, flagged_texts, global_importance, make_engine, methods_for,
+    ALL, CONTROL, FOUND_ABOVE, LEAST_RANGE, LENGTHS, MEASURES, METHODS, OTHER, TITLES, VariantAgreement, Explanation,
+    FaithfulnessStudy, GlobalImportance, ImportanceRow, Shortcut, compare_methods, agreement_table, explain,
+    explain_many, explanation_agreement, find_shortcuts, flagged_texts, global_importance, make_engine, methods_for,
     nearest_texts, randomization_test, resolve_method, score_text, side_by_side, split_words, word_range,
 )
 from ..models import TextClassifier, fit_baseline, load_classifier, scores
@@ -183,8 +183,8 @@ def compare_variants(
     texts: Sequence[str],
     seed: int,
     settings: Settings,
-) -> list[Drift]:  # empty: too few texts, or a model that has no variants
-    "Drift of the variants beside the model, or of an INT8 one made for this."
+) -> list[VariantAgreement]:  # empty: too few texts, or a model that has no variants
+    "Agreement of the variants beside the model, or of an INT8 one made for this."
     from secml_workbench.models import TorchClassifier
 
     original = subject.classifier
@@ -200,7 +200,7 @@ def compare_variants(
         except UnsupportedError:
             return []
         variants = {name: load_classifier(path, positive_label=attack, settings=settings) for name, path in paths.items()}
-        return explanation_drift(
+        return explanation_agreement(
             original, {n: v for n, v in variants.items() if v.labels == original.labels}, texts, n_samples=100, seed=seed
         )
 
@@ -353,7 +353,7 @@ def first_cards(
     study: FaithfulnessStudy,
     drivers: GlobalImportance,
     shortcuts: Sequence[Shortcut],
-    drifts: Sequence[Drift],
+    variant_agreements: Sequence[VariantAgreement],
     labels: np.ndarray,
     p: np.ndarray,
 ) -> list[Card]:
@@ -378,13 +378,13 @@ def first_cards(
     what = ", ".join(one.name for one in found) or "none found"
     what += f"; cannot be told: {', '.join(one.name for one in open_ones)}" if open_ones else ""
     cards.append(Card("Shortcuts", f"{len(found)} of {len(shortcuts)}", what, "fail" if found else "undecided" if open_ones else "pass"))
-    variants = [one for one in drifts if one.name != CONTROL and one.rank_correlation.estimate is not None]
+    variants = [one for one in variant_agreements if one.name != CONTROL and one.rank_correlation.estimate is not None]
     if variants:
         worst = min(variants, key=lambda one: one.rank_correlation.estimate or 0.0)
         seed = next(
             (
                 f"; another seed alone: {one.rank_correlation.estimate:.2f}"
-                for one in drifts
+                for one in variant_agreements
                 if one.name == CONTROL and one.rank_correlation.estimate is not None
             ),
             "",

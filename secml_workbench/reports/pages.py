@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import html
-import json
 import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # %% auto #0
-__all__ = ['record_of', 'error_of', 'one_line', 'pack_message', 'stable', 'page_version', 'frame', 'render_html', 'framed']
+__all__ = ['record_of', 'error_of', 'one_line', 'stable', 'page_version', 'frame', 'render_html', 'framed']
 
 # %% ../../nbs/reports/01_pages.ipynb #3cde670f
 def _outputs(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
@@ -65,19 +64,6 @@ def one_line(
     "`text` on one printable line, shortened in the middle."
     text = " ".join(visible(text).split())
     return text if len(text) <= limit else f"{text[: limit * 2 // 3]} … {text[-limit // 4 :]}"
-
-# %% ../../nbs/reports/01_pages.ipynb #db7e57ce
-def pack_message(
-    message: object,  # a part of a Jupyter message
-) -> bytes:
-    "A Jupyter message as JSON, whatever texts it carries; named in the kernel's `Session.packer`."
-    from jupyter_client.jsonutil import json_clean, json_default
-
-    try:
-        text = json.dumps(message, default=json_default, ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError):  # NaN, say
-        text = json.dumps(json_clean(message), default=json_default, ensure_ascii=False, allow_nan=False)
-    return text.encode("utf-8", "replace")
 
 # %% ../../nbs/reports/01_pages.ipynb #9dd7b253
 _MARKER = "papermill-error-cell-tag"

@@ -1,20 +1,28 @@
-from .study import (
-    Attempt as Attempt,
+from .space import (
     EXTRA as EXTRA,
     HyperparameterSearchSpace as HyperparameterSearchSpace,
-    MAX_RETRIES as MAX_RETRIES,
-    OptimizationConfig as OptimizationConfig,
     PARAMETERS as PARAMETERS,
+    default_params as default_params,
+)
+from .config import (
+    OptimizationConfig as OptimizationConfig,
+    measure_title as measure_title,
+)
+from .store import (
+    MAX_RETRIES as MAX_RETRIES,
+    open_storage as open_storage,
+)
+from .result import (
     TrialRecord as TrialRecord,
     TuningResult as TuningResult,
-    default_params as default_params,
     edges as edges,
-    measure_title as measure_title,
-    open_storage as open_storage,
     recipe_words as recipe_words,
-    search as search,
     show_params as show_params,
     trial_table as trial_table,
+)
+from .search_loop import (
+    Attempt as Attempt,
+    search as search,
 )
 from .tuning import (
     delete_study as delete_study,

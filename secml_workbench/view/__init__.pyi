@@ -1,3 +1,23 @@
+from .words import (
+    Interval as Interval,
+    agree as agree,
+    bounds_text as bounds_text,
+    capitalised as capitalised,
+    clauses as clauses,
+    duration as duration,
+    estimate_text as estimate_text,
+    interval_text as interval_text,
+    listed as listed,
+    megabytes as megabytes,
+    minus as minus,
+    number_text as number_text,
+    percent as percent,
+    plural as plural,
+    points as points,
+    spaced as spaced,
+    spelled as spelled,
+    times as times,
+)
 from .rendering import (
     Card as Card,
     FirstScreen as FirstScreen,
@@ -14,13 +34,10 @@ from .rendering import (
     paragraph as paragraph,
     sanitize as sanitize,
     scrolling as scrolling,
+    section as section,
     table as table,
     texts_as_data as texts_as_data,
     visible as visible,
-)
-from .words import (
-    Interval as Interval,
-    interval_text as interval_text,
 )
 from .plots import (
     TradeoffPoint as TradeoffPoint,
@@ -31,5 +48,6 @@ from .plots import (
     forest as forest,
     new_figure as new_figure,
     plain_label as plain_label,
+    signed_bars as signed_bars,
     tradeoff as tradeoff,
 )

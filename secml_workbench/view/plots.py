@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # %% auto #0
 __all__ = ['PALETTE', 'colour', 'figure_style', 'new_figure', 'plain_label', 'forest', 'TradeoffPoint', 'tradeoff',
-           'distribution', 'bars']
+           'distribution', 'bars', 'signed_bars']
 
 # %% ../../nbs/view/02_plots.ipynb #7a98e6b2
 _BLUE, _SKY, _GREEN, _ORANGE = "#0072B2", "#56B4E9", "#009E73", "#E69F00"  # Okabe and Ito, 2008
@@ -376,3 +376,25 @@ def bars(
         axes.margins(x=0.12)
         axes.grid(axis="y", visible=False)
         return fig
+
+# %% ../../nbs/view/02_plots.ipynb #e39e6142
+def signed_bars(
+    rows: Sequence[tuple[str, float]],  # label and value, from top to bottom; labels may be hostile
+    *,
+    xlabel: str,  # what the axis shows
+    signed: bool = True,  # whether the sign means for or against; False: grey
+    width: float = 6.4,  # inches
+) -> Figure:
+    "Horizontal bars on both sides of zero: vermilion for, blue against; grey where there is no direction."
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, 0.9 + 0.27 * max(len(rows), 1)), layout="constrained")
+    axes = figure.add_subplot()
+    towards = _VERMILION if signed else _GREY
+    axes.barh(range(len(rows)), [value for _, value in rows], color=[towards if value > 0 else _BLUE for _, value in rows], height=0.65)
+    axes.set_yticks(range(len(rows)), [plain_label(label) for label, _ in rows], parse_math=False)
+    axes.invert_yaxis()
+    axes.axvline(0, color=_GREY, lw=0.8)
+    axes.set_xlabel(xlabel, parse_math=False)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    return figure

@@ -257,7 +257,7 @@ SCHEDULE = """async given => {
 
 def test_jupyterlabs_scheduler_runs_a_template_with_parameters(lab, server):
     url, root = server
-    shutil.copy(ROOT / "nbs" / "53_features_report.ipynb", root / "report.ipynb")
+    shutil.copy(ROOT / "nbs" / "reports" / "53_features_report.ipynb", root / "report.ipynb")
     given = {"semantic": "False", "linguistic": "False", "max_train_rows": "60"}  # as Python writes them
     lab.page.goto(f"{url}/lab")
     job = lab.page.evaluate(SCHEDULE, {"input_uri": "report.ipynb", "parameters": given})
