@@ -18,26 +18,33 @@ from .words import (
     spelled as spelled,
     times as times,
 )
-from .rendering import (
-    Card as Card,
-    FirstScreen as FirstScreen,
+from .markup import (
     Markup as Markup,
     asset as asset,
-    badge as badge,
     escape as escape,
+    plain_label as plain_label,
+    sanitize as sanitize,
+    texts_as_data as texts_as_data,
+    visible as visible,
+)
+from .highlighting import (
+    highlight as highlight,
+    legend as legend,
+)
+from .components import (
     facts as facts,
     figure as figure,
     heading as heading,
-    highlight as highlight,
-    legend as legend,
     note as note,
     paragraph as paragraph,
-    sanitize as sanitize,
     scrolling as scrolling,
     section as section,
     table as table,
-    texts_as_data as texts_as_data,
-    visible as visible,
+)
+from .first_screen import (
+    Card as Card,
+    FirstScreen as FirstScreen,
+    badge as badge,
 )
 from .plots import (
     TradeoffPoint as TradeoffPoint,
@@ -47,7 +54,6 @@ from .plots import (
     figure_style as figure_style,
     forest as forest,
     new_figure as new_figure,
-    plain_label as plain_label,
     signed_bars as signed_bars,
     tradeoff as tradeoff,
 )
