@@ -11,8 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secml_workbench.base import InputError, load_settings
-from secml_workbench.data import duplicates, loading
-from secml_workbench.data import Corpus, label_kind, load_corpus, map_labels, near_duplicate_groups, text_key
+from secml_workbench.data import (
+    Corpus,
+    duplicates,
+    label_kind,
+    load_corpus,
+    loading,
+    map_labels,
+    near_duplicate_groups,
+    text_key,
+)
 from secml_workbench.models import find_positive
 
 QUICK = settings(max_examples=60)
