@@ -26,7 +26,7 @@ from secml_workbench.explanation import (
 )
 from ..models import TextClassifier, fit_baseline, load_classifier, scores
 from ..quantization import QuantizationConfig, quantize
-from .subject import Subject, open_subject
+from .inputs import ReportInputs, open_inputs
 from secml_workbench.view import (  # fmt: skip
     Card, FirstScreen, Markup, escape, facts, figure, forest, heading, interval_text, legend, note, paragraph,
     table, texts_as_data, visible,
@@ -179,7 +179,7 @@ def within_words(
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #c515bab6
 def compare_variants(
-    subject: Subject,
+    inputs: ReportInputs,
     texts: Sequence[str],
     seed: int,
     settings: Settings,
@@ -187,7 +187,7 @@ def compare_variants(
     "Agreement of the variants beside the model, or of an INT8 one made for this."
     from secml_workbench.models import TorchClassifier
 
-    original = subject.classifier
+    original = inputs.classifier
     if len(texts) < 2 or not isinstance(original, TorchClassifier) or original.path is None:
         return []
     attack = ",".join(original.labels[i] for i in original.positive.indices)
@@ -440,7 +440,7 @@ def warnings_of(
     missing: Sequence[str],  # kinds of text that do not exist
     left_out: Sequence[str],  # methods that this model cannot be explained by
     empty: float,  # probability of malicious for a text without words
-    seen: str,  # of Subject.seen_in_training
+    seen: str,  # of ReportInputs.seen_in_training
 ) -> str:
     "What to mind, in one line."
     fits = [one.local_r2 for entry in entries for one in entry["methods"].values() if one.local_r2 is not None]

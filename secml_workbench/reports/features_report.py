@@ -27,7 +27,7 @@ from secml_workbench.features import (  # fmt: skip
 from secml_workbench.models import (
     SHORT, TextClassifier, default_encoder, fit_baseline, scores, train as train_transformer,
 )
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.view import (
     Card, FirstScreen, Markup, colour, facts, figure, figure_style, forest, heading, highlight, interval_text,
     new_figure, note, paragraph, plain_label, table,

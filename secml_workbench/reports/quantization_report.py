@@ -29,7 +29,7 @@ from secml_workbench.quantization import (  # fmt: skip
     cpu_class, flips, gate, judge_artifact, loss_of, machine_of, measure_latency, metric_delta, overflows, pareto,
     quantize_within, read_artifact, recommend, record_judgement, sensitivity, settle, weights_size,
 )
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.view import (
     Card, FirstScreen, Markup, TradeoffPoint, bars, distribution, facts, figure, forest, heading, interval_text,
     note, paragraph, table, texts_as_data, tradeoff,
@@ -335,7 +335,7 @@ def warnings_of(
     timing: Timing,
     gates: Mapping[str, Gate],
     compared: Mapping[str, Mapping[str, Estimate]],
-    seen: str,  # of Subject.seen_in_training
+    seen: str,  # of ReportInputs.seen_in_training
     device: str = "cpu",
 ) -> str:
     "What to mind, in one line."

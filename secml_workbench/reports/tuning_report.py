@@ -23,7 +23,7 @@ from secml_workbench.base import (
 )
 from ..data import METRICS, Corpus, Estimate, evaluate, paired_difference, threshold_at_fpr, undefined
 from ..models import SHORT, TextClassifier, default_encoder, fit_baseline, load_torch, scores, train
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.tuning import (  # fmt: skip
     EXTRA, PARAMETERS, HyperparameterSearchSpace, OptimizationConfig, TuningResult, default_params, edges,
     measure_title, recipe_words, show_params, trial_table, tune,
