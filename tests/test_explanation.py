@@ -399,7 +399,8 @@ def test_long_corpora_cost_no_more_than_short_ones(tmp_path):
     (tmp_path / "long.csv").write_text("\n".join(["text,label", *rows]))
     long = load_corpus(tmp_path / "long.csv")
     assert len(report._within_words(long, 0)) == 20 and len(report._within_words(long, 0, words=9000)) == 30
-    chosen = report._choose_texts([*texts, "word " * 70], np.array([0, 1] * 50 + [1]), np.array([0.1, 0.9] * 50 + [0.8]))
+    labels, p = np.array([0, 1] * 50 + [1]), np.array([0.1, 0.9] * 50 + [0.8])
+    chosen = report._choose_texts([*texts, "word " * 70], labels, p)
     assert chosen["true positive"] is not None and chosen["longest"] is not None
 
 

@@ -13,28 +13,28 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from scipy.stats import rankdata
+from sklearn.pipeline import Pipeline
+from tqdm.auto import tqdm
 
 from secml_workbench.base import (
-    InputError, Record, check_number, load_settings, current_provenance, set_threads, to_jsonable, track,
+    InputError, Record, check_number, current_provenance, load_settings, set_threads, to_jsonable, track,
 )
 from secml_workbench.data import (
     Corpus, Estimate, PatternFamily, evaluate, find_disguised, load_families, metrics_table,
 )
-from secml_workbench.features import (  # fmt: skip
+from secml_workbench.features import (
     HEADS, FamilyScore, FeatureConfig, FeatureScore, PatternRow, TransferRow, added, family_columns, family_scores,
     feature_scores, fit_head, keep_rows, make_features, make_head, pattern_rows, transfer,
 )
 from secml_workbench.models import (
-    SHORT, TextClassifier, default_encoder, fit_baseline, scores, train as train_transformer,
+    SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, scores, train as train_transformer,
 )
 from .subject import at_most, open_subject
 from secml_workbench.view import (
     Card, FirstScreen, Markup, colour, facts, figure, figure_style, forest, heading, highlight, interval_text,
     new_figure, note, paragraph, plain_label, table,
 )
-from scipy.stats import rankdata
-from sklearn.pipeline import Pipeline
-from tqdm.auto import tqdm
 
 # %% auto #0
 __all__ = []
@@ -113,7 +113,8 @@ def _leave_out(
     "Each source left out in turn, where that is possible."
 
     def transformer(known: Corpus, validation: Corpus) -> TextClassifier:
-        return train_transformer(default_encoder(), at_most(known, transformer_rows, seed), validation, replace(SHORT, seed=seed))[0]
+        rows = at_most(known, transformer_rows, seed)
+        return train_transformer(TrainingJob(default_encoder(), rows, validation, replace(SHORT, seed=seed)))[0]
 
     try:
         return transfer(

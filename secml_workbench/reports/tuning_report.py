@@ -19,16 +19,18 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from secml_workbench.base import (
-    InputError, Record, brief, load_settings, current_provenance, refuse_unknown, set_threads, to_jsonable, track,
+    InputError, Record, brief, current_provenance, load_settings, refuse_unknown, set_threads, to_jsonable, track,
 )
 from ..data import METRICS, Corpus, Estimate, evaluate, paired_difference, threshold_at_fpr, undefined
-from ..models import SHORT, TextClassifier, default_encoder, fit_baseline, load_torch, scores, train
+from secml_workbench.models import (
+    SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, load_torch, scores, train,
+)
 from .subject import at_most, open_subject
-from secml_workbench.tuning import (  # fmt: skip
+from secml_workbench.tuning import (
     EXTRA, PARAMETERS, HyperparameterSearchSpace, OptimizationConfig, TuningResult, default_params, edges,
     measure_title, recipe_words, show_params, trial_table, tune,
 )
-from secml_workbench.view import (  # fmt: skip
+from secml_workbench.view import (
     Card, FirstScreen, Markup, bars, colour, facts, figure, figure_style, forest, heading, interval_text,
     new_figure, note, paragraph, plain_label, table, texts_as_data,
 )
@@ -199,7 +201,7 @@ def _leave_source_out(
     ranked = _ranked_with(test, held)
     recipe = replace(SHORT, warmup_steps=len(fit) // SHORT.batch_size // 10, seed=seed)
     rivals: dict[str, TextClassifier] = {
-        "model": train(encoder, fit, held, recipe)[0],
+        "model": train(TrainingJob(encoder, fit, held, recipe))[0],
         "baseline": fit_baseline(fit.texts, fit.labels, seed=seed),
     }
     entry: dict[str, Any] = {
