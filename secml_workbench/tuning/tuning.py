@@ -23,7 +23,9 @@ from secml_workbench.base import (
     track,
 )
 from ..data import evaluate
-from ..models import TextClassifier, TrainingConfig, encoder_name, load_torch, scores, train
+from secml_workbench.models import (
+    TextClassifier, TrainingConfig, TrainingHooks, TrainingJob, encoder_name, load_torch, scores, train,
+)
 from .config import LATENCY, OptimizationConfig
 from .result import TrialRecord, TuningResult, result_of, running
 from .search_loop import STOP, Attempt, search
@@ -83,10 +85,8 @@ class _FineTuning:
                 attempt.report(epoch, metrics[self.metric]) if first else attempt.check_time()
 
             out = self.weights / f"trial-{attempt.number}" if len(self.folds) == 1 else None
-            classifier, result = train(
-                self.encoder, train_part, validation, config, out=out, metric=self.metric, on_epoch=on_epoch,
-                on_step=attempt.check_time, known=self.known, settings=self.settings,
-            )  # fmt: skip
+            job, hooks = TrainingJob(self.encoder, train_part, validation, config, self.metric), TrainingHooks(on_epoch, attempt.check_time)
+            classifier, result = train(job, out=out, hooks=hooks, known=self.known, settings=self.settings)
             classifier.known = None  # its latency includes the tokenizer
             values.append(result.best_value)
             measured.append(measure(classifier, validation, self.measured))
@@ -131,10 +131,9 @@ def _refit(objective: _FineTuning, splits: Splits, config: OptimizationConfig, r
     for trial in (result.best, result.default):
         out = objective.weights / f"trial-{trial.number}" if trial else None
         if trial and out and trial.state == "complete" and not out.is_dir():
-            train(
-                objective.encoder, _sample(splits, config), splits.validation, replace(objective.base, **trial.params), out=out,
-                metric=objective.metric, known=objective.known, settings=objective.settings,
-            )  # fmt: skip
+            recipe = replace(objective.base, **trial.params)
+            job = TrainingJob(objective.encoder, _sample(splits, config), splits.validation, recipe, objective.metric)
+            train(job, out=out, known=objective.known, settings=objective.settings)
 
 
 def _with_weights(folder: Path, result: TuningResult) -> TuningResult:
