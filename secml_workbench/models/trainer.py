@@ -295,7 +295,7 @@ def make_trainer(
     classifier, rows, loss = training.classifier, training.rows, _loss(training)
     items = training_items(classifier.tokenizer, rows.texts, rows.labels.tolist(), classifier.max_length, classifier.known)
     progress = _progress_class(training, interruptions)()
-    trainer = _trainer_class(training)(
+    trainer: Any = _trainer_class(training)(
         model=classifier.model, args=_arguments(training, folder, resumable),
         train_dataset=items, eval_dataset=items[:1],  # the latter is never looked at
         data_collator=_collator(classifier), callbacks=[progress],

@@ -185,7 +185,6 @@ def _compare_variants(
     original = inputs.classifier
     if len(texts) < 2 or not isinstance(original, TorchClassifier) or original.path is None:
         return []
-    attack = ",".join(original.labels[i] for i in original.positive.indices)
     with tempfile.TemporaryDirectory(prefix="secml-") as folder:
         found = _beside(original.path)
         try:
@@ -194,7 +193,7 @@ def _compare_variants(
             }
         except UnsupportedError:
             return []
-        variants = {name: load_classifier(path, positive_label=attack, settings=settings) for name, path in paths.items()}
+        variants = {name: load_classifier(path, positive_label=original.positive, settings=settings) for name, path in paths.items()}
         return explanation_agreement(
             original, {n: v for n, v in variants.items() if v.labels == original.labels}, texts, n_samples=100, seed=seed
         )
