@@ -50,6 +50,8 @@ PALETTE: dict[str, str] = {
     "failed": _ORANGE,
     "complete": _BLUE,
     "running": _GREEN,
+    "emphasis": _BLACK,
+    "plain": _BLUE,
 }
 
 

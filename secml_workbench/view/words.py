@@ -32,11 +32,11 @@ def number_text(
 
 # %% ../../nbs/view/00_words.ipynb #aa04c2be
 def percent(
-    share: float,  # 0 to 1
+    share: float | None,  # 0 to 1; None: unknown
     digits: int = 0,  # after the point
 ) -> str:  # "53%"
     "A share in percent."
-    return minus(f"{share:.{digits}%}")
+    return "–" if share is None else minus(f"{share:.{digits}%}")
 
 
 def times(
