@@ -492,13 +492,14 @@ def _agreement_rows(
     study: FaithfulnessStudy,
 ) -> list[dict[str, Any]]:  # first, second, rank_correlation, top_overlap (with intervals), k; the closest first
     "Mean agreement of each two methods over the texts where it is defined."
-    rows = []
+    rows: list[dict[str, Any]] = []
     for first, second in dict.fromkeys((pair.first, pair.second) for pair in study.agreements):
         pairs = [pair for pair in study.agreements if (pair.first, pair.second) == (first, second)]
         means = {name: _mean_of(pairs, name, study.seed) for name in ("rank_correlation", "top_overlap")}
         rows.append({"first": first, "second": second, "k": pairs[0].k, **means})
-    closeness = [-2.0 if row["rank_correlation"].estimate is None else row["rank_correlation"].estimate for row in rows]
-    return [rows[i] for i in np.argsort([-close for close in closeness], kind="stable")]
+    ranks = [row["rank_correlation"].estimate for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: 2.0 if ranks[i] is None else -ranks[i])
+    return [rows[i] for i in order]
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #58a65111
 _OUTCOMES = {
