@@ -83,7 +83,7 @@ def _off_median(p: np.ndarray, rows: np.ndarray) -> np.ndarray:
     "How far each probability is from the typical one of `rows`."
     return np.abs(p - (np.median(p[rows]) if rows.any() else 0))
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #018e5030
 def _choose_texts(
     texts: Sequence[str],  # of the test part
     labels: np.ndarray,  # 0 benign, 1 malicious
@@ -309,7 +309,7 @@ def _standing(study: FaithfulnessStudy) -> str:
         return f"is ahead of chance, but {doubts[best]}"
     return "is not noticeably ahead of chance"
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #014aff64
 def _believed(study: FaithfulnessStudy) -> str:
     "Which methods to believe, in one sentence without its full stop."
     best = _recommended(study)
@@ -376,7 +376,7 @@ def _mistakes_card(labels: np.ndarray, p: np.ndarray) -> Card:
     alarms, misses = int((flagged & ~attack).sum()), int((~flagged & attack).sum())
     return Card(f"Mistakes at {_THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{plural(alarms, 'false alarm')}, {misses} missed")
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #684ad246
 def _first_cards(
     study: FaithfulnessStudy,
     drivers: GlobalImportance,
@@ -524,7 +524,7 @@ def _alone_finding(
     why = "it is decided so without any word already" if decided else "the decision rests on several together"
     return f"No {unit}, taken out alone, changes that by 0.01 or more: {why}"
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #b560ec16
 def _one_text(
     entry: Mapping[str, Any],  # of `_explain_chosen`
     number: int,  # of the text in this report
@@ -644,7 +644,7 @@ def _weights_finding(weights: Mapping[str, Estimate]) -> list[str]:
         sentences.append("What looks inside answers to what the model has learned.")
     return sentences
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #df1671e1
 def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
     "What the controls say."
     seeds, weights = (
@@ -745,7 +745,7 @@ def _witnesses(shortcut: Shortcut) -> Markup:
         body += paragraph(f"P {witness.after:.2f}{before}") + texts_as_data(witness.text, 300)
     return body
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #9a286847
 def _shortcuts_section(
     shortcuts: Sequence[Shortcut],
 ) -> Markup:

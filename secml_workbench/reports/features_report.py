@@ -219,7 +219,7 @@ def _elsewhere(rows: Sequence[TransferRow]) -> str:
         return _HOLDS.format(limit=_FALLS, away=away, home=home)
     return _FELL.format(away=away, source=plain_label(worst.source, 24), fell=fell, sources=len(rows))
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #da8a2df0
 def _verdict_of(
     families: Sequence[FamilyScore],
     adds: Mapping[str, Estimate],
@@ -261,7 +261,7 @@ def _cost_card(costs: Mapping[str, float]) -> Card:
     share = f"{_inside(_TITLES[dear])} {percent(costs[dear] / max(total, 1e-9))} of it"
     return Card("Cost", f"{total:.1f} ms a text", share)
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #d48c8b7b
 def _first_cards(
     families: Sequence[FamilyScore],
     whole: Estimate,
@@ -420,7 +420,7 @@ def _features_figure(best: Sequence[FeatureScore]) -> Markup:
     )
     return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption=caption)
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #5ae10cc0
 def _features_section(
     best: Sequence[FeatureScore],
     values: np.ndarray,  # (n, len(best)) of the test part, as they are: not scaled
@@ -458,7 +458,7 @@ def _adds_figure(adds: Mapping[str, Estimate], title: str) -> Markup:
     caption = "Two log-odds are weighed by logistic regression on the validation part, and compared with the model's alone on the test part (paired)."
     return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption=caption)
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #8b1c44d2
 def _model_section(
     adds: Mapping[str, Estimate],
     name: str,  # of the model
@@ -560,7 +560,7 @@ def _example(texts: Sequence[str], rows: Sequence[int], family: PatternFamily, w
     spans = [(hit.start, hit.end, 1.0) for hit in hits]
     return paragraph(f"{where}{f' (undone: {undone})' if undone else ''}") + highlight(text, spans, limit=600, signed=False)
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #1ad12950
 def _patterns_table(rows: Sequence[PatternRow]) -> Markup:
     "In how many attacks and harmless texts each family matches."
     cells = [
@@ -612,7 +612,7 @@ def _map_figure(places: np.ndarray, labels: np.ndarray) -> Figure:
         axes.legend(frameon=False, markerscale=2, loc="upper right")
         return fig
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #5bdf23d3
 _NEIGHBOURS = (
     "Of {n:,} test texts {alike} (by chance {chance}) have a nearest neighbour of their own class by all features. "
     "Where the marks mix, these features do not tell attacks from harmless texts."

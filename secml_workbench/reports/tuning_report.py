@@ -200,7 +200,7 @@ def _rivals_without(
         "baseline": fit_baseline(fit.texts, fit.labels, seed=seed),
     }
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #52e89a74
 def _leave_source_out(
     fold: Any,  # of Corpus.leave_one_source_out
     encoder: Path,
@@ -300,7 +300,7 @@ def _at_the_edge(
     directions = [f"{spaced(name)} {'upwards' if end == 'highest' else 'downwards'}" for name, end in touched.items()]
     return f"the best trial is at the edge: widen {listed(directions)}" if directions else ""
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #70454ef2
 def _advice(
     result: TuningResult,
     gain: Estimate,
@@ -356,7 +356,7 @@ def _mistakes(
         wrong.append(f"flags {share} of the harmless texts of {plain_label(flagged['source'], 30)}")
     return f"at the threshold meant for 1 % false alarms it {listed(wrong)}" if wrong else ""
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #5561ba68
 def _reminder(
     unseen: Sequence[Mapping[str, Any]],
     seen: str,  # from `seen_in_training`
@@ -399,7 +399,7 @@ def _unseen_card(unseen: Sequence[Mapping[str, Any]]) -> Card:
     lowest = f"lowest recall at 1 % FPR {missed['model']['recall'].estimate:.2f}" if missed else ""
     return Card("sources never seen", value, clauses(title, f"TF-IDF {rival}", lowest))
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #eab65bbf
 def _first_cards(
     result: TuningResult,
     gain: Estimate,
@@ -650,8 +650,8 @@ def _importance_sentence(result: TuningResult) -> str:
 
 def _hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) -> str:
     "The finding of the section on hyperparameters."
-    edges = ", ".join(f"{spaced(name)} ({end})" for name, end in touched.items())
-    wider = f" The best trial lies at an edge of the space: {edges}; the parameter also_search takes another range."
+    where = ", ".join(f"{spaced(name)} ({end})" for name, end in touched.items())
+    wider = f" The best trial lies at an edge of the space: {where}; the parameter also_search takes another range."
     return _importance_sentence(result) + (wider if touched else "")
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #3980a493
@@ -783,7 +783,7 @@ def _use_code(
     weights = "" if result.best_model is None else _WEIGHTS.format(model=str(result.best_model))
     return _CODE.format(study=result.study_name, weights=weights, data=data, recipe=recipe)
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #bc492230
 def _use_section(
     result: TuningResult,
     data: str,  # corpus or file, as in the parameters

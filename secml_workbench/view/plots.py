@@ -277,7 +277,7 @@ def _box(x: float, y: float, wide: float, high: float, align: str) -> tuple[floa
     left = {"left": x, "right": x - wide, "center": x - wide / 2}[align]
     return left, y - high / 2, left + wide, y + high / 2
 
-
+# %% ../../nbs/view/05_plots.ipynb #10eb318e
 def _label_points(axes: Axes, points: Sequence[TradeoffPoint], chosen: str) -> None:
     "Name and note beside each mark, at the first place where nothing is yet; the chosen one first."
     x, y = np.log([p.size_mb for p in points]), np.log([p.latency_ms for p in points])
