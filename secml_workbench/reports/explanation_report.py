@@ -29,7 +29,7 @@ from secml_workbench.explanation import (
 )
 from ..models import TextClassifier, fit_baseline, load_classifier, scores
 from ..quantization import QuantizationConfig, quantize
-from .subject import Subject, open_subject
+from .inputs import ReportInputs, open_inputs
 from secml_workbench.view import (
     Card, FirstScreen, Markup, agree, clauses, colour, escape, facts, figure, forest, heading, interval_text,
     legend, listed, note, paragraph, percent, plural, section, table, texts_as_data, visible,
@@ -191,7 +191,7 @@ def _beside(path: Path) -> dict[str, Path]:
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #ab172c20
 def _compare_variants(
-    subject: Subject,
+    inputs: ReportInputs,
     texts: Sequence[str],
     seed: int,
     settings: Settings,
@@ -199,7 +199,7 @@ def _compare_variants(
     "Agreement of the variants beside the model, or of an INT8 one made for this."
     from secml_workbench.models import TorchClassifier
 
-    original = subject.classifier
+    original = inputs.classifier
     if len(texts) < 2 or not isinstance(original, TorchClassifier) or original.path is None:
         return []
     attack = ",".join(original.labels[i] for i in original.positive.indices)
@@ -436,7 +436,7 @@ def _warnings_of(
     missing: Sequence[str],  # kinds of text that do not exist
     left_out: Sequence[str],  # methods that this model cannot be explained by
     empty: float,  # probability of malicious for a text without words
-    seen: str,  # of Subject.seen_in_training
+    seen: str,  # of ReportInputs.seen_in_training
 ) -> str:
     "What to mind, in one line."
     explanations = [explanation for entry in entries for explanation in entry["methods"].values()]

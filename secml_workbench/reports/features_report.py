@@ -31,7 +31,7 @@ from secml_workbench.features import (
 from secml_workbench.models import (
     SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, scores, train as train_transformer,
 )
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.view import (
     Card, FirstScreen, Markup, capitalised, clauses, colour, estimate_text, facts, figure, figure_style, forest,
     heading, highlight, interval_text, listed, new_figure, note, number_text, paragraph, percent, plain_label,

@@ -24,7 +24,7 @@ from ..data import METRICS, Corpus, Estimate, evaluate, paired_difference, thres
 from secml_workbench.models import (
     SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, load_torch, scores, train,
 )
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.tuning import (
     EXTRA, PARAMETERS, HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges,
     measure_title, recipe_words, show_params, trial_table, tune,
