@@ -628,21 +628,23 @@ def _faithfulness_tables(rows: Sequence[Mapping[str, object]]) -> Markup:
     return table(rows, columns=falls, caption=good) + table(rows, columns=checks, caption=steady)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #370a968c
-def _weights_finding(weights: Mapping[str, Estimate]) -> list[str]:
+def _named(values: Mapping[str, Estimate]) -> str:
+    return listed(f"{TITLES[m]} ({_two(value)})" for m, value in values.items())
+
+
+def _seeds_finding(seeds: Mapping[str, Estimate]) -> str:
+    "How much the methods that draw at random depend on their seed; empty when none does."
+    shaky = {m: value for m, value in seeds.items() if (value.estimate or 0.0) < _STEADY}
+    if shaky:
+        return f"Another seed changes the order of words by {_named(shaky)}: take more samples before a single word is believed."
+    return "What depends on a seed is steady." if seeds else ""
+
+
+def _blind_finding(blind: Mapping[str, Estimate]) -> str:
     "Which methods show the text rather than the model, by the explanation of shuffled weights."
-    blind = [f"{TITLES[m]} ({_two(value)})" for m, value in weights.items() if (value.estimate or 0.0) > _BLIND]
-    unsure = [TITLES[m] for m, value in weights.items() if (value.estimate or 0.0) <= _BLIND < (value.high or 0.0)]
-    sentences = []
-    if blind:
-        gives = agree(len(blind), "gives a similar picture", "give similar pictures")
-        shows = agree(len(blind), "it shows", "they show")
-        sentences.append(f"{listed(blind)} {gives} for weights that know nothing: {shows} the text as much as the model.")
-    if unsure:
-        show = agree(len(unsure), "shows", "show")
-        sentences.append(f"Whether {listed(unsure)} {show} the model or the text cannot be told from so few texts.")
-    if weights and not sentences:
-        sentences.append("What looks inside answers to what the model has learned.")
-    return sentences
+    gives = agree(len(blind), "gives a similar picture", "give similar pictures")
+    shows = agree(len(blind), "it shows", "they show")
+    return f"{_named(blind)} {gives} for weights that know nothing: {shows} the text as much as the model." if blind else ""
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #df1671e1
 def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
@@ -650,10 +652,12 @@ def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
     seeds, weights = (
         {m: value for m, value in controlled[kind].items() if value.estimate is not None} for kind in ("stability", "shuffled")
     )
-    shaky = [f"{TITLES[m]} ({_two(value)})" for m, value in seeds.items() if (value.estimate or 0.0) < _STEADY]
-    steady = ["What depends on a seed is steady."] if seeds else []
-    changed = f"Another seed changes the order of words by {listed(shaky)}: take more samples before a single word is believed."
-    sentences = [*([changed] if shaky else steady), *_weights_finding(weights)]
+    blind = {m: value for m, value in weights.items() if (value.estimate or 0.0) > _BLIND}
+    unsure = [TITLES[m] for m, value in weights.items() if m not in blind and (value.high or 0.0) > _BLIND]
+    show = agree(len(unsure), "shows", "show")
+    untold = f"Whether {listed(unsure)} {show} the model or the text cannot be told from so few texts." if unsure else ""
+    learned = "What looks inside answers to what the model has learned." if weights and not blind and not unsure else ""
+    sentences = filter(None, (_blind_finding(blind), _seeds_finding(seeds), untold, learned))
     return " ".join(sentences) or "Neither control applies to these methods on these texts."
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #6bf864d4
