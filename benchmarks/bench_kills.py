@@ -18,7 +18,7 @@ from pathlib import Path
 from common import publish, row
 
 from secml_workbench.base import connect, current_provenance, load_settings
-from secml_workbench.models import training
+from secml_workbench.models import tiny_detector
 from secml_workbench.tuning import TuningResult, load_study, studies
 
 TRIALS, LONGEST = 40, 24  # seconds from a start to its kill
@@ -54,7 +54,7 @@ tuning.tune(encoder, load_corpus("tiny").split(), space, config, study_name="kil
 
 def killed(kills: int, place: Path) -> dict:
     "Kill a study again and again, let it finish, and compare what its two stores hold."
-    training.tiny_detector(load_settings(state_dir=str(place)))
+    tiny_detector(load_settings(state_dir=str(place)))
     command = [sys.executable, "-c", WORKER, str(place), str(place / "tiny-encoder"), str(TRIALS)]
     dice, seen, happened = random.Random(0), [], 0
     for _ in range(kills):

@@ -20,7 +20,7 @@ from common import publish, row
 
 from secml_workbench.base import connect, current_provenance, load_settings, set_threads
 from secml_workbench.data import load_corpus
-from secml_workbench.models import default_encoder, training
+from secml_workbench.models import default_encoder, fine_tuning
 from secml_workbench.tuning import OptimizationConfig, open_storage, small_space, studies, tuning
 
 TRAIN, VALIDATION, TRIALS = 800, 400, 6
@@ -90,7 +90,7 @@ class Clock:
     def watching(self):
         from transformers import Trainer
 
-        kept = (tuning.train, training.save_detector, Trainer._save_checkpoint)
+        kept = (tuning.train, fine_tuning.save_detector, Trainer._save_checkpoint)
 
         def timed(name, call):
             def run(*given, **named):
@@ -102,12 +102,12 @@ class Clock:
 
             return run
 
-        tuning.train, training.save_detector = timed("training", kept[0]), timed("saving", kept[1])
+        tuning.train, fine_tuning.save_detector = timed("training", kept[0]), timed("saving", kept[1])
         Trainer._save_checkpoint = timed("saving", kept[2])
         try:
             yield
         finally:
-            tuning.train, training.save_detector, Trainer._save_checkpoint = kept
+            tuning.train, fine_tuning.save_detector, Trainer._save_checkpoint = kept
 
 
 def ours(splits, seed: int, folder: Path, wanted: float) -> tuple[float, float | None, float]:

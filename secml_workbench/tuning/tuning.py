@@ -23,7 +23,9 @@ from secml_workbench.base import (
     track,
 )
 from ..data import evaluate
-from ..models import TextClassifier, TrainingConfig, encoder_name, load_torch, scores, train
+from secml_workbench.models import (
+    TextClassifier, TrainingConfig, TrainingHooks, TrainingJob, encoder_name, load_torch, scores, train,
+)
 from .config import LATENCY, OptimizationConfig
 from .recipe import default_params, small_space
 from .result import TrialRecord, TuningResult
@@ -104,10 +106,9 @@ class _FineTuning:
                 attempt.report(epoch, metrics[self.metric]) if first else attempt.check_time()
 
             out = self.weights / f"trial-{attempt.number}" if len(self.folds) == 1 else None
-            classifier, result = train(
-                self.encoder, train_part, validation, config, out=out, metric=self.metric, on_epoch=on_epoch,
-                on_step=attempt.check_time, known=self.known, settings=self.settings,
-            )  # fmt: skip
+            job = TrainingJob(self.encoder, train_part, validation, config, self.metric)
+            hooks = TrainingHooks(on_epoch, attempt.check_time)
+            classifier, result = train(job, out=out, hooks=hooks, known=self.known, settings=self.settings)
             classifier.known = None  # its latency includes the tokenizer
             values.append(result.best_value)
             measured.append(_measure(classifier, validation, self.measured))
@@ -144,10 +145,9 @@ def _refit(objective: _FineTuning, sample: Corpus, validation: Corpus, result: T
     for trial in (result.best, result.default):
         out = objective.weights / f"trial-{trial.number}" if trial else None
         if trial and out and trial.state == "complete" and not out.is_dir():
-            train(
-                objective.encoder, sample, validation, replace(objective.base, **trial.params), out=out,
-                metric=objective.metric, known=objective.known, settings=objective.settings,
-            )  # fmt: skip
+            recipe = replace(objective.base, **trial.params)
+            job = TrainingJob(objective.encoder, sample, validation, recipe, objective.metric)
+            train(job, out=out, known=objective.known, settings=objective.settings)
 
 
 def with_weights(
