@@ -3,6 +3,7 @@ from .errors import (
     UnsupportedError as UnsupportedError,
     WorkbenchError as WorkbenchError,
     brief as brief,
+    brief_list as brief_list,
     check_number as check_number,
     refuse_unknown as refuse_unknown,
 )

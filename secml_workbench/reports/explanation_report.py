@@ -26,7 +26,7 @@ from secml_workbench.explanation import (
 )
 from ..models import TextClassifier, fit_baseline, load_classifier, scores
 from ..quantization import QuantizationConfig, quantize
-from .subject import Subject, open_subject
+from .inputs import ReportInputs, open_inputs
 from secml_workbench.view import (  # fmt: skip
     Card, FirstScreen, Markup, escape, facts, figure, forest, heading, interval_text, legend, note, paragraph,
     table, texts_as_data, visible,
@@ -34,23 +34,18 @@ from secml_workbench.view import (  # fmt: skip
 from tqdm.auto import tqdm
 
 # %% auto #0
-__all__ = ['THRESHOLD', 'LONG', 'READABLE', 'HARMLESS', 'WORDS', 'JUDGED', 'NOTICEABLE', 'STEADY', 'BLIND', 'WEAK_FIT',
-           'OUTCOMES', 'GLOSSARY', 'check_parameters', 'is_prose', 'choose_texts', 'explain_by_all', 'samples_for',
-           'explain_chosen', 'controls', 'within_words', 'compare_variants', 'short_label', 'doubts', 'recommended',
-           'judge', 'sure_rows', 'moving_words', 'standing', 'believed', 'verdict_of', 'first_cards', 'strongest',
-           'advice', 'warnings_of', 'text_record', 'faithfulness_record', 'agreement_rows', 'one_text', 'what_is_shown',
-           'faithfulness_section', 'agreement_section', 'drivers_section', 'shortcuts_section', 'method_section']
+__all__ = []
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #40ff8bdb
-THRESHOLD = 0.5
-LONG = 300  # words: longer texts cost more than they show
-READABLE = range(4, 61)  # words: texts that can be read in a report, and explained quickly
-HARMLESS = 1500  # texts at most on which trigger words are tested
-WORDS = 6000  # over which importance is added up, at most: what an explanation costs grows with its words
-JUDGED = (range(4, 13), *LENGTHS[1:])  # words: short texts can be searched word by word, so they come first
+_THRESHOLD = 0.5
+_LONG = 300  # words: longer texts cost more than they show
+_READABLE = range(4, 61)  # words: texts that can be read in a report, and explained quickly
+_HARMLESS = 1500  # texts at most on which trigger words are tested
+_WORDS = 6000  # over which importance is added up, at most: what an explanation costs grows with its words
+_JUDGED = (range(4, 13), *LENGTHS[1:])  # words: short texts can be searched word by word, so they come first
 
 
-def check_parameters(
+def _check_parameters(
     methods: Sequence[str],  # names of explanation methods
     texts: Sequence[str],  # the reader's own
     **counts: int,  # each at least 1
@@ -76,21 +71,21 @@ def _pick(rows: np.ndarray, order: np.ndarray, readable: np.ndarray) -> int | No
     return None
 
 
-def is_prose(text: str) -> bool:
+def _is_prose(text: str) -> bool:
     "Whether at least seven of ten of its words are letters: a reader can read it."
     words = [word.text for word in split_words(text)]
     return sum(word.isalpha() for word in words) >= 0.7 * len(words)
 
 
-def choose_texts(
+def _choose_texts(
     texts: Sequence[str],  # of the test part
     labels: np.ndarray,  # 0 benign, 1 malicious
     p: np.ndarray,  # probability of malicious
-    threshold: float = THRESHOLD,
+    threshold: float = _THRESHOLD,
 ) -> dict[str, int | None]:  # outcome -> row; None: there is no such text
     "A typical hit, the worst false alarm and miss, a typical harmless text, the text closest to the threshold and the longest one in plain words."
-    lengths = np.array([min(len(split_words(text[: 20 * LONG])), LONG + 1) for text in texts])
-    readable = (lengths >= READABLE.start) & (lengths < max(READABLE.stop, np.quantile(lengths, 0.25) + 1))  # of a corpus of long texts: the shortest quarter
+    lengths = np.array([min(len(split_words(text[: 20 * _LONG])), _LONG + 1) for text in texts])
+    readable = (lengths >= _READABLE.start) & (lengths < max(_READABLE.stop, np.quantile(lengths, 0.25) + 1))  # of a corpus of long texts: the shortest quarter
     flagged, attack = p >= threshold, np.asarray(labels) == 1
     hits, passed = p[attack & flagged], p[~attack & ~flagged]
     chosen = {
@@ -99,14 +94,14 @@ def choose_texts(
         "false negative": _pick(attack & ~flagged, p, readable),
         "true negative": _pick(~attack & ~flagged, np.abs(p - (np.median(passed) if len(passed) else 0)), readable),
     }
-    plain = (lengths <= LONG) & np.array([is_prose(text[: 20 * LONG]) for text in texts])
+    plain = (lengths <= _LONG) & np.array([_is_prose(text[: 20 * _LONG]) for text in texts])
     for kind, order, first in (("borderline", np.abs(p - threshold), readable), ("longest", -lengths.astype(float), plain)):
         others = ~np.isin(np.arange(len(p)), [row for row in chosen.values() if row is not None])
         chosen[kind] = _pick(others & plain if kind == "longest" else others, order, first)
     return chosen
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #a73929f6
-def explain_by_all(
+def _explain_by_all(
     classifier: TextClassifier,
     text: str,
     methods: Sequence[str],  # keys of METHODS
@@ -118,19 +113,19 @@ def explain_by_all(
     return [explain(classifier, text, method, n_samples=n_samples, seed=seed, engine=engine) for method in methods]
 
 
-def samples_for(
+def _samples_for(
     text: str,
     n_samples: int,  # for texts of up to 60 words
 ) -> int:  # at least 200, or as many as were asked for
     "Fewer perturbed texts the longer a text is, so that its explanation costs about the same."
-    words = max(READABLE.stop, len(split_words(text)))
-    return max(min(n_samples, 200), n_samples * READABLE.stop // words)
+    words = max(_READABLE.stop, len(split_words(text)))
+    return max(min(n_samples, 200), n_samples * _READABLE.stop // words)
 
 
-def explain_chosen(
+def _explain_chosen(
     classifier: TextClassifier,
     test: Corpus,
-    chosen: Mapping[str, int | None],  # from `choose_texts`
+    chosen: Mapping[str, int | None],  # from `_choose_texts`
     own: Sequence[str],  # the reader's texts
     methods: Sequence[str],
     n_samples: int,  # for texts of up to 60 words; fewer the longer a text is
@@ -143,7 +138,7 @@ def explain_chosen(
     rows += [("your text", text, None) for text in own]
     entries = []
     for outcome, text, label in tqdm(rows, desc="explaining", leave=False):
-        found = explain_by_all(classifier, text, methods, samples_for(text, n_samples), seed)
+        found = _explain_by_all(classifier, text, methods, _samples_for(text, n_samples), seed)
         entries.append(
             {
                 "outcome": outcome,
@@ -156,7 +151,7 @@ def explain_chosen(
     return entries
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #5a96b068
-def controls(
+def _controls(
     classifier: TextClassifier,
     study: FaithfulnessStudy,
     seed: int,
@@ -168,18 +163,18 @@ def controls(
     return study, {kind: {m: mean_estimate(found, seed=seed) for m, found in by_method.items()} for kind, by_method in kinds.items()}
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #00a545a0
-def within_words(
+def _within_words(
     corpus: Corpus,
     seed: int,
-    words: int = WORDS,  # of all texts together, at most
+    words: int = _WORDS,  # of all texts together, at most
 ) -> Corpus:  # at least 20 texts, if there are so many
     "As much of a corpus as can be explained in bounded time, drawn at random."
-    mean = float(np.mean([len(split_words(text[: 20 * LONG])) for text in corpus.texts]))
+    mean = float(np.mean([len(split_words(text[: 20 * _LONG])) for text in corpus.texts]))
     return corpus.sample(min(len(corpus), max(20, int(words / max(1.0, mean)))), seed=seed)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #c515bab6
-def compare_variants(
-    subject: Subject,
+def _compare_variants(
+    inputs: ReportInputs,
     texts: Sequence[str],
     seed: int,
     settings: Settings,
@@ -187,7 +182,7 @@ def compare_variants(
     "Agreement of the variants beside the model, or of an INT8 one made for this."
     from secml_workbench.models import TorchClassifier
 
-    original = subject.classifier
+    original = inputs.classifier
     if len(texts) < 2 or not isinstance(original, TorchClassifier) or original.path is None:
         return []
     attack = ",".join(original.labels[i] for i in original.positive.indices)
@@ -219,13 +214,13 @@ def _beside(path: Path) -> dict[str, Path]:
     }
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #477c9d9b
-NOTICEABLE = 0.02  # a difference of normalised AOPC that a reader would care for
-STEADY = 0.7  # rank correlation between seeds, below which single words mean little
-BLIND = 0.2  # rank correlation with the explanation of shuffled weights, above which the text is shown as much as the model
-WEAK_FIT = 0.5  # R², below which a linear model leaves most of the answers unexplained
+_NOTICEABLE = 0.02  # a difference of normalised AOPC that a reader would care for
+_STEADY = 0.7  # rank correlation between seeds, below which single words mean little
+_BLIND = 0.2  # rank correlation with the explanation of shuffled weights, above which the text is shown as much as the model
+_WEAK_FIT = 0.5  # R², below which a linear model leaves most of the answers unexplained
 
 
-def short_label(
+def _short_label(
     label: str,  # of any model
 ) -> str:
     "A class name that fits into a sentence."
@@ -233,7 +228,7 @@ def short_label(
     return shown if len(shown) <= 24 else shown[:23] + "…"
 
 
-def doubts(
+def _doubts(
     study: FaithfulnessStudy,
 ) -> dict[str, str]:  # method -> why not to lean on a single word of it
     "Methods that contradict themselves, or that say themselves that they fit badly."
@@ -241,35 +236,35 @@ def doubts(
     for m in study.methods:
         seeds, blind = ([rho for rho in by_method.get(m, ()) if not np.isnan(rho)] for by_method in (study.stability, study.shuffled))
         fits = [one.local_r2 for one in study.explanations[m] if one.local_r2 is not None]
-        if seeds and np.mean(seeds) < STEADY:
+        if seeds and np.mean(seeds) < _STEADY:
             found[m] = f"another seed changes its order of words (rank correlation {np.mean(seeds):.2f})"
-        elif fits and np.median(fits) < WEAK_FIT:
+        elif fits and np.median(fits) < _WEAK_FIT:
             found[m] = f"its linear fits say little (median R² {np.median(fits):.2f})"
-        elif blind and np.mean(blind) > BLIND:
+        elif blind and np.mean(blind) > _BLIND:
             found[m] = f"weights that know nothing give a similar picture (rank correlation {np.mean(blind):.2f})"
     return found
 
 
-def recommended(
+def _recommended(
     study: FaithfulnessStudy,
 ) -> str | None:  # None: nothing could be judged
     "Of the methods that are not shown to be worse than the best, the first that raises no doubt; else the best."
-    doubted = doubts(study)
+    doubted = _doubts(study)
     return next((m for m in study.leaders if m not in doubted), study.best)
 
 
-def judge(
+def _judge(
     study: FaithfulnessStudy,
 ) -> str:  # pass, fail or undecided
     "Whether the recommended method beats random orders noticeably, by the paired interval, and raises no doubt."
-    best = recommended(study)
+    best = _recommended(study)
     gain = study.gain(best) if best else None
     if gain is None or gain.low is None or gain.high is None or gain.n < 5:
         return "undecided"
-    return "fail" if gain.high <= 0 else "pass" if gain.low > NOTICEABLE and best not in doubts(study) else "undecided"
+    return "fail" if gain.high <= 0 else "pass" if gain.low > _NOTICEABLE and best not in _doubts(study) else "undecided"
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #b0b5d331
-def sure_rows(
+def _sure_rows(
     rows: Sequence[ImportanceRow],
     k: int = 10,
 ) -> list[ImportanceRow]:  # from the one that raises the probability most to the one that lowers it most
@@ -288,11 +283,11 @@ def _listed(parts: Sequence[str]) -> str:
 # %% ../../nbs/reports/52_explanation_report.ipynb #158bb935
 def _up_and_down(drivers: GlobalImportance) -> tuple[list[str], list[str]]:
     "The two words that raise the probability most, and the two that lower it most."
-    sure = [(row.direction.estimate or 0.0, f"“{short_label(row.name)}”") for row in sure_rows(drivers.words[ALL])]
+    sure = [(row.direction.estimate or 0.0, f"“{_short_label(row.name)}”") for row in _sure_rows(drivers.words[ALL])]
     return [name for value, name in sure if value > 0][:2], [name for value, name in reversed(sure) if value < 0][:2]
 
 
-def moving_words(drivers: GlobalImportance) -> str:
+def _moving_words(drivers: GlobalImportance) -> str:
     "What raises and what lowers the alarm, in one sentence without its full stop."
     up, down = _up_and_down(drivers)
     said = [
@@ -303,9 +298,9 @@ def moving_words(drivers: GlobalImportance) -> str:
     return ", ".join(said) or "No word moves the alarm reliably"
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #e92e0338
-def standing(study: FaithfulnessStudy) -> str:
+def _standing(study: FaithfulnessStudy) -> str:
     "What the recommended method is worth, as the end of a sentence that begins with its name."
-    best, result = recommended(study), judge(study)
+    best, result = _recommended(study), _judge(study)
     gain = study.gain(best or "random")
     if result == "pass":
         return "orders words better than chance"
@@ -314,19 +309,19 @@ def standing(study: FaithfulnessStudy) -> str:
     if gain.low is None or gain.n < 5:
         return f"was judged on {gain.n} texts only, which proves nothing"
     return (
-        f"is ahead of chance, but {doubts(study)[best]}"
-        if best in doubts(study) and gain.low > NOTICEABLE
+        f"is ahead of chance, but {_doubts(study)[best]}"
+        if best in _doubts(study) and gain.low > _NOTICEABLE
         else "is not noticeably ahead of chance"
     )
 
 
-def believed(study: FaithfulnessStudy) -> str:
+def _believed(study: FaithfulnessStudy) -> str:
     "Which methods to believe, in one sentence without its full stop."
-    best = recommended(study)
+    best = _recommended(study)
     if best is None:
         return "No explanation could be judged on its alarms"
-    if judge(study) != "pass":
-        return f"{TITLES[best]} {standing(study)}"
+    if _judge(study) != "pass":
+        return f"{TITLES[best]} {_standing(study)}"
     if len(study.methods) == 1:
         return f"{TITLES[best]} explains its alarms better than chance"
     return (
@@ -336,7 +331,7 @@ def believed(study: FaithfulnessStudy) -> str:
     )
 
 
-def verdict_of(
+def _verdict_of(
     study: FaithfulnessStudy,
     shortcuts: Sequence[Shortcut],
 ) -> str:
@@ -346,10 +341,10 @@ def verdict_of(
     verb = headlines[0].split()[0] if found else ""
     headlines[1:] = [headline.removeprefix(f"{verb} ") for headline in headlines[1:]]  # "flags a and b", not "flags a and flags b"
     said = f"It {_listed(headlines)}" if found else f"No shortcut was found{f' ({_listed(unsure)} cannot be told)' if unsure else ''}"
-    return f"{said}. {believed(study)}."
+    return f"{said}. {_believed(study)}."
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #7a4a72bb
-def first_cards(
+def _first_cards(
     study: FaithfulnessStudy,
     drivers: GlobalImportance,
     shortcuts: Sequence[Shortcut],
@@ -360,7 +355,7 @@ def first_cards(
     "The figures of the first screen."
     cards, found = list[Card](), [one for one in shortcuts if one.found]
     open_ones = [one for one in shortcuts if one.found is None]
-    if best := recommended(study):
+    if best := _recommended(study):
         value, chance = study.mean(best, "normalized_aopc"), study.mean("random", "normalized_aopc")
         between = "no interval" if value.low is None else f"[{value.low:.0%}, {value.high:.0%}]"
         asked = f"{value.n} of {study.n_texts} flagged texts of {word_range([one.text for one in study.explanations[best]])}"
@@ -369,7 +364,7 @@ def first_cards(
                 f"{TITLES[best]}: order of words",
                 f"{value.estimate:.0%} of the best order",
                 f"{between}; random order {chance.estimate:.0%}; {asked}",
-                judge(study),
+                _judge(study),
             )
         )
     up, down = _up_and_down(drivers)
@@ -396,13 +391,13 @@ def first_cards(
                 f"rank correlation of {worst.name}, the lowest of {len(variants)}{seed}",
             )
         )
-    flagged, attack = p >= THRESHOLD, labels == 1
+    flagged, attack = p >= _THRESHOLD, labels == 1
     alarms, misses = int((flagged & ~attack).sum()), int((~flagged & attack).sum())
-    return [*cards, Card(f"Mistakes at {THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{alarms} false alarm{'s' * (alarms != 1)}, {misses} missed")]
+    return [*cards, Card(f"Mistakes at {_THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{alarms} false alarm{'s' * (alarms != 1)}, {misses} missed")]
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #234ae9fe
-def strongest(
-    entry: Mapping[str, Any],  # of `explain_chosen`
+def _strongest(
+    entry: Mapping[str, Any],  # of `_explain_chosen`
     method: str,
     k: int = 3,
 ) -> str:  # '"ignore" +0.21, "all" +0.10'
@@ -410,10 +405,10 @@ def strongest(
     one = entry["methods"][method]
     total = 1.0 if one.in_probability else float(np.abs(one.scores).sum()) or 1.0
     words = [word for word in one.top(50) if word.score / total > 0.02][:k]
-    return ", ".join(f"“{short_label(word.text)}” {score_text(one, word.score, 2)}" for word in words)
+    return ", ".join(f"“{_short_label(word.text)}” {score_text(one, word.score, 2)}" for word in words)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #9ec1e438
-def advice(
+def _advice(
     entries: Sequence[Mapping[str, Any]],
     shortcuts: Sequence[Shortcut],
     method: str,  # the one that points best
@@ -425,27 +420,27 @@ def advice(
         "language": "add harmless texts in other languages to the training data", "trigger words": "add harmless texts with alarming words to the training data",
         "punctuation": "train on texts with and without punctuation", "length": "train on attacks inside long harmless texts",
     }  # fmt: skip
-    said = ["train on short harmless texts too: it flags even an empty one"] if empty >= THRESHOLD else []
+    said = ["train on short harmless texts too: it flags even an empty one"] if empty >= _THRESHOLD else []
     said += [first[one.name] for one in found[:2]]
-    wrong = {entry["outcome"]: entry for entry in entries if empty < THRESHOLD}
-    if "false positive" in wrong and (words := strongest(wrong["false positive"], method)):
+    wrong = {entry["outcome"]: entry for entry in entries if empty < _THRESHOLD}
+    if "false positive" in wrong and (words := _strongest(wrong["false positive"], method)):
         said.append(f"look at the words behind the worst false alarm: {words} ({TITLES[method]})")
     elif "false positive" in wrong:
         said.append("the worst false alarm rests on no single word: collect harmless texts like it")
     return "; ".join(said) or "nothing found to mend; watch it on texts from elsewhere"
 
 
-def warnings_of(
+def _warnings_of(
     entries: Sequence[Mapping[str, Any]],
     missing: Sequence[str],  # kinds of text that do not exist
     left_out: Sequence[str],  # methods that this model cannot be explained by
     empty: float,  # probability of malicious for a text without words
-    seen: str,  # of Subject.seen_in_training
+    seen: str,  # of ReportInputs.seen_in_training
 ) -> str:
     "What to mind, in one line."
     fits = [one.local_r2 for entry in entries for one in entry["methods"].values() if one.local_r2 is not None]
-    weak, unsure = sum(r2 < WEAK_FIT for r2 in fits), sum(not one.converged for entry in entries for one in entry["methods"].values())
-    said = [f"a text without any word has P {empty:.2f} already, words can add {1 - empty:.2f} at most"] if empty >= THRESHOLD else []
+    weak, unsure = sum(r2 < _WEAK_FIT for r2 in fits), sum(not one.converged for entry in entries for one in entry["methods"].values())
+    said = [f"a text without any word has P {empty:.2f} already, words can add {1 - empty:.2f} at most"] if empty >= _THRESHOLD else []
     said += ["a score says how this model answers when the word is missing, not why a text is an attack"]
     absent = [kind for kind in missing if kind != "longest"]
     said += [f"the test texts hold no {' and no '.join(absent)}"] if absent else []
@@ -455,8 +450,8 @@ def warnings_of(
     return "; ".join([*said, seen] if seen else said)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #838199a4
-def text_record(
-    entry: Mapping[str, Any],  # of `explain_chosen`
+def _text_record(
+    entry: Mapping[str, Any],  # of `_explain_chosen`
 ) -> dict[str, Any]:
     "One text as the JSON record has it (without times: equal runs give equal records)."
     kept = (
@@ -467,7 +462,7 @@ def text_record(
     return {**entry, "methods": methods}
 
 
-def faithfulness_record(
+def _faithfulness_record(
     study: FaithfulnessStudy,
     controlled: Mapping[str, Mapping[str, Estimate]],
 ) -> dict[str, Any]:  # n_texts, best, recommended, judged, doubts, methods: name -> measures, gain, stability, shuffled; random
@@ -481,11 +476,11 @@ def faithfulness_record(
     }  # fmt: skip
     random = {measure: study.mean("random", measure) for measure in MEASURES}
     n_texts = study.n_texts
-    found = {"best": study.best, "recommended": recommended(study), "judged": judge(study), "doubts": doubts(study)}
+    found = {"best": study.best, "recommended": _recommended(study), "judged": _judge(study), "doubts": _doubts(study)}
     return {"n_texts": n_texts, "n_answering": study.n_answering, **found, "methods": methods, "random": random}
 
 
-def agreement_rows(
+def _agreement_rows(
     study: FaithfulnessStudy,
 ) -> list[dict[str, Any]]:  # first, second, rank_correlation, top_overlap (with intervals), k; the closest first
     "Mean agreement of each two methods over the texts where it is defined."
@@ -502,24 +497,24 @@ def agreement_rows(
     )
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #58a65111
-OUTCOMES = {
+_OUTCOMES = {
     "true positive": "Caught: an attack that the model flags (the typical one, by its probability)",
     "false positive": "False alarm: a harmless text that the model flags (the most confident readable one)",
     "false negative": "Missed: an attack that the model lets through (the most confident readable one)",
     "true negative": "Let pass: a harmless text that the model does not flag (the typical one)",
     "borderline": "Borderline: the readable text closest to the threshold",
-    "longest": f"Longest: the longest text of the test part in plain words (of those up to {LONG})",
+    "longest": f"Longest: the longest text of the test part in plain words (of those up to {_LONG})",
     "your text": "Your text",
 }
 
 
-def one_text(
-    entry: Mapping[str, Any],  # of `explain_chosen`
+def _one_text(
+    entry: Mapping[str, Any],  # of `_explain_chosen`
     number: int,  # of the text in this report
 ) -> Markup:
     "A text with its methods side by side: coloured words, the strongest in a table."
     found: list[Explanation] = list(entry["methods"].values())
-    said = f"P({short_label(found[0].label)}) = {entry['prediction']:.3f}, " + (
+    said = f"P({_short_label(found[0].label)}) = {entry['prediction']:.3f}, " + (
         f"labelled {entry['label']}" if entry["label"] else "no label"
     )
     empty = next((one.base_value for one in found if one.method == "shap"), None)
@@ -532,17 +527,17 @@ def one_text(
             else f"group of neighbours ({len(alone.words)} {alone.level}s in {alone.units} groups)"
         )
         said += f". No {one_of_them}, taken out alone, changes that by 0.01 or more: "
-        same = empty is not None and (empty >= THRESHOLD) == (entry["prediction"] >= THRESHOLD)
+        same = empty is not None and (empty >= _THRESHOLD) == (entry["prediction"] >= _THRESHOLD)
         said += "it is decided so without any word already" if same else "the decision rests on several together"
         found.remove(alone)  # it has nothing to show
     limit = 500 if entry["outcome"] == "longest" else 1200
-    return heading(OUTCOMES[entry["outcome"]], 3, f"text-{number}") + paragraph(said) + side_by_side(found, limit=limit)
+    return heading(_OUTCOMES[entry["outcome"]], 3, f"text-{number}") + paragraph(said) + side_by_side(found, limit=limit)
 
 
-def what_is_shown(entries: Sequence[Mapping[str, Any]]) -> str:
+def _what_is_shown(entries: Sequence[Mapping[str, Any]]) -> str:
     "The first sentence of the first section."
     n = len(entries[0]["methods"]) if entries else 0
-    said = f"{len(entries)} texts of the test part, each explained by {n} method{'s' * (n != 1)}; readable are texts of {READABLE.start} to {READABLE.stop - 1} words, or the shortest quarter"
+    said = f"{len(entries)} texts of the test part, each explained by {n} method{'s' * (n != 1)}; readable are texts of {_READABLE.start} to {_READABLE.stop - 1} words, or the shortest quarter"
     return f"{said}. Which method to believe is measured in section 2."
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #906f48d9
@@ -561,19 +556,19 @@ def _means(study: FaithfulnessStudy, controlled: Mapping[str, Mapping[str, Estim
     return rows
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #efd6c85a
-def faithfulness_section(
+def _faithfulness_section(
     study: FaithfulnessStudy,
     controlled: Mapping[str, Mapping[str, Estimate]],
 ) -> Markup:
     "Every method against chance: finding, figure, tables."
-    n, best = study.n_answering, recommended(study)
+    n, best = study.n_answering, _recommended(study)
     if best is None:
         none_matters = f"of {study.n_texts} flagged test texts there is none on which the order of deletions matters"
         return paragraph(f"Nothing can be said: {none_matters if study.n_texts else 'no test text of 4 to 300 words is flagged'}.")
     rows = [(TITLES[m], study.mean(m, "normalized_aopc")) for m in study.methods] + [("random", study.mean("random", "normalized_aopc"))]
     rows.sort(key=lambda row: -(row[1].estimate or 0.0))
     lead, gain = TITLES[best], study.gain(best)
-    title = f"{lead} {standing(study)}"
+    title = f"{lead} {_standing(study)}"
     axis = f"normalised AOPC: 0 the worst order of words, 1 the best; mean over {n} texts"
     fig = forest(rows, title=title, digits=2, emphasis=lead, xlabel=axis)
     shown = figure(
@@ -585,7 +580,7 @@ def faithfulness_section(
     if n < study.n_texts:
         finding += f" On the other {study.n_texts - n} that were drawn the best and the worst order differ by less than {LEAST_RANGE}: "
         finding += "there any explanation is as good as another."
-    for m, doubt in doubts(study).items():
+    for m, doubt in _doubts(study).items():
         finding += f" {TITLES[m]}: {doubt}." if m in study.leaders and m != best else ""
     tables = _faithfulness_tables(_means(study, controlled))
     return paragraph(finding) + shown + tables + paragraph(_control_finding(controlled))
@@ -611,9 +606,9 @@ def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
     seeds, weights = (
         {m: value for m, value in controlled[kind].items() if value.estimate is not None} for kind in ("stability", "shuffled")
     )
-    blind = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in weights.items() if (value.estimate or 0.0) > BLIND]
-    shaky = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in seeds.items() if (value.estimate or 0.0) < STEADY]
-    unsure = [TITLES[m] for m, value in weights.items() if (value.estimate or 0.0) <= BLIND < (value.high or 0.0)]
+    blind = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in weights.items() if (value.estimate or 0.0) > _BLIND]
+    shaky = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in seeds.items() if (value.estimate or 0.0) < _STEADY]
+    unsure = [TITLES[m] for m, value in weights.items() if (value.estimate or 0.0) <= _BLIND < (value.high or 0.0)]
     said = []
     if blind:
         gives, shows = ("gives a similar picture", "it shows") if len(blind) == 1 else ("give similar pictures", "they show")
@@ -625,8 +620,8 @@ def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
     return " ".join(said) or "Neither control applies to these methods on these texts."
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #6bf864d4
-def agreement_section(
-    agreements: Sequence[Mapping[str, Any]],  # from `agreement_rows`
+def _agreement_section(
+    agreements: Sequence[Mapping[str, Any]],  # from `_agreement_rows`
     n_texts: int,
 ) -> Markup:
     "How far the methods agree, as a finding and a table."
@@ -645,7 +640,7 @@ def agreement_section(
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #cdeb6fdd
 def _driver_figure(rows: Sequence[ImportanceRow], title: str, n: int, label: str) -> Markup:
-    shown = [(short_label(row.name), row.direction) for row in rows]
+    shown = [(_short_label(row.name), row.direction) for row in rows]
     inks = {name: "#D55E00" if (value.estimate or 0.0) > 0 else "#0072B2" for name, value in shown}
     fig = forest(
         shown,
@@ -654,7 +649,7 @@ def _driver_figure(rows: Sequence[ImportanceRow], title: str, n: int, label: str
         reference=0.0,
         signed=True,
         colours=inks,
-        xlabel=f"mean SHAP value for P({short_label(label)}) in the texts that hold it",
+        xlabel=f"mean SHAP value for P({_short_label(label)}) in the texts that hold it",
     )
     caption = f"Mean score with 95 % interval over the texts that hold it; {n} test texts in all. Right of the line: raises the alarm."
     return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in shown), caption=caption)
@@ -675,15 +670,15 @@ def _by_class(rows_of: Mapping[str, Sequence[ImportanceRow]], what: str, plural:
     return table(cells, columns=columns, caption=f"The strongest {plural} by class, with 95 % intervals")
 
 
-def drivers_section(
+def _drivers_section(
     drivers: GlobalImportance,
 ) -> Markup:
     "Words and families with their intervals: finding, figures, table by class."
-    words = sure_rows(drivers.words[ALL]) or [row for row in drivers.words[ALL] if any(c.isalnum() for c in row.name)][:6]
+    words = _sure_rows(drivers.words[ALL]) or [row for row in drivers.words[ALL] if any(c.isalnum() for c in row.name)][:6]
     families, n = [row for row in drivers.families[ALL] if row.name != OTHER], drivers.n_texts[ALL]
     if not words:
         return paragraph(f"No word stands in {drivers.min_support} or more of the {n} texts: nothing to add up.")
-    finding = f"{moving_words(drivers)} (mean over the texts that hold a word)."
+    finding = f"{_moving_words(drivers)} (mean over the texts that hold a word)."
     rest = next((row for row in drivers.families[ALL] if row.name == OTHER), None)
     known = max(families, key=lambda row: row.importance.estimate or 0.0, default=None)
     if not known:
@@ -691,7 +686,7 @@ def drivers_section(
         finding += f" No pattern family matches in {drivers.min_support} or more of the {n} texts{f' ({_listed(seen)})' if seen else ''}: what families do cannot be told."
     elif rest:
         finding += f" Of the pattern families {known.name.lower()} weighs most: mean |score| {interval_text(known.importance, digits=2)} in the {known.support} texts where it matches. All words of a text that no family knows weigh {interval_text(rest.importance, digits=2)} together{'; they are also what makes a text look harmless' if (rest.direction.high or 0.0) < 0 else ''}."
-    body = paragraph(finding) + _driver_figure(words, moving_words(drivers), n, drivers.label)
+    body = paragraph(finding) + _driver_figure(words, _moving_words(drivers), n, drivers.label)
     if families:
         body += _driver_figure(
             [*families[:8], *([rest] if rest else [])], "What the words of each pattern family do together", n, drivers.label
@@ -705,7 +700,7 @@ def drivers_section(
     )
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #c9a25027
-def shortcuts_section(
+def _shortcuts_section(
     shortcuts: Sequence[Shortcut],
 ) -> Markup:
     "Tests, their results, and the texts that show them."
@@ -726,7 +721,7 @@ def shortcuts_section(
     return body
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #dee942ae
-def method_section() -> Markup:
+def _method_section() -> Markup:
     "How the numbers were made."
     return paragraph(
         "From outside, words are cut out of the original text, everything else stays to the character. LIME fits a linear model "
@@ -742,7 +737,7 @@ def method_section() -> Markup:
     )
 
 
-GLOSSARY = {
+_GLOSSARY = {
     "score": "how much a word moves the probability; gradients and attention are shown as shares of all that the method gives",
     "base value": "where scores start: LIME: the intercept of the fit; SHAP: the probability with every word removed; integrated gradients: with blank tokens",
     "local R²": "how well LIME's linear model fits the answers, weighted by nearness; below 0.5 the scores say little",

@@ -30,20 +30,17 @@ from secml_workbench.features import (
 from secml_workbench.models import (
     SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, scores, train as train_transformer,
 )
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.view import (
     Card, FirstScreen, Markup, colour, facts, figure, figure_style, forest, heading, highlight, interval_text,
     new_figure, note, paragraph, plain_label, table,
 )
 
 # %% auto #0
-__all__ = ['NOTICEABLE', 'FALLS', 'TITLES', 'GLOSSARY', 'cost_per_text', 'second_opinions', 'corpus_map', 'is_coordinate',
-           'leave_out', 'detectors', 'fall', 'falls', 'furthest_fall', 'separating', 'useful', 'adding', 'verdict_of',
-           'first_cards', 'advice', 'families_section', 'features_section', 'model_section', 'sources_section',
-           'patterns_section', 'map_section', 'method_section']
+__all__ = []
 
 # %% ../../nbs/reports/53_features_report.ipynb #503d6a31
-def cost_per_text(
+def _cost_per_text(
     features: Pipeline,  # of make_features, fitted
     texts: Sequence[str],
 ) -> dict[str, float]:  # family -> milliseconds a text
@@ -56,7 +53,7 @@ def cost_per_text(
     return found
 
 
-def second_opinions(
+def _second_opinions(
     matrices: Mapping[str, np.ndarray],  # train, validation, test -> (n, features)
     labels: Mapping[str, np.ndarray],
     classifier_p: Mapping[str, np.ndarray],  # validation, test -> (n,)
@@ -75,7 +72,7 @@ def second_opinions(
     return found
 
 # %% ../../nbs/reports/53_features_report.ipynb #fb31a8be
-def corpus_map(
+def _corpus_map(
     matrix: np.ndarray,  # (n, features), scaled
     labels: np.ndarray,  # (n,)
     seed: int,
@@ -100,14 +97,14 @@ def corpus_map(
 _COORDINATE = re.compile(r"(?:semantic__embedding|statistical__tfidf_component)_\d+")
 
 
-def is_coordinate(
+def _is_coordinate(
     name: str,  # of a column
 ) -> bool:
     "Whether a column is one of many that mean something only together."
     return _COORDINATE.fullmatch(name) is not None
 
 
-def leave_out(
+def _leave_out(
     corpus: Corpus,
     config: FeatureConfig,
     seed: int,
@@ -127,7 +124,7 @@ def leave_out(
         return [], str(error)
 
 
-def detectors(
+def _detectors(
     train: tuple[np.ndarray, Corpus],  # matrix and texts
     test: tuple[np.ndarray, Corpus],
     seed: int,
@@ -140,72 +137,72 @@ def detectors(
     }
 
 # %% ../../nbs/reports/53_features_report.ipynb #2a9e17d2
-NOTICEABLE = 0.001  # of average precision: what a second opinion must add, at the lower end of its interval, to be worth its milliseconds
-FALLS = 0.05  # of AUC: a source on which it falls by more is one that was not learned
+_NOTICEABLE = 0.001  # of average precision: what a second opinion must add, at the lower end of its interval, to be worth its milliseconds
+_FALLS = 0.05  # of AUC: a source on which it falls by more is one that was not learned
 
 
-def fall(row: TransferRow) -> float:
+def _fall(row: TransferRow) -> float:
     "By how much the AUC of all features is lower on the unseen source."
     return (row.home["all"].estimate or 0.0) - (row.away["all"].estimate or 0.0)
 
 
-def falls(row: TransferRow) -> bool:
-    "Whether it falls by FALLS or more, and the intervals lie apart."
-    return fall(row) > FALLS and (row.home["all"].low or 0.0) > (row.away["all"].high or 1.0)
+def _falls(row: TransferRow) -> bool:
+    "Whether it falls by _FALLS or more, and the intervals lie apart."
+    return _fall(row) > _FALLS and (row.home["all"].low or 0.0) > (row.away["all"].high or 1.0)
 
 
-def furthest_fall(
+def _furthest_fall(
     rows: Sequence[TransferRow],
 ) -> TransferRow | None:  # None: nothing was left out
     "The source on which all features fall furthest, those first whose intervals lie apart."
     known = [row for row in rows if row.away["all"].estimate is not None and row.home["all"].estimate is not None]
-    return max(known, key=lambda row: (falls(row), fall(row)), default=None)
+    return max(known, key=lambda row: (_falls(row), _fall(row)), default=None)
 
 # %% ../../nbs/reports/53_features_report.ipynb #09a8427d
-def separating(families: Sequence[FamilyScore]) -> str:
+def _separating(families: Sequence[FamilyScore]) -> str:
     "Which family separates best, if that can be told, in a sentence without its end."
     top, others = families[0], families[1:]
     if top.alone.estimate is None:
         return "What separates attacks could not be told"
     level = [one for one in others if (one.alone.high or 0.0) >= (top.alone.low or 0.0)]
     if level:
-        return f"No family is shown to separate attacks better than {_inside(TITLES[top.name])} (AUC {top.alone.estimate:.2f})"
-    return f"{TITLES[top.name]} separate attacks best (AUC {top.alone.estimate:.2f})"
+        return f"No family is shown to separate attacks better than {_inside(_TITLES[top.name])} (AUC {top.alone.estimate:.2f})"
+    return f"{_TITLES[top.name]} separate attacks best (AUC {top.alone.estimate:.2f})"
 
 
-def useful(adds: Mapping[str, Estimate]) -> list[str]:
+def _useful(adds: Mapping[str, Estimate]) -> list[str]:
     "Families that are shown to add to the model, as words within a sentence."
-    return [_inside(TITLES[family]) for family, value in adds.items() if family != "all" and (value.low or 0.0) > NOTICEABLE]
+    return [_inside(_TITLES[family]) for family, value in adds.items() if family != "all" and (value.low or 0.0) > _NOTICEABLE]
 
 
-def adding(
+def _adding(
     adds: Mapping[str, Estimate],
     alone: Estimate,  # the model's average precision
 ) -> str:
     "What adds to the model, in a sentence without its end."
-    found, precision = useful(adds), alone.estimate
+    found, precision = _useful(adds), alone.estimate
     if found:
         return f"{_listed(found)} add to the model"
-    if precision is not None and 1 - precision < 5 * NOTICEABLE:
+    if precision is not None and 1 - precision < 5 * _NOTICEABLE:
         return "the model leaves them nearly no room"
     return "nothing is shown to add to the model"
 
 # %% ../../nbs/reports/53_features_report.ipynb #9a3867f2
-def verdict_of(
+def _verdict_of(
     families: Sequence[FamilyScore],
     adds: Mapping[str, Estimate],
     rows: Sequence[TransferRow],
     alone: Estimate,  # the model's average precision
 ) -> str:
     "The finding: what separates, what adds, what does not hold elsewhere."
-    worst = furthest_fall(rows)
-    said = f"{separating(families)}; {adding(adds, alone)}"
+    worst = _furthest_fall(rows)
+    said = f"{_separating(families)}; {_adding(adds, alone)}"
     if worst is None:
         return f"{said}. Whether that holds elsewhere cannot be told: no source could be left out."
     away, home = worst.away["all"].estimate or 0.0, worst.home["all"].estimate or 0.0
-    fell = sum(falls(row) for row in rows)
+    fell = sum(_falls(row) for row in rows)
     if not fell:
-        return f"{said}. No fall of AUC by {FALLS} or more is shown on an unseen source (at worst {away:.2f}, {home:.2f} on known ones)."
+        return f"{said}. No fall of AUC by {_FALLS} or more is shown on an unseen source (at worst {away:.2f}, {home:.2f} on known ones)."
     return f"{said}. All features together fall to AUC {away:.2f} on {plain_label(worst.source, 24)}, trained without it ({fell} of {len(rows)} sources)."
 
 
@@ -213,7 +210,7 @@ def _listed(parts: Sequence[str]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 # %% ../../nbs/reports/53_features_report.ipynb #c0957338
-TITLES = {
+_TITLES = {
     "basic": "Lengths and signs", "linguistic": "Grammar features", "semantic": "Semantic features",
     "security": "Attack patterns", "statistical": "TF-IDF features", "all": "All features",
 }  # fmt: skip
@@ -228,7 +225,7 @@ def _plain(value: Estimate, digits: int = 2) -> str:
     return "undefined" if value.estimate is None else f"{value.estimate:.{digits}f}"
 
 
-def first_cards(
+def _first_cards(
     families: Sequence[FamilyScore],
     whole: Estimate,
     adds: Mapping[str, Estimate],
@@ -238,76 +235,76 @@ def first_cards(
     alone: Estimate,  # the model's average precision
 ) -> list[Card]:
     "The figures of the first screen."
-    worst = furthest_fall(rows)
+    worst = _furthest_fall(rows)
     cards = [_best_card(families, whole), _adds_card(adds, alone), *([_fall_card(worst, len(rows))] if worst else [])]
     anywhere, dear, total = patterns[-1], max(costs, key=lambda family: costs[family]), sum(costs.values())
     harmless = f"and {anywhere.benign.estimate or 0.0:.1%} of harmless texts"
     hidden = f"{anywhere.disguised} attacks only once a disguise is undone"
     cards.append(Card("Patterns match", f"{anywhere.attacks.estimate or 0.0:.0%} of attacks", f"{harmless}; {hidden}"))
-    share = f"{_inside(TITLES[dear])} {costs[dear] / max(total, 1e-9):.0%} of it"
+    share = f"{_inside(_TITLES[dear])} {costs[dear] / max(total, 1e-9):.0%} of it"
     return [*cards, Card("Cost", f"{total:.1f} ms a text", share)]
 
 
 def _best_card(families: Sequence[FamilyScore], whole: Estimate) -> Card:
     best = f"AUC {interval_text(families[0].alone, digits=3)}; all: {_plain(whole, 3)}"
-    second = f"; next: {_inside(TITLES[families[1].name])} {_plain(families[1].alone, 3)}" if len(families) > 1 else ""
-    return Card("Best family alone", TITLES[families[0].name], best + second)
+    second = f"; next: {_inside(_TITLES[families[1].name])} {_plain(families[1].alone, 3)}" if len(families) > 1 else ""
+    return Card("Best family alone", _TITLES[families[0].name], best + second)
 
 
 def _adds_card(adds: Mapping[str, Estimate], alone: Estimate) -> Card:
     top = max(adds, key=lambda family: -1.0 if adds[family].estimate is None else adds[family].estimate or 0.0)
     gain = f"{interval_text(adds[top], scale=100, digits=2, signed=True)} points of average precision"
-    said = f"the most: {_inside(TITLES[top])} {gain}; the model has {_plain(alone, 3)}"
-    found = useful(adds)
+    said = f"the most: {_inside(_TITLES[top])} {gain}; the model has {_plain(alone, 3)}"
+    found = _useful(adds)
     return Card("Shown to add to the model", _listed(found) if found else "nothing", said)
 
 
 def _fall_card(worst: TransferRow, n: int) -> Card:
     known = f"{plain_label(worst.source, 24)}; known sources {_plain(worst.home['all'])}"
-    mark = "fail" if falls(worst) else "pass" if fall(worst) <= FALLS else "undecided"
-    said = f"all features on {known}; {n} left out in turn; fails: falls by {FALLS} or more"
+    mark = "fail" if _falls(worst) else "pass" if _fall(worst) <= _FALLS else "undecided"
+    said = f"all features on {known}; {n} left out in turn; fails: falls by {_FALLS} or more"
     return Card("Furthest fall, unseen", f"AUC {_plain(worst.away['all'])}", said, mark)
 
 # %% ../../nbs/reports/53_features_report.ipynb #8dee1dc2
-def advice(
+def _advice(
     families: Sequence[FamilyScore],
     adds: Mapping[str, Estimate],
     rows: Sequence[TransferRow],
     patterns: Sequence[PatternRow],
 ) -> str:
     "What to do, in one line."
-    found = useful(adds)
+    found = _useful(adds)
     said = [f"stack {_listed(found)} beside the model"] if found else ["keep the model alone; read its mistakes by the features below"]
-    worst = furthest_fall(rows)
-    if worst and falls(worst):
+    worst = _furthest_fall(rows)
+    if worst and _falls(worst):
         said.append(f"collect texts like {plain_label(worst.source, 24)} before deploying elsewhere")
     loud = [_inside(row.title) for row in patterns[:-1] if (row.benign.low or 0.0) > 0.01]
     said += [f"narrow the patterns of {_listed(loud)}: they match in more than 1 % of harmless texts"] if loud else []
-    idle = [_inside(TITLES[one.name]) for one in families if one.loss.high is not None and one.loss.high < NOTICEABLE]
+    idle = [_inside(_TITLES[one.name]) for one in families if one.loss.high is not None and one.loss.high < _NOTICEABLE]
     said += [f"{_listed(idle)} can be left out of a detector: the others know the same"] if idle and len(idle) < len(families) else []
     return "; ".join(said)
 
 # %% ../../nbs/reports/53_features_report.ipynb #567a334e
-def families_section(
+def _families_section(
     families: Sequence[FamilyScore],
     whole: Estimate,
     rivals: Mapping[str, Mapping[str, Estimate]],  # detector -> metrics
 ) -> Markup:
     "Each family alone and what is lost without it, then detectors."
-    rows = [("All features", whole), *((TITLES[one.name], one.alone) for one in families)]
+    rows = [("All features", whole), *((_TITLES[one.name], one.alone) for one in families)]
     inks = {name: "#222222" if name == "All features" else "#0072B2" for name, _ in rows}
-    title = f"{TITLES[families[0].name]} alone reach an AUC of {families[0].alone.estimate or 0.0:.3f}; all together {whole.estimate or 0.0:.3f}"
+    title = f"{_TITLES[families[0].name]} alone reach an AUC of {families[0].alone.estimate or 0.0:.3f}; all together {whole.estimate or 0.0:.3f}"
     fig = forest(
         rows, title=title, xlabel="ROC AUC on the test part (0.5: chance, 1: separates perfectly)", colours=inks, emphasis="All features"
     )
-    needed = [_inside(TITLES[one.name]) for one in families if (one.loss.low or 0.0) > 0]
+    needed = [_inside(_TITLES[one.name]) for one in families if (one.loss.low or 0.0) > 0]
     finding = (
         f"Without {' or without '.join(needed)} something is lost that the others do not know."
         if needed
         else "No family is indispensable: what is lost without one cannot be told from nothing."
     )
     cells = [
-        {"family": TITLES[one.name], "columns": one.columns, "alone": interval_text(one.alone, digits=3), "loss": interval_text(one.loss, digits=4, signed=True)}
+        {"family": _TITLES[one.name], "columns": one.columns, "alone": interval_text(one.alone, digits=3), "loss": interval_text(one.loss, digits=4, signed=True)}
         for one in families
     ]  # fmt: skip
     columns = {"family": "family", "columns": "features", "alone": "AUC alone", "loss": "AUC lost without it (paired)"}
@@ -375,7 +372,7 @@ def _correlations(names: Sequence[str], values: np.ndarray) -> Figure:
         return fig
 
 # %% ../../nbs/reports/53_features_report.ipynb #2a94fdd6
-def features_section(
+def _features_section(
     best: Sequence[FeatureScore],
     values: np.ndarray,  # (n, len(best)) of the test part, as they are: not scaled
     labels: np.ndarray,
@@ -416,18 +413,18 @@ def features_section(
     return paragraph(finding) + shown + apart + matrix
 
 # %% ../../nbs/reports/53_features_report.ipynb #6b5c592b
-def model_section(
+def _model_section(
     adds: Mapping[str, Estimate],
     name: str,  # of the model
     alone: Estimate,  # its average precision
 ) -> Markup:
     "What each family adds to the classifier."
-    rows = [(TITLES[family], value) for family, value in sorted(adds.items(), key=lambda one: -(one[1].estimate or 0.0))]
-    found = useful(adds)
+    rows = [(_TITLES[family], value) for family, value in sorted(adds.items(), key=lambda one: -(one[1].estimate or 0.0))]
+    found = _useful(adds)
     finding = (
         f"{_listed(found)[0].upper()}{_listed(found)[1:]} add to {name}."
         if found
-        else f"No family is shown to add to {name}: no interval lies above {100 * NOTICEABLE:.1f} points, which is what a second opinion must add to be worth its milliseconds."
+        else f"No family is shown to add to {name}: no interval lies above {100 * _NOTICEABLE:.1f} points, which is what a second opinion must add to be worth its milliseconds."
     )
     room = "" if alone.estimate is None else f" Nothing can add more than {100 * (1 - alone.estimate):.1f} points."
     title = f"{_listed(found)[0].upper()}{_listed(found)[1:]} add to the model" if found else "Nothing is shown to add to the model"
@@ -438,7 +435,7 @@ def model_section(
         digits=2,
         reference=0.0,
         signed=True,
-        limit=NOTICEABLE,
+        limit=_NOTICEABLE,
         limit_label="worth it",
         colours={one: "#0072B2" for one, _ in rows},
         xlabel="average precision with the family beside the model − without (points)",
@@ -455,7 +452,7 @@ def _mean(rows: Sequence[TransferRow], who: str) -> float:
     return float(np.mean([row.away[who].estimate or 0.0 for row in rows]))
 
 
-def sources_section(
+def _sources_section(
     rows: Sequence[TransferRow],
     why: str = "",  # there are none
 ) -> Markup:
@@ -475,7 +472,7 @@ def sources_section(
 
 # %% ../../nbs/reports/53_features_report.ipynb #361e35ed
 _JUDGES = {
-    **TITLES, "all": "All features, logistic", "boosted trees": "All features, boosted trees",
+    **_TITLES, "all": "All features, logistic", "boosted trees": "All features, boosted trees",
     "TF-IDF": "TF-IDF, whole (baseline)", "transformer": "Transformer, fine-tuned",
 }  # fmt: skip
 
@@ -538,7 +535,7 @@ def _example(texts: Sequence[str], rows: Sequence[int], family: PatternFamily, s
     )
 
 
-def patterns_section(
+def _patterns_section(
     rows: Sequence[PatternRow],  # from `pattern_rows`
     matched: Mapping[str, Sequence[int]],
     families: Sequence[PatternFamily],
@@ -577,7 +574,7 @@ def patterns_section(
     return body
 
 # %% ../../nbs/reports/53_features_report.ipynb #16634f49
-def map_section(
+def _map_section(
     places: np.ndarray,  # (n, 2)
     labels: np.ndarray,
     alike: float,  # share whose nearest other text has their class
@@ -609,7 +606,7 @@ def map_section(
     return paragraph(finding) + figure(fig, alt=f"Map of {len(labels)} texts", caption=caption)
 
 # %% ../../nbs/reports/53_features_report.ipynb #854a47ac
-def method_section() -> Markup:
+def _method_section() -> Markup:
     "How the numbers were made."
     return paragraph(
         "Families: lengths and signs; grammar by spaCy with Flesch's, Kincaid's and Gunning's readability; a sentence-transformers embedding with the similarity to mean attack and mean harmless text and the distance to the nearest "
@@ -619,7 +616,7 @@ def method_section() -> Markup:
     )
 
 
-GLOSSARY = {
+_GLOSSARY = {
     "ROC AUC": "the chance that an attack gets a higher value than a harmless text: 0.5 says nothing, 1 separates perfectly",
     "average precision": "area under the precision-recall curve",
     "AUC lost without it": "AUC of all features − AUC of all but this family, on the same texts; near 0: the others know the same",

@@ -31,7 +31,7 @@ from secml_workbench.quantization import (
     check_target, choose, cpu_class, flips, gate, judge_artifact, loss_of, machine_of, measure_latency, metric_delta,
     overflows, pareto, quantize_within, read_artifact, recommend, record_judgement, sensitivity, settle, weights_size,
 )
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.view import (
     Card, FirstScreen, Markup, TradeoffPoint, bars, bounds_text, clauses, colour, distribution, estimate_text, facts,
     figure, forest, interval_text, listed, megabytes, minus, note, paragraph, percent, points, section, table,
@@ -330,7 +330,7 @@ def _what_would_decide(verdict: Gate, spare: int) -> str:
 def _warnings(
     timing: Timing,
     measured: Mapping[str, Mapping[str, Estimate]],  # classifier -> metric -> value
-    seen: str,  # of Subject.seen_in_training
+    seen: str,  # of ReportInputs.seen_in_training
     device: str = "cpu",
 ) -> str:
     "What to mind, in one line."

@@ -25,10 +25,10 @@ from ..data import METRICS, Corpus, Estimate, evaluate, paired_difference, thres
 from secml_workbench.models import (
     SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, load_torch, scores, train,
 )
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.tuning import (
-    EXTRA, PARAMETERS, HyperparameterSearchSpace, OptimizationConfig, TuningResult, default_params, edges,
-    measure_title, recipe_words, show_params, trial_table, tune,
+    HyperparameterSearchSpace, OptimizationConfig, TuningResult, default_params, edges, full_space,
+    measure_title, recipe_words, show_params, small_space, trial_table, tune,
 )
 from secml_workbench.view import (
     Card, FirstScreen, Markup, bars, colour, facts, figure, figure_style, forest, heading, interval_text,
@@ -38,18 +38,13 @@ from secml_workbench.view import (
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'SHOWN', 'HELD_ROWS', 'TRAINED', 'base_encoder', 'space_of', 'run_study', 'compare', 'advantage', 'rate',
-           'on_source', 'hold_out', 'source_folds', 'ranked_with', 'leave_source_out', 'counted', 'took', 'short',
-           'points', 'judge', 'verdict_of', 'advice', 'reach', 'worst', 'reminder', 'first_cards', 'recipe_table',
-           'test_table', 'gain_section', 'history_figure', 'search_sentence', 'front_section', 'curves_figure',
-           'varied', 'slices_figure', 'hyperparameter_sentence', 'parallel_figure', 'model_sentence', 'source_rows',
-           'source_table', 'source_sentence', 'use_section']
+__all__ = []
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #15c09849
-def base_encoder(
+def _base_encoder(
     folder: Path,  # of the model
     trained: Mapping[str, Any],  # from `read_training`
 ) -> tuple[Path, str]:  # the folder to fine-tune, and which one that is in words
@@ -62,23 +57,20 @@ def base_encoder(
     return folder, "the model's own body with a new head"
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #3b4e4f37
-def space_of(
+def _space_of(
     search_space: str,  # small or full
     also: Mapping[str, Sequence[Any]],  # fields of TrainingConfig -> range or choices
 ) -> HyperparameterSearchSpace:
     "The space that the parameters ask for. Raises InputError when it cannot be searched."
     refuse_unknown([search_space], ["small", "full"], "search space")
-    refuse_unknown(also, [*PARAMETERS, *EXTRA], "hyperparameter")
-    for name, given in also.items():
-        if not isinstance(given, list | tuple):
-            raise InputError(f"also_search has {brief(given, 40)} for {name}; expected a list: [lowest, highest], or choices")
-    space = HyperparameterSearchSpace.small() if search_space == "small" else HyperparameterSearchSpace()
-    ranges = {name: tuple(given) for name, given in also.items()}
-    own: dict[str, Any] = {name: ranges.pop(name) for name in PARAMETERS if name in ranges}
-    return replace(space, **own, extra=ranges)
+    for name, values in also.items():
+        if not isinstance(values, list | tuple):
+            raise InputError(f"also_search has {brief(values, 40)} for {name}; expected a list: [lowest, highest], or choices")
+    make = small_space if search_space == "small" else full_space
+    return make(**{name: tuple(values) for name, values in also.items()})
 
 
-def run_study(
+def _run_study(
     corpus: Corpus,
     encoder: Path,
     config: OptimizationConfig,
@@ -92,22 +84,22 @@ def run_study(
     return tune(encoder, splits, space, config, **rest)
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #d998c3c3
-SHOWN = ("roc_auc", "average_precision", "f1", "recall_at_fpr", "hard_benign_fpr", "ece")
+_SHOWN = ("roc_auc", "average_precision", "f1", "recall_at_fpr", "hard_benign_fpr", "ece")
 
 
-def compare(
+def _compare(
     test: Corpus,
     p: Mapping[str, np.ndarray],  # classifier -> probability of malicious for each test text
     metric: str,  # that was tuned
     seed: int,
 ) -> dict[str, dict[str, Estimate]]:  # classifier -> metric -> estimate
     "Every classifier's metrics on the same texts."
-    names = list(dict.fromkeys([metric, *SHOWN]))
+    names = list(dict.fromkeys([metric, *_SHOWN]))
     how: dict[str, Any] = {"hard_benign": test.hard_benign, "metrics": names, "seed": seed}
     return {name: evaluate(test.labels, one, **how) for name, one in tqdm(p.items(), desc="test metrics", leave=False)}
 
 
-def advantage(
+def _advantage(
     test: Corpus,
     p: Mapping[str, np.ndarray],
     first: str,  # whose advantage
@@ -123,7 +115,7 @@ def advantage(
     return paired_difference(metric, test.labels, p[second], p[first], seed=seed, groups=test.groups)
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #4af622c8
-def rate(
+def _rate(
     hits: np.ndarray,  # (n,) bool
 ) -> Estimate:  # with the 95 % interval of Wilson (1927)
     "A share with its interval; undefined without texts."
@@ -136,7 +128,7 @@ def rate(
     return Estimate(share, max(0.0, middle - half), min(1.0, middle + half), n)
 
 
-def on_source(
+def _on_source(
     labels: np.ndarray,  # (n,) 0 benign, 1 malicious: the source's texts, then those that they are ranked against
     p: np.ndarray,  # (n,) probability of malicious
     own: int,  # texts of the source
@@ -149,15 +141,15 @@ def on_source(
     return {
         "threshold": threshold,
         "roc_auc": auc,
-        "recall": rate(flagged[labels == 1]),
-        "fpr": rate(flagged[labels == 0]),
+        "recall": _rate(flagged[labels == 1]),
+        "fpr": _rate(flagged[labels == 0]),
     }
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #0cc3029b
-HELD_ROWS = 500  # texts that a threshold for 1 % false alarms is chosen on
+_HELD_ROWS = 500  # texts that a threshold for 1 % false alarms is chosen on
 
 
-def hold_out(
+def _hold_out(
     corpus: Corpus,
     rows: int,  # most of the first part
     seed: int,
@@ -165,13 +157,13 @@ def hold_out(
     "Two samples of four fifths and one fifth of the texts, stratified by label, near-duplicates together."
     from sklearn.model_selection import StratifiedGroupKFold
 
-    corpus = at_most(corpus, max(5 * HELD_ROWS, math.ceil(1.25 * rows)), seed)
+    corpus = at_most(corpus, max(5 * _HELD_ROWS, math.ceil(1.25 * rows)), seed)
     folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(corpus.labels, corpus.labels, corpus.groups)
     first, second = next(iter(folds))
-    return at_most(corpus.take(first), rows, seed), at_most(corpus.take(second), HELD_ROWS, seed)
+    return at_most(corpus.take(first), rows, seed), at_most(corpus.take(second), _HELD_ROWS, seed)
 
 
-def source_folds(
+def _source_folds(
     corpus: Corpus,
     most: int,  # sources
 ) -> tuple[list[Any], str]:  # folds, and why there are none
@@ -182,7 +174,7 @@ def source_folds(
         return [], str(error)
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #23189eb7
-def ranked_with(
+def _ranked_with(
     test: Corpus,
     held: Corpus,  # texts of other sources that were not trained on
 ) -> Corpus:
@@ -193,7 +185,7 @@ def ranked_with(
     return test.joined(held.take(held.labels != classes.pop()))
 
 
-def leave_source_out(
+def _leave_source_out(
     fold: Any,  # of Corpus.leave_one_source_out
     encoder: Path,
     rows: int,  # to train on
@@ -201,9 +193,9 @@ def leave_source_out(
     seed: int,
 ) -> dict[str, Any]:  # one entry of results.leave_one_source_out
     "Train without one source by a recipe for few texts, ask about it."
-    fit, held = hold_out(fold.train, rows, seed)
+    fit, held = _hold_out(fold.train, rows, seed)
     test = at_most(fold.test, max_test_rows, seed)
-    ranked = ranked_with(test, held)
+    ranked = _ranked_with(test, held)
     recipe = replace(SHORT, warmup_steps=len(fit) // SHORT.batch_size // 10, seed=seed)
     rivals: dict[str, TextClassifier] = {
         "model": train(TrainingJob(encoder, fit, held, recipe))[0],
@@ -219,12 +211,12 @@ def leave_source_out(
     p = {name: scores(rival, ranked.texts) for name, rival in rivals.items()}
     for name, rival in rivals.items():
         threshold = threshold_at_fpr(held.labels, scores(rival, held.texts))
-        entry[name] = on_source(ranked.labels, p[name], len(test), threshold, seed)
-    entry["advantage"] = advantage(ranked, p, "model", "baseline", "roc_auc", seed)
+        entry[name] = _on_source(ranked.labels, p[name], len(test), threshold, seed)
+    entry["advantage"] = _advantage(ranked, p, "model", "baseline", "roc_auc", seed)
     return entry
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #09924fdd
-def counted(
+def _counted(
     number: int,
     what: str,  # in the singular
 ) -> str:  # "six trials"
@@ -233,40 +225,40 @@ def counted(
     return f"{words[number] if number < len(words) else f'{number:,}'} {what}{'' if number == 1 else 's'}"
 
 
-def took(result: TuningResult) -> str:  # "42 min"
+def _took(result: TuningResult) -> str:  # "42 min"
     "The time that all trials took together."
     seconds = sum(t.seconds or 0 for t in result.trials)
     return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def short(estimate: Estimate) -> str:
+def _short(estimate: Estimate) -> str:
     "An estimate with its interval, short enough for a table."
     if estimate.estimate is None:
         return "undefined"
     return interval_text(estimate) if estimate.low is not None else f"{interval_text(estimate)} (too few texts)"
 
 
-def points(estimate: Estimate) -> str:  # "+0.8 pt [+0.2, +1.4]"
+def _points(estimate: Estimate) -> str:  # "+0.8 pt [+0.2, +1.4]"
     "A difference in percentage points with its interval."
     fine = estimate.low is not None and estimate.high is not None and estimate.high - estimate.low < 0.01
     text = interval_text(estimate, scale=100, digits=2 if fine else 1, signed=True)
     return text if estimate.estimate is None else text.replace(" [", " pt [") if "[" in text else f"{text} pt"
 
 
-def judge(estimate: Estimate) -> str:  # pass, fail or undecided
+def _judge(estimate: Estimate) -> str:  # pass, fail or undecided
     "Whether a difference is above or below zero for sure."
     if estimate.low is None or estimate.high is None:
         return "undecided"
     return "pass" if estimate.low > 0 else "fail" if estimate.high < 0 else "undecided"
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #456bc1c5
-def verdict_of(
+def _verdict_of(
     result: TuningResult,
     gain: Estimate,  # best over default, on test
 ) -> str:  # one sentence
     "What tuning gained, as the finding of the report."
     title, best, default = METRICS[result.metric].title, result.best, result.default
-    many = counted(sum(result.counts.values()), "trial").capitalize()
+    many = _counted(sum(result.counts.values()), "trial").capitalize()
     if best is None:
         broken = sorted({name for t in result.trials for name in t.broken})
         if broken:
@@ -281,14 +273,14 @@ def verdict_of(
         why = "their trial did not complete" if default is None or default.state != "complete" else gain.reason
         return f"{reached}, because {why}."
     ends = {
-        "pass": f"{many} gained {points(gain)} {title} over the default hyperparameters on test.",
-        "fail": f"The best of {many.lower()} is worse than the defaults on test: {points(gain)} {title}.",
-        "undecided": f"On test the best of {many.lower()} cannot be told from the defaults: {points(gain)} {title}.",
+        "pass": f"{many} gained {_points(gain)} {title} over the default hyperparameters on test.",
+        "fail": f"The best of {many.lower()} is worse than the defaults on test: {_points(gain)} {title}.",
+        "undecided": f"On test the best of {many.lower()} cannot be told from the defaults: {_points(gain)} {title}.",
     }
-    return ends[judge(gain)]
+    return ends[_judge(gain)]
 
 
-def advice(
+def _advice(
     result: TuningResult,
     gain: Estimate,
     touched: Mapping[str, str],  # from `edges`
@@ -301,7 +293,7 @@ def advice(
         if result.counts["complete"]:
             return "look at section 2 for how far the trials are from the constraints; loosen one, or give another study_name a wider space"
         return "read the reasons in section 2, mend them and run again: the study goes on"
-    if judge(gain) == "pass":
+    if _judge(gain) == "pass":
         shown = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in show_params(result.best_params).items())
         if sampled:
             return f"try on all texts, against the shipped recipe, what was best on {sampled:,} texts a trial: {shown}{more}"
@@ -309,7 +301,7 @@ def advice(
     return f"keep the defaults; decide with more trials and more texts for each (n_trials, max_train_rows){more}"
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #1d1128e0
-def reach(
+def _reach(
     unseen: Sequence[Mapping[str, Any]],  # results.leave_one_source_out
     who: str,  # model or baseline
 ) -> tuple[str, str]:  # "0.61 to 0.93", and of which measure
@@ -317,10 +309,10 @@ def reach(
     whole = [entry for entry in unseen if not entry["ranked_against"]] or unseen
     found = [entry[who]["roc_auc"].estimate for entry in whole if entry[who]["roc_auc"].estimate is not None]
     ends = sorted({f"{min(found):.3f}", f"{max(found):.3f}"}) if found else ["–"]
-    return " to ".join(ends), "ROC AUC" if len(whole) == len(unseen) else f"ROC AUC ({counted(len(whole), 'source')} with both classes)"
+    return " to ".join(ends), "ROC AUC" if len(whole) == len(unseen) else f"ROC AUC ({_counted(len(whole), 'source')} with both classes)"
 
 
-def worst(
+def _worst(
     unseen: Sequence[Mapping[str, Any]],
     key: str,  # recall or fpr
 ) -> Mapping[str, Any] | None:  # the entry of the source; None: no source has such texts
@@ -330,7 +322,7 @@ def worst(
     return min(there, key=lambda entry: sign * entry["model"][key].estimate, default=None)
 
 
-def reminder(
+def _reminder(
     unseen: Sequence[Mapping[str, Any]],
     seen: str,  # from `seen_in_training`
     test: Corpus,
@@ -338,9 +330,9 @@ def reminder(
     "What to mind."
     said = []
     if unseen:
-        value, title = reach(unseen, "model")
+        value, title = _reach(unseen, "model")
         said.append(f"the test part flatters: on sources never seen a fine-tune reaches {value} {title}")
-    missed, flagged = worst(unseen, "recall"), worst(unseen, "fpr")
+    missed, flagged = _worst(unseen, "recall"), _worst(unseen, "fpr")
     at = []
     if missed and missed["model"]["recall"].estimate < 0.9:
         at.append(f"misses {1 - missed['model']['recall'].estimate:.0%} of the attacks of {plain_label(missed['source'], 30)}")
@@ -352,7 +344,7 @@ def reminder(
     return "; ".join(said) or f"the {len(test):,} test texts come from the same sources as the training texts"
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #840a7d4a
-def first_cards(
+def _first_cards(
     result: TuningResult,
     gain: Estimate,
     measured: Mapping[str, Mapping[str, Estimate]],
@@ -362,26 +354,26 @@ def first_cards(
     "The figures of the first screen."
     best, counts, title = result.best, result.counts, METRICS[result.metric].title
     own = best is not None and best.is_default
-    value, _, interval = ("none" if own else points(gain) if gain.estimate is not None else "unknown").partition(" [")
+    value, _, interval = ("none" if own else _points(gain) if gain.estimate is not None else "unknown").partition(" [")
     detail = f"{title}, best recipe against defaults, test"
     detail = "the defaults were best on validation" if own else f"[{interval} {detail}" if interval else detail
-    cards = [Card("gain by tuning above 0", value, detail, None if own else judge(gain))]
+    cards = [Card("gain by tuning above 0", value, detail, None if own else _judge(gain))]
     auc, rival = measured["model"]["roc_auc"], measured["baseline"]["roc_auc"]
-    value, _, interval = short(auc).partition(" [")
-    detail = f"TF-IDF {short(rival).partition(' ')[0]}; difference {points(ahead)}"
+    value, _, interval = _short(auc).partition(" [")
+    detail = f"TF-IDF {_short(rival).partition(' ')[0]}; difference {_points(ahead)}"
     cards.append(
-        Card("shipped model better than TF-IDF", value, f"[{interval} ROC AUC, test; {detail}" if interval else detail, judge(ahead))
+        Card("shipped model better than TF-IDF", value, f"[{interval} ROC AUC, test; {detail}" if interval else detail, _judge(ahead))
     )
     if unseen:
-        value, title = reach(unseen, "model")
-        missed = worst(unseen, "recall")
+        value, title = _reach(unseen, "model")
+        missed = _worst(unseen, "recall")
         lowest = f"; lowest recall at 1 % FPR {missed['model']['recall'].estimate:.2f}" if missed else ""
-        cards.append(Card("sources never seen", value, f"{title}; TF-IDF {reach(unseen, 'baseline')[0]}{lowest}"))
+        cards.append(Card("sources never seen", value, f"{title}; TF-IDF {_reach(unseen, 'baseline')[0]}{lowest}"))
     ended = ", ".join(f"{number} {state}" for state, number in counts.items())
-    return [*cards, Card("trials", str(sum(counts.values())), f"{ended}; {took(result)} in all; one seed")]
+    return [*cards, Card("trials", str(sum(counts.values())), f"{ended}; {_took(result)} in all; one seed")]
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #e9ceb963
-def recipe_table(
+def _recipe_table(
     result: TuningResult,
     trained: Mapping[str, Any],  # from `read_training`
 ) -> Markup:
@@ -404,18 +396,18 @@ def recipe_table(
     )
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #101d6956
-def test_table(
+def _test_table(
     measured: Mapping[str, Mapping[str, Estimate]],  # what to call a classifier -> its metrics
     rows: int,  # test texts
 ) -> Markup:
     "Metrics with their intervals, one row a metric, one column a classifier."
     keys = list(next(iter(measured.values())))
-    cells = [{"": METRICS[key].title, **{who: short(one[key]) for who, one in measured.items()}} for key in keys]
+    cells = [{"": METRICS[key].title, **{who: _short(one[key]) for who, one in measured.items()}} for key in keys]
     caption = f"Test part, {rows:,} texts, with 95 % intervals; F1 and FPR on hard benign texts at a threshold of 0.5"
     return table(cells, columns={"": "Metric", **{who: who for who in measured}}, caption=caption)
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #8ed3c145
-def gain_section(
+def _gain_section(
     result: TuningResult,
     gain: Estimate,
     measured: Mapping[str, Mapping[str, Estimate]],
@@ -423,14 +415,14 @@ def gain_section(
     rows: int,  # test texts
 ) -> Markup:
     "Best against default: finding, recipes, test metrics."
-    said = paragraph(verdict_of(result, gain)) + recipe_table(result, trained)
+    said = paragraph(_verdict_of(result, gain)) + _recipe_table(result, trained)
     own = result.best is not None and result.best.is_default
     titles = {"default": "Defaults (best)"} if own else {"best": "Best trial", "default": "Defaults"}
     shown = {title: measured[who] for who, title in {**titles, "model": "Shipped model"}.items() if who in measured}
-    return said + test_table(shown, rows)
+    return said + _test_table(shown, rows)
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #2b7677ad
-def history_figure(
+def _history_figure(
     result: TuningResult,
     title: str,  # the finding
 ) -> Figure:
@@ -471,7 +463,7 @@ def history_figure(
         return fig
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #612a1fc3
-def search_sentence(result: TuningResult) -> str:
+def _search_sentence(result: TuningResult) -> str:
     "The finding of the section on the search."
     counts = result.counts
     if not sum(counts.values()):
@@ -480,8 +472,8 @@ def search_sentence(result: TuningResult) -> str:
     ended += [f"{counts['pruned']} stopped early because the others were better by then"] if counts["pruned"] else []
     ended += [f"{counts['failed']} failed"] if counts["failed"] else []
     dead = sum(t.state == "given up" for t in result.trials)
-    said = f"Of {counted(sum(counts.values()), 'trial')} ({took(result)}) {', '.join(ended)}"
-    said += f"; {counted(dead, 'further trial')} killed the process time and again and gave up its place" if dead else ""
+    said = f"Of {_counted(sum(counts.values()), 'trial')} ({_took(result)}) {', '.join(ended)}"
+    said += f"; {_counted(dead, 'further trial')} killed the process time and again and gave up its place" if dead else ""
     said += f"; the study stopped before its total: {result.stopped}" if result.stopped else ""
     if result.best is None:
         return f"{said}."
@@ -492,7 +484,7 @@ def search_sentence(result: TuningResult) -> str:
     return f"{said}; {which} reached {result.best_value:.3f}{default}."
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #cd78b600
-def front_section(result: TuningResult) -> Markup:
+def _front_section(result: TuningResult) -> Markup:
     "The trials of the Pareto front of two objectives, the best in the first one on top."
     names = {"trial": "Trial", "value": f"Validation {METRICS[result.metric].title}", "second": measure_title(result.second_objective)}
     rows: list[dict[str, object]] = [
@@ -504,11 +496,11 @@ def front_section(result: TuningResult) -> Markup:
         }
         for t in result.front
     ]
-    said = f"{counted(len(rows), 'trial').capitalize()} of {result.counts['complete']} on the Pareto front: no other is better in one objective without being worse in the other."
+    said = f"{_counted(len(rows), 'trial').capitalize()} of {result.counts['complete']} on the Pareto front: no other is better in one objective without being worse in the other."
     return paragraph(said) + table(rows, columns={**names, "recipe": "Hyperparameters"}, caption="The trials of the front")
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #8a89a992
-def curves_figure(
+def _curves_figure(
     result: TuningResult,
     title: str,  # the finding
 ) -> Figure:
@@ -545,13 +537,13 @@ def curves_figure(
         return fig
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #e61942ce
-def varied(result: TuningResult) -> list[str]:
+def _varied(result: TuningResult) -> list[str]:
     "The hyperparameters that differ among the complete trials."
     done = [t for t in result.trials if t.state == "complete"]
     return [name for name in (done[0].params if done else ()) if len({t.params.get(name) for t in done}) > 1]
 
 
-def slices_figure(
+def _slices_figure(
     result: TuningResult,
     title: str,  # the finding
 ) -> Figure:
@@ -559,7 +551,7 @@ def slices_figure(
     from matplotlib.figure import Figure as NewFigure
 
     done = [t for t in result.trials if t.state == "complete" and t.value is not None]
-    names = varied(result)
+    names = _varied(result)
     with figure_style():
         fig = NewFigure(figsize=(7.2, 2.2 * math.ceil(len(names) / 3) + 0.5), layout="constrained")
         fig.suptitle(plain_label(title, 120), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
@@ -583,9 +575,9 @@ def slices_figure(
         return fig
 
 
-def hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) -> str:
+def _hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) -> str:
     "The finding of the section on hyperparameters."
-    done = counted(result.counts["complete"], "complete trial")
+    done = _counted(result.counts["complete"], "complete trial")
     (name, share), (_, second), *_ = sorted([*result.importances.items(), ("", 0.0), ("", 0.0)], key=lambda i: -i[1])
     if not result.importances:
         said = f"{done.capitalize()} are too few to tell which hyperparameter matters."
@@ -604,13 +596,13 @@ def hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) ->
     return said
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #3980a493
-def parallel_figure(
+def _parallel_figure(
     result: TuningResult,
     title: str,  # the finding
 ) -> Figure:
     "Parallel coordinates (Inselberg, 1985): one line a complete trial through its hyperparameters to its value."
     done = sorted((t for t in result.trials if t.state == "complete" and t.value is not None), key=lambda t: t is result.best)
-    names = varied(result)
+    names = _varied(result)
     with figure_style():
         fig, axes = new_figure(title, height=3.2)
         columns = [[t.params[name] for t in done] for name in names] + [[t.value for t in done]]
@@ -645,23 +637,23 @@ def _positions(column: Sequence[Any], log: bool) -> list[float]:
     return [0.5] * len(scaled) if span == 0 else [float(value) for value in (scaled - scaled.min()) / span]
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #8290adc3
-def model_sentence(
+def _model_sentence(
     ahead: Estimate,
     measured: Mapping[str, Mapping[str, Estimate]],
     rows: int,
 ) -> str:
     "The finding of the section on the model."
-    end = {"pass": "it is better", "fail": "it is worse", "undecided": "no difference can be told"}[judge(ahead)]
+    end = {"pass": "it is better", "fail": "it is worse", "undecided": "no difference can be told"}[_judge(ahead)]
     said = (
         f"On {rows:,} test texts ROC AUC is {measured['model']['roc_auc']}, TF-IDF's {measured['baseline']['roc_auc']}"
     )
-    return f"{said}: {end} ({points(ahead)}, paired)." if ahead.estimate is not None else f"{said}; {ahead.reason}."
+    return f"{said}: {end} ({_points(ahead)}, paired)." if ahead.estimate is not None else f"{said}; {ahead.reason}."
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #338735d6
-TRAINED = (("model", "fine-tune"), ("baseline", "TF-IDF"))
+_TRAINED = (("model", "fine-tune"), ("baseline", "TF-IDF"))
 
 
-def source_rows(
+def _source_rows(
     unseen: Sequence[Mapping[str, Any]],
     measured: Mapping[str, Mapping[str, Estimate]],
 ) -> list[tuple[str, Estimate]]:  # for `forest`
@@ -672,15 +664,15 @@ def source_rows(
     ]
     for entry in unseen:
         name = plain_label(entry["source"], 24) + ("*" if entry["ranked_against"] else "")
-        rows += [(f"{name} · {title}", entry[who]["roc_auc"]) for who, title in TRAINED]
+        rows += [(f"{name} · {title}", entry[who]["roc_auc"]) for who, title in _TRAINED]
     return rows
 
 
-def source_table(unseen: Sequence[Mapping[str, Any]]) -> Markup:
+def _source_table(unseen: Sequence[Mapping[str, Any]]) -> Markup:
     "What the two do on each source left out."
     rows = []
     for entry in unseen:
-        for who, title in TRAINED:
+        for who, title in _TRAINED:
             one = entry[who]
             auc = str(one["roc_auc"]) + ("*" if entry["ranked_against"] else "")
             flagged = {key: None if one[key].estimate is None else str(one[key]) for key in ("recall", "fpr")}
@@ -703,13 +695,13 @@ def source_table(unseen: Sequence[Mapping[str, Any]]) -> Markup:
     )
 
 
-def source_sentence(unseen: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[str, Estimate]]) -> str:
+def _source_sentence(unseen: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[str, Estimate]]) -> str:
     "The finding of the section on new sources."
-    value, title = reach(unseen, "model")
-    rival = reach(unseen, "baseline")[0]
+    value, title = _reach(unseen, "model")
+    rival = _reach(unseen, "baseline")[0]
     own = measured["model"]["roc_auc"]
     worse = [e["source"] for e in unseen if e["advantage"].high is not None and e["advantage"].high < 0]
-    said = f"On {counted(len(unseen), 'source')} left out a short fine-tune reaches {value}, TF-IDF {rival} {title}"
+    said = f"On {_counted(len(unseen), 'source')} left out a short fine-tune reaches {value}, TF-IDF {rival} {title}"
     said += (
         f"; on the sources that it knows the shipped model has ROC AUC {own.estimate:.3f}"
         if own.estimate is not None
@@ -718,7 +710,7 @@ def source_sentence(unseen: Sequence[Mapping[str, Any]], measured: Mapping[str, 
     return said + (f". TF-IDF is better on {' and '.join(plain_label(name, 30) for name in worse)}." if worse else ".")
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #001cbe6a
-def use_section(
+def _use_section(
     result: TuningResult,
     data: str,  # corpus or file, as in the parameters
 ) -> Markup:

@@ -17,7 +17,7 @@ from ..base import InputError, Record, Settings, brief, load_settings, slug
 from ..data import get_metric
 from ..models import load_classifier, scores
 from ..quantization import Flip, flips
-from ..reports import open_subject
+from ..reports import open_inputs
 from ..view import Markup, TradeoffPoint, figure, note, paragraph, plain_label, table, tradeoff
 from .panels import Panel, Tick, Watched, control, html_of, in_a_row, view
 
@@ -186,11 +186,11 @@ class QuantizeExplorer(Panel):
     def _asked(self, one: Variant, tick: Tick) -> Markup:
         given: Mapping[str, Any] = self.record.parameters
         columns = {key: given[key] for key in ("text_column", "label_column", "positive_label", "seed") if key in given}
-        subject = open_subject(given["model"], given["data"], settings=self.settings, **columns)
-        test = subject.test(int(given.get("max_test_rows", 1500)))
+        inputs = open_inputs(given["model"], given["data"], settings=self.settings, **columns)
+        test = inputs.test(int(given.get("max_test_rows", 1500)))
         positive, folder = given.get("positive_label", ""), self.settings.resolve(one.path)
         variant = load_classifier(folder, positive_label=positive, runtime=one.runtime, settings=self.settings)
-        reference = scores(Watched(subject.classifier, lambda done, total: tick(done, 2 * total), len(test)), test.texts)
+        reference = scores(Watched(inputs.classifier, lambda done, total: tick(done, 2 * total), len(test)), test.texts)
         other = scores(Watched(variant, lambda done, total: tick(done + total, 2 * total), len(test)), test.texts)
         found = flips(test.texts, test.labels, reference, other, threshold=float(self.record.results.get("threshold", 0.5)))
         return changed_decisions(found, len(test), one.name)
