@@ -109,7 +109,7 @@ class _Computing(ast.NodeTransformer):
 
 # %% ../../nbs/base/05_code.ipynb #8301e0a5
 def code_hash(
-    modules: str | Iterable[str],  # of the package: "models.training"
+    modules: str | Iterable[str],  # of the package: "models.detector_training"
     *,
     shown: bool = False,  # True: how things are shown counts too
     package: Path | None = None,  # its folder; None: the installed one
@@ -123,7 +123,7 @@ def code_hash(
             continue
         file = package.joinpath(*name.split(".")).with_suffix(".py")
         if not file.is_file():
-            raise InputError(f"no module {brief(name)} in the package; expected one such as 'models.training'")
+            raise InputError(f"no module {brief(name)} in the package; expected one such as 'models.detector_training'")
         tree = parse(file.read_text(encoding="utf-8"))
         todo += modules_used(tree, name, package)
         seen[name] = ast.dump(tree if shown else _Computing().visit(tree))
