@@ -17,7 +17,7 @@ import numpy as np
 from secml_workbench.base import (
     InputError, Record, Settings, UnsupportedError, load_settings, current_provenance, set_threads, to_jsonable, track,
 )
-from ..data import Corpus, Estimate, evaluate, mean_estimate, metrics_table
+from ..data import Columns, Corpus, Estimate, evaluate, mean_estimate, metrics_table
 from secml_workbench.explanation import (
     ALL, CONTROL, FOUND_ABOVE, LEAST_RANGE, LENGTHS, MEASURES, METHODS, OTHER, TITLES, VariantAgreement, Explanation,
     FaithfulnessStudy, GlobalImportance, ImportanceRow, Shortcut, compare_methods, agreement_table, explain,

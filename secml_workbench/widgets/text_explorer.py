@@ -14,7 +14,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from ..base import InputError, brief, check_number
-from ..data import Corpus, load_corpus
+from ..data import Columns, Corpus, load_corpus
 from secml_workbench.explanation import (
     METHODS, TITLES, Explanation, PerturbationEngine, explain, methods_for, quality,
 )
@@ -367,7 +367,7 @@ def explore(
     max_texts: int = 400,  # of the corpus
     n_samples: int = 500,  # of each explanation
     seed: int = 42,
-    **columns: str,  # text_column, label_column, positive_label of a corpus file, as load_corpus takes them
+    columns: Columns | None = None,  # of a corpus file, as load_corpus takes them
 ) -> Explorer:
     "A widget: pick or type a text, see decision and reasons, switch words off, compare two models. Raises InputError: bad arguments, no such model."
     given = [classifier] if beside is None else [classifier, beside]
@@ -377,5 +377,5 @@ def explore(
     if not isinstance(text, str):
         raise InputError(f"text is {brief(text, 40)}; expected a str")
     check_number(max_texts, "max_texts", 20, whole=True)
-    found = None if corpus is None and not columns else open_corpus(corpus, columns)
+    found = None if corpus is None and columns is None else open_corpus(corpus, columns)
     return Explorer(classifiers, found, text, max_texts, seed, n_samples)
