@@ -27,8 +27,8 @@ from secml_workbench.models import (
 )
 from .inputs import at_most, open_inputs
 from secml_workbench.tuning import (
-    EXTRA, PARAMETERS, HyperparameterSearchSpace, OptimizationConfig, TuningResult, default_params, edges,
-    measure_title, recipe_words, show_params, trial_table, tune,
+    HyperparameterSearchSpace, OptimizationConfig, TuningResult, default_params, edges, full_space,
+    measure_title, recipe_words, show_params, small_space, trial_table, tune,
 )
 from secml_workbench.view import (
     Card, FirstScreen, Markup, bars, colour, facts, figure, figure_style, forest, heading, interval_text,
@@ -63,14 +63,11 @@ def _space_of(
 ) -> HyperparameterSearchSpace:
     "The space that the parameters ask for. Raises InputError when it cannot be searched."
     refuse_unknown([search_space], ["small", "full"], "search space")
-    refuse_unknown(also, [*PARAMETERS, *EXTRA], "hyperparameter")
-    for name, given in also.items():
-        if not isinstance(given, list | tuple):
-            raise InputError(f"also_search has {brief(given, 40)} for {name}; expected a list: [lowest, highest], or choices")
-    space = HyperparameterSearchSpace.small() if search_space == "small" else HyperparameterSearchSpace()
-    ranges = {name: tuple(given) for name, given in also.items()}
-    own: dict[str, Any] = {name: ranges.pop(name) for name in PARAMETERS if name in ranges}
-    return replace(space, **own, extra=ranges)
+    for name, values in also.items():
+        if not isinstance(values, list | tuple):
+            raise InputError(f"also_search has {brief(values, 40)} for {name}; expected a list: [lowest, highest], or choices")
+    make = small_space if search_space == "small" else full_space
+    return make(**{name: tuple(values) for name, values in also.items()})
 
 
 def _run_study(
