@@ -1,4 +1,5 @@
 from .readers import (
+    Columns as Columns,
     as_text as as_text,
     csv_rows as csv_rows,
     jsonl_rows as jsonl_rows,

@@ -21,7 +21,7 @@ from secml_workbench.base import (
     InputError, Provenance, Record, Settings, UnsupportedError, brief, check_writable, current_provenance, load_settings,
     refuse_unknown, set_threads, slug, to_jsonable, track,
 )
-from ..data import Corpus, Estimate, evaluate, flip_rate, get_metric, length_slices
+from ..data import Columns, Corpus, Estimate, evaluate, flip_rate, get_metric, length_slices
 from ..explanation import agreement_table, explanation_agreement, flagged_texts, nearest_texts
 from secml_workbench.models import (
     RUNTIMES, TextClassifier, TorchClassifier, fit_baseline, has_openvino, load_classifier, save_baseline, scores,
