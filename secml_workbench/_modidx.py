@@ -497,6 +497,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                        'secml_workbench/data/patterns.py')},
             'secml_workbench.data.readers': { 'secml_workbench.data.readers.Columns': ( 'data/readers.html#columns',
                                                                                         'secml_workbench/data/readers.py'),
+                                              'secml_workbench.data.readers.Columns.named': ( 'data/readers.html#columns.named',
+                                                                                              'secml_workbench/data/readers.py'),
                                               'secml_workbench.data.readers.FileColumns': ( 'data/readers.html#filecolumns',
                                                                                             'secml_workbench/data/readers.py'),
                                               'secml_workbench.data.readers.RawRows': ( 'data/readers.html#rawrows',

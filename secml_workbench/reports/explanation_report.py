@@ -19,7 +19,7 @@ from secml_workbench.base import (
     InputError, Record, Settings, UnsupportedError, current_provenance, load_settings, set_threads, to_jsonable,
     track,
 )
-from ..data import Corpus, Estimate, evaluate, mean_estimate, metrics_table
+from ..data import Columns, Corpus, Estimate, evaluate, mean_estimate, metrics_table
 from secml_workbench.explanation import (
     ALL, CONTROL, FOUND_ABOVE, LEAST_RANGE, LENGTHS, MEASURES, METHODS, OTHER, TITLES, Explanation,
     FaithfulnessStudy, GlobalImportance, ImportanceRow, Shortcut, VariantAgreement, agreement_table,

@@ -22,7 +22,7 @@ from secml_workbench.base import (
     InputError, Record, check_number, current_provenance, load_settings, set_threads, to_jsonable, track,
 )
 from secml_workbench.data import (
-    Corpus, Estimate, PatternFamily, evaluate, find_disguised, load_families, metrics_table,
+    Columns, Corpus, Estimate, PatternFamily, evaluate, find_disguised, load_families, metrics_table,
 )
 from secml_workbench.features import (
     HEADS, FamilyScore, FeatureConfig, FeatureScore, PatternRow, TransferRow, added, family_columns, family_scores,

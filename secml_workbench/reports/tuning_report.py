@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from secml_workbench.base import (
     InputError, Record, brief, current_provenance, load_settings, refuse_unknown, set_threads, to_jsonable, track,
 )
-from ..data import METRICS, Corpus, Estimate, evaluate, paired_difference, threshold_at_fpr, undefined
+from ..data import METRICS, Columns, Corpus, Estimate, evaluate, paired_difference, threshold_at_fpr, undefined
 from secml_workbench.models import (
     SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, load_torch, scores, train,
 )
