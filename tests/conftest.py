@@ -57,6 +57,25 @@ def wheel(made_once) -> Path:
 
 
 @pytest.fixture(scope="session")
+def encoder(made_once) -> Path:
+    "A BERT of one small layer with random weights and the packaged tokenizer: trains within a second."
+
+    def make(folder: Path) -> None:
+        import torch
+        from transformers import AutoTokenizer, BertConfig, BertModel
+
+        from secml_workbench.models import default_encoder
+
+        tokenizer = AutoTokenizer.from_pretrained(default_encoder(), local_files_only=True)
+        torch.manual_seed(0)
+        sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+        BertModel(BertConfig(vocab_size=len(tokenizer), max_position_embeddings=128, **sizes)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    return made_once("encoder", make)
+
+
+@pytest.fixture(scope="session")
 def tiny_model() -> Path:
     "The two-layer detector, trained in seconds and cached."
     from secml_workbench.models import tiny_detector

@@ -39,7 +39,7 @@ from secml_workbench.quantization import (
     sensitivity,
     torchao_variant,
 )
-from secml_workbench.reports import open_subject, quantization_report
+from secml_workbench.reports import open_inputs, quantization_report
 from secml_workbench.reports.quantization_report import _use_code, _verdict
 
 ROOT = Path(__file__).parents[1]
@@ -164,7 +164,7 @@ def test_damaged_artifact_is_refused(artifact, tmp_path, damage):
 
 def test_report_refuses_what_is_not_torch(artifact):
     with pytest.raises(UnsupportedError) as caught:
-        open_subject(str(artifact.path), "tiny").torch("quantization")
+        open_inputs(str(artifact.path), "tiny").torch("quantization")
     assert "\n" not in str(caught.value) and "torch" in str(caught.value)
 
 

@@ -216,3 +216,12 @@ def test_readme_is_finished():
     assert "@@" not in text and len(text.splitlines()) <= 150
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert links and all((ROOT / link).is_file() for link in links), links
+
+
+def test_the_start_page_leads_to_each_room():
+    "A notebook of each room to open first, and no link that leads nowhere."
+    text = "\n".join(source(c) for c in cells(ROOT / "nbs" / "start.ipynb") if c["cell_type"] == "markdown")
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    gone = [link for link in links if not (ROOT / "nbs" / link).is_file()]
+    assert not gone, f"start.ipynb links to {gone}"
+    assert [link.split("/")[0] for link in links] == [room for floor in FLOORS for room in floor if room != "cli"]

@@ -12,11 +12,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from ..base import InputError, brief
+from ..base import InputError, brief, brief_list
+from ..data import malicious_labels
 
 # %% auto #0
-__all__ = ['ATTACK_NAMES', 'BENIGN_NAMES', 'Positive', 'find_positive', 'clean_text', 'check_classifier', 'check_texts',
-           'TextClassifier', 'scores', 'labels_of', 'softmax']
+__all__ = ['Positive', 'find_positive', 'clean_text', 'check_classifier', 'check_texts', 'TextClassifier', 'scores', 'labels_of',
+           'softmax']
 
 # %% ../../nbs/models/00_protocol.ipynb #3671d3a3
 @dataclass(frozen=True)
@@ -39,34 +40,6 @@ class Positive:
         "Sum of the attack columns; NaN stays NaN."
         return probabilities[:, list(self.indices)].sum(axis=1).clip(0, 1)
 
-# %% ../../nbs/models/00_protocol.ipynb #4f199ff5
-ATTACK_NAMES = frozenset({
-    "malicious", "injection", "injections", "injected", "jailbreak", "jailbroken", "attack", "attacks",
-    "adversarial", "unsafe", "harm", "harmful", "hate", "toxic", "abusive", "abuse", "dangerous", "malware",
-    "phishing", "spam", "exploit", "violation", "exfiltration", "leakage", "blocked", "bad",
-})
-BENIGN_NAMES = frozenset({
-    "benign", "safe", "legit", "legitimate", "normal", "clean", "ok", "okay", "good", "ham", "harmless", "neutral",
-    "allowed", "innocent", "regular", "secure", "none",
-})
-_NEGATIONS = frozenset({"not", "non", "no", "without"})
-_CONVENTIONS = (
-    ("label_0", "label_1"), ("not label_0", "label_0"), ("0", "1"),
-    ("negative", "positive"), ("false", "true"), ("no", "yes"),
-)
-
-# %% ../../nbs/models/00_protocol.ipynb #c3fadb0a
-def _kind(label: str) -> str:
-    "What a label's name says: attack, benign or unknown."
-    spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label)
-    words = [word for word in re.split(r"[\W_]+", spaced.lower()) if word]
-    negated = bool(words) and words[0] in _NEGATIONS
-    if any(word in ATTACK_NAMES for word in words):
-        return "benign" if negated else "attack"
-    if any(word in BENIGN_NAMES for word in words):
-        return "attack" if negated else "benign"
-    return "unknown"
-
 # %% ../../nbs/models/00_protocol.ipynb #01073d2f
 def _asked(labels: Sequence[str], asked: str) -> Positive:
     "The label (or comma-separated labels) that somebody asked for."
@@ -75,19 +48,15 @@ def _asked(labels: Sequence[str], asked: str) -> Positive:
     found = []
     for part in parts:
         if part not in labels and folded.count(part.casefold()) != 1:
-            known = _listed(labels)
+            known = brief_list(labels, limit=40)
             raise InputError(f"no label {brief(part, 40)}; this model has {known}: ask for one, or several with commas")
         found.append(labels.index(part) if part in labels else folded.index(part.casefold()))
     return _positive(labels, tuple(dict.fromkeys(found)), "as asked")
 
 # %% ../../nbs/models/00_protocol.ipynb #83362c88
-def _listed(labels: Sequence[str]) -> str:
-    return ", ".join(brief(label, 40) for label in labels[:8]) + (", …" if len(labels) > 8 else "")
-
-
 def _positive(labels: Sequence[str], indices: tuple[int, ...], why: str) -> Positive:
     if not indices or len(indices) == len(labels):
-        raise InputError(f"every label of {_listed(labels)} would be the attack; expected one benign label at least")
+        raise InputError(f"every label of {brief_list(labels, limit=40)} would be the attack; expected one benign label at least")
     label = " + ".join(labels[i] for i in indices)
     return Positive(indices, label, f"{label} of {'/'.join(labels)}: {why}")
 
@@ -100,17 +69,10 @@ def find_positive(
     labels = list(labels)
     if asked:
         return _asked(labels, asked)
-    kinds = [_kind(label) for label in labels]
-    attacks = tuple(i for i, kind in enumerate(kinds) if kind == "attack")
-    others = tuple(i for i, kind in enumerate(kinds) if kind != "benign")
-    all_known = "unknown" not in kinds
-    if 0 < len(attacks) < len(labels) and (all_known or len(labels) == 2):
-        return _positive(labels, attacks, "known as an attack by name")
-    if len(labels) == 2 and len(others) == 1:
-        return _positive(labels, others, "the one that is not benign by name")
-    if tuple(label.casefold() for label in labels) in _CONVENTIONS:
-        return _positive(labels, (1,), "assumed by convention; pass positive_label to change")
-    known = _listed(labels)
+    malicious, why = malicious_labels(labels)
+    if malicious:
+        return _positive(labels, tuple(i for i, label in enumerate(labels) if label in malicious), why)
+    known = brief_list(labels, limit=40)
     raise InputError(f"cannot tell which label of {known} is the attack; pass positive_label (several with commas)")
 
 # %% ../../nbs/models/00_protocol.ipynb #f39e6f63

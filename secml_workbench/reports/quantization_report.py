@@ -21,7 +21,7 @@ from secml_workbench.base import (
     InputError, Provenance, Record, Settings, UnsupportedError, brief, check_writable, current_provenance, load_settings,
     refuse_unknown, set_threads, slug, to_jsonable, track,
 )
-from ..data import Corpus, Estimate, evaluate, flip_rate, get_metric, length_slices
+from ..data import Columns, Corpus, Estimate, evaluate, flip_rate, get_metric, length_slices
 from ..explanation import agreement_table, explanation_agreement, flagged_texts, nearest_texts
 from secml_workbench.models import (
     RUNTIMES, TextClassifier, TorchClassifier, fit_baseline, has_openvino, load_classifier, save_baseline, scores,
@@ -31,7 +31,7 @@ from secml_workbench.quantization import (
     check_target, choose, cpu_class, flips, gate, judge_artifact, loss_of, machine_of, measure_latency, metric_delta,
     overflows, pareto, quantize_within, read_artifact, recommend, record_judgement, sensitivity, settle, weights_size,
 )
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.view import (
     Card, FirstScreen, Markup, TradeoffPoint, bars, bounds_text, clauses, colour, distribution, estimate_text, facts,
     figure, forest, interval_text, listed, megabytes, minus, note, paragraph, percent, points, section, table,
@@ -330,7 +330,7 @@ def _what_would_decide(verdict: Gate, spare: int) -> str:
 def _warnings(
     timing: Timing,
     measured: Mapping[str, Mapping[str, Estimate]],  # classifier -> metric -> value
-    seen: str,  # of Subject.seen_in_training
+    seen: str,  # of ReportInputs.seen_in_training
     device: str = "cpu",
 ) -> str:
     "What to mind, in one line."
