@@ -1,4 +1,4 @@
-# Two commands: `make report` and `make test`. Each makes the environment by itself; `make help` lists the rest.
+# Two commands: `make report` and `make test`; `make check` before a commit. Each makes the environment by itself; `make help` lists the rest.
 # A Python that is not the first one found: make report PYTHON=/path/to/python3.12
 
 BIN := .venv/bin
@@ -7,7 +7,7 @@ DATA ?=
 export MODEL DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report test lab bench clean-check lint types wheel clean
+.PHONY: help setup report check test lab bench clean-check lint types rules wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -34,11 +34,13 @@ report: setup
 	@$(BIN)/secml report all $(if $(MODEL),--model "$$MODEL") $(if $(DATA),--data "$$DATA")
 endif
 
+check: setup clean-check lint types rules  ## for every commit, seconds: notebooks clean and exported, lint, types, the repository's rules
+
 test: export SECML_THREADS = 1
 test: export OMP_NUM_THREADS = 1
-test: setup clean-check lint types  ## all checks: notebooks clean and exported, lint, types, notebook tests, pytest
+test: check  ## all checks, minutes: those of `make check`, then the notebooks, then pytest
 	$(BIN)/nbdev-test --n-workers 2 --timing
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/test_repository.py
 
 clean-check: setup  # the notebooks are clean, and the package is what they export
 	$(BIN)/python tests/check_notebooks.py
@@ -48,6 +50,9 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+
+rules: setup
+	$(BIN)/pytest -q tests/test_repository.py
 
 lab: setup  ## JupyterLab on the start notebook
 	$(BIN)/jupyter lab nbs/start.ipynb

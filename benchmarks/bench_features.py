@@ -32,7 +32,7 @@ from secml_workbench.features import (
     make_features,
     transfer,
 )
-from secml_workbench.models import SHORT, default_encoder, load_classifier, scores
+from secml_workbench.models import SHORT, TrainingJob, default_encoder, load_classifier, scores
 from secml_workbench.models import train as train_transformer
 
 SEED, ROUNDS = 42, 9
@@ -203,7 +203,7 @@ def detectors(model: str, splits) -> list[dict]:
             rows.append(row(case, one.estimate, metric, low=one.low, high=one.high))
 
     def transformer(known, validation):
-        return train_transformer(default_encoder(), known, validation, replace(SHORT, seed=SEED))[0]
+        return train_transformer(TrainingJob(default_encoder(), known, validation, replace(SHORT, seed=SEED)))[0]
 
     rivals = {"transformer": transformer}
     for left in transfer(train, FeatureConfig(seed=SEED), rivals=rivals, seed=SEED, progress=True):

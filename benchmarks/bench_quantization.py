@@ -37,6 +37,7 @@ from secml_workbench.models import (
 from secml_workbench.quantization import (
     Exports,
     QuantizationConfig,
+    Validation,
     cpu_class,
     gate,
     has_bf16,
@@ -151,13 +152,13 @@ def ceiling(m: int = 512, k: int = 384, n: int = 1536, rounds: int = 60) -> floa
 def make(classifier, splits, validation, folder: Path):
     "Quantize and gate every variant; the outcomes, and the seconds that it took."
     started = time.monotonic()
-    reference = scores(classifier, validation.texts)
+    deciding = Validation(validation, scores(classifier, validation.texts))
     few = validation.sample(48, seed=SEED).texts
     made = {}
     with Exports(classifier) as exports:
         for name in VARIANTS:
             made[name] = quantize_within(
-                classifier, QuantizationConfig(name), out=folder / name, validation=validation, reference=reference,
+                classifier, QuantizationConfig(name), out=folder / name, validation=deciding,
                 calibration=splits.train, exports=exports, ranking=lambda b: list(sensitivity(classifier, few, b)),
             )  # fmt: skip
     return made, time.monotonic() - started

@@ -1,7 +1,10 @@
-"""What several tests need: a real, small detector and a corpus file with a stranger's columns."""
+"""What several tests need: models, a wheel and a corpus file, each made once a run and shared by the workers."""
 
 import os
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,62 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it f
 ONE_FOLDER = HealthCheck.function_scoped_fixture  # all examples of a test share its tmp_path: each writes anew
 settings.register_profile("here", derandomize=True, deadline=None, database=None, suppress_health_check=[ONE_FOLDER])
 settings.load_profile("here")
+
+
+ROOT = Path(__file__).resolve().parents[1]
+Make = Callable[[Path], object]
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory) -> Callable[[str, Make], Path]:
+    "A folder that the first who needs it makes, for all workers of this run: `made_once(name, make)`."
+    from filelock import FileLock
+
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+    place.mkdir(exist_ok=True)
+
+    def folder_of(name: str, make: Make) -> Path:
+        folder, part = place / name, place / f".{name}"
+        with FileLock(place / f"{name}.lock"):
+            if not folder.exists():
+                part.mkdir()
+                make(part)
+                part.rename(folder)
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def wheel(made_once) -> Path:
+    "The wheel of this checkout."
+
+    def build(folder: Path) -> None:
+        command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT]
+        run = subprocess.run(command, capture_output=True, text=True)
+        assert run.returncode == 0, run.stdout + run.stderr
+
+    return next(made_once("wheel", build).glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def encoder(made_once) -> Path:
+    "A BERT of one small layer with random weights and the packaged tokenizer: trains within a second."
+
+    def make(folder: Path) -> None:
+        import torch
+        from transformers import AutoTokenizer, BertConfig, BertModel
+
+        from secml_workbench.models import default_encoder
+
+        tokenizer = AutoTokenizer.from_pretrained(default_encoder(), local_files_only=True)
+        torch.manual_seed(0)
+        sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+        BertModel(BertConfig(vocab_size=len(tokenizer), max_position_embeddings=128, **sizes)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+
+    return made_once("encoder", make)
 
 
 @pytest.fixture(scope="session")

@@ -1,18 +1,12 @@
-"""The command as people meet it: good runs, wrong turns, JSON, and from the wheel in a folder that is no checkout."""
+"""The command as people meet it: good runs, wrong turns, JSON."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from secml_workbench.cli import run
-
-ROOT = Path(__file__).resolve().parents[1]
-COLUMNS = ("--text-column", "prompt", "--label-column", "verdict")
 
 
 def refused(capsys, *arguments: object) -> str:
@@ -115,54 +109,3 @@ def test_hostile_texts_are_classified_not_refused(capsys, tiny_model, text):
     (found,) = json.loads(out)["explanations"]
     assert 0 <= found["prediction"] <= 1
     assert "".join(ch for ch in out if "\ud800" <= ch <= "\udfff") == ""
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory) -> Path:
-    "The wheel, unpacked into a folder of its own as pip does it."
-    place = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", place, ROOT]
-    subprocess.run(build, check=True, capture_output=True)
-    target = place / "site"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "--no-deps",
-        "--quiet",
-        "--target",
-        target,
-        next(place.glob("*.whl")),
-    ]
-    subprocess.run(pip, check=True, capture_output=True)
-    return target
-
-
-def test_a_report_from_the_wheel_in_a_folder_that_is_no_checkout(installed, tmp_path, tiny_model, strange_corpus):
-    model = shutil.copytree(tiny_model, tmp_path / "<img src=x onerror=alert(1)>")
-    command = [sys.executable, "-c", "import sys; from secml_workbench.cli import main; main()"]
-    command += [
-        "report",
-        "quantization",
-        "--model",
-        model,
-        "--data",
-        strange_corpus,
-        *COLUMNS,
-        "--positive-label",
-        "attack",
-        "-p",
-        'variants=["int8_dynamic", "int8_static"]',
-        "--json",
-    ]
-    env = {**os.environ, "PYTHONPATH": str(installed)}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    (report,) = json.loads(done.stdout)["reports"]
-    page = Path(report["html"])
-    assert page.is_relative_to(tmp_path / "reports") and "<" not in str(page.relative_to(tmp_path))
-    assert "<img src=x" not in page.read_text() and "<script" not in page.read_text()
-    record = json.loads(Path(report["json"]).read_text())
-    assert record["schema"] == "secml.report/1" and record["status"] == "ok"
-    assert (tmp_path / "reports" / "index.html").is_file()

@@ -11,8 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secml_workbench.base import InputError, load_settings
-from secml_workbench.data import corpus as module
-from secml_workbench.data import load_corpus, map_labels, near_duplicate_groups, text_key
+from secml_workbench.data import (
+    Corpus,
+    duplicates,
+    label_kind,
+    load_corpus,
+    loading,
+    map_labels,
+    near_duplicate_groups,
+    text_key,
+)
+from secml_workbench.models import find_positive
 
 QUICK = settings(max_examples=60)
 ANY_TEXT = st.text(st.characters(), max_size=60) | st.sampled_from(["\ud800", "a\x00b", "", "\u202e", "NA", "\ufeff"])
@@ -78,12 +87,50 @@ def test_labels_map_or_are_refused(labels, asked):
     assert all(str(label) in mapped.mapping for label in labels)
 
 
+KNOWN_TO_DATA = """
+    malicious unsafe harmful attack adversarial suspicious injection injected prompt_injection direct_injection
+    indirect_injection malicious_instruction jailbreak toxic bad spam phishing
+    | benign safe harmless legitimate legit normal clean non_injection not_injection no_injection
+    benign_instruction ham good
+"""
+KNOWN_TO_MODELS = """
+    malicious injection injections injected jailbreak jailbroken attack attacks adversarial unsafe harm harmful hate
+    toxic abusive abuse dangerous malware phishing spam exploit violation exfiltration leakage blocked bad
+    | benign safe legit legitimate normal clean ok okay good ham harmless neutral allowed innocent regular secure none
+"""
+
+
+@pytest.mark.parametrize("names", [KNOWN_TO_DATA, KNOWN_TO_MODELS], ids=["data", "models"])
+def test_a_name_known_for_data_is_known_for_a_model_and_the_other_way_round(names):
+    "The two vocabularies that there once were: no name of either is lost, each is known to both."
+    for expected, names_of in zip((1, 0), (part.split() for part in names.split("|")), strict=True):
+        assert names_of
+        for name in names_of:
+            beside = "benign" if expected else "attack"
+            assert label_kind(name) == ("malicious" if expected else "benign"), name
+            assert map_labels([beside, name]).mapping[name] == expected, name
+            assert find_positive([beside, name]).indices == (expected,), name
+
+
+PAIRS = [("0", "1"), ("LABEL_0", "LABEL_1"), ("no", "yes"), ("n", "y"), ("false", "true"), ("negative", "positive")]
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+def test_conventions_hold_for_data_and_models_alike_and_only_in_pairs(pair):
+    mapped, positive = map_labels(pair), find_positive(pair)
+    assert list(mapped.mapping.values()) == [0, 1] and mapped.positive == pair[1:] and positive.indices == (1,)
+    assert mapped.reason in positive.reason and "convention" in mapped.reason
+    for refuse in (map_labels, find_positive):
+        with pytest.raises(InputError, match="positive_label"):
+            refuse([*pair, "neutral"])
+
+
 def test_groups_hold_every_pair_that_brute_force_finds():
     whole = load_corpus("packaged")
     templates = whole.take(np.isin(whole.groups, np.flatnonzero(np.bincount(whole.groups) > 1)))
     corpus = templates.sample(900, seed=1)
     keys = [text_key(text) for text in corpus.texts]
-    shingles = [set(module._shingles(key).tolist()) for key in keys]
+    shingles = [set(duplicates._shingles(key).tolist()) for key in keys]
     groups, found, missed = near_duplicate_groups(keys), 0, 0
     parent = list(range(len(keys)))
     for i, a in enumerate(shingles):
@@ -107,7 +154,7 @@ def test_groups_do_not_hang_on_a_corpus_of_one_template():
 def test_no_group_is_split(tmp_path, sizes):
     corpus = load_corpus(write_jsonl(tmp_path / "data.jsonl", build_rows(sum(sizes))))
     frame = corpus.frame.assign(group=np.repeat(np.arange(len(sizes)), sizes)[: len(corpus)])
-    corpus = module.Corpus(corpus.name, frame, corpus.sha256, corpus.checks)
+    corpus = Corpus(corpus.name, frame, corpus.sha256, corpus.checks)
     parts = corpus.split()
     sides = [set(part.groups.tolist()) for part in (parts.train, parts.validation, parts.test)]
     assert sum(map(len, sides)) == len(set().union(*sides)) == len(set(corpus.groups.tolist()))
@@ -115,7 +162,7 @@ def test_no_group_is_split(tmp_path, sizes):
 
 
 def test_a_damaged_cache_is_made_again_and_an_unwritable_one_is_no_error(tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(module, "_KEPT_FROM", 100)
+    monkeypatch.setattr(duplicates, "_KEPT_FROM", 100)
     path = write_jsonl(tmp_path / "data.jsonl", build_rows(200))
     ours = load_settings(state_dir=tmp_path / "state")
     first = load_corpus(path, settings=ours)
@@ -147,8 +194,8 @@ def test_a_changed_packaged_file_is_refused(tmp_path, monkeypatch):
     import shutil
 
     folder = tmp_path / "external"
-    shutil.copytree(module._packaged_folder(), folder)
-    monkeypatch.setattr(module, "_packaged_folder", lambda: folder)
+    shutil.copytree(loading._packaged_folder(), folder)
+    monkeypatch.setattr(loading, "_packaged_folder", lambda: folder)
     with (folder / "s-labs" / "test.csv").open("a") as file:
         file.write("one more,1\n")
     with pytest.raises(InputError, match="SHA-256"):
@@ -160,7 +207,7 @@ def test_a_changed_packaged_file_is_refused(tmp_path, monkeypatch):
 
 def test_importing_is_light():
     heavy = ("pandas", "sklearn", "scipy", "datasketch", "pyarrow", "torch")
-    code = "import sys, secml_workbench.data.corpus, secml_workbench.data.metrics;"
+    code = "import sys, secml_workbench.data.loading, secml_workbench.data.metrics;"
     code += f"print([m for m in {heavy} if m in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[]"

@@ -313,13 +313,13 @@ def test_a_model_that_does_not_answer_to_deletions_proves_no_explanation():
     deaf = AdditiveClassifier({}, base=0.9)
     texts = ["one two three four", "five six seven eight"]
     study = compare_methods(deaf, texts, ["shap", "lime"], n_samples=20)
-    assert study.best is None and report.judge(study) == "undecided"
+    assert study.best is None and report._judge(study) == "undecided"
     drivers = global_importance(explain_many(deaf, texts, "shap"), min_support=2)
-    assert report.moving_words(drivers) == "No word moves the alarm reliably"
-    assert "No explanation could be judged" in report.verdict_of(study, [])
+    assert report._moving_words(drivers) == "No word moves the alarm reliably"
+    assert "No explanation could be judged" in report._verdict_of(study, [])
     found = [Shortcut(name, share_of(0.9, 99), True, f"flags all {name}", "", ()) for name in ("cats", "dogs")]
-    assert report.verdict_of(study, found).startswith("It flags all cats and all dogs. ")
-    assert "Nothing can be said" in report.faithfulness_section(study, {"stability": {}, "shuffled": {}}).html
+    assert report._verdict_of(study, found).startswith("It flags all cats and all dogs. ")
+    assert "Nothing can be said" in report._faithfulness_section(study, {"stability": {}, "shuffled": {}}).html
 
 
 def test_good_explanations_beat_chance_and_bad_ones_do_not():
@@ -330,10 +330,10 @@ def test_good_explanations_beat_chance_and_bad_ones_do_not():
     toy = AdditiveClassifier({f"w{i}": 0.02 * i for i in range(8)}, base=0.1)
     texts = [" ".join(f"w{(i + j) % 8}" for i in range(7)) for j in range(8)]
     study = compare_methods(toy, texts, ["shap", "occlusion"], n_samples=20)
-    assert report.judge(study) == "pass" and study.mean(study.best, "normalized_aopc").estimate > 0.99
+    assert report._judge(study) == "pass" and study.mean(study.best, "normalized_aopc").estimate > 0.99
     assert 0.3 < study.mean("random", "normalized_aopc").estimate < 0.7
     turned = {name: study.measures["random"] for name in study.methods}
-    assert report.judge(replace(study, measures={**turned, "random": study.measures["shap"]})) == "fail"
+    assert report._judge(replace(study, measures={**turned, "random": study.measures["shap"]})) == "fail"
 
 
 def study_of(aopc, stability=None, r2=None):
@@ -356,28 +356,28 @@ def test_a_method_with_doubts_gives_way_to_one_that_is_not_shown_to_be_worse():
         [0.2, 0.1, 0.3, 0.2, 0.1, 0.2],
     )
     plain = study_of({"lime": good, "shap": near, "random": chance})
-    assert report.recommended(plain) == plain.best == "lime" and report.judge(plain) == "pass"
+    assert report._recommended(plain) == plain.best == "lime" and report._judge(plain) == "pass"
     weak = study_of({"lime": good, "shap": near, "random": chance}, r2={"lime": 0.1})
-    assert report.recommended(weak) == "shap" and report.judge(weak) == "pass"
-    assert report.believed(weak) == "SHAP explains its alarms as well as any method compared"
+    assert report._recommended(weak) == "shap" and report._judge(weak) == "pass"
+    assert report._believed(weak) == "SHAP explains its alarms as well as any method compared"
     clear = study_of({"lime": good, "shap": chance, "random": chance})
     alone = study_of({"lime": good, "random": chance})
-    assert report.believed(clear) == "LIME explains its alarms best"
-    assert report.believed(alone) == "LIME explains its alarms better than chance"
+    assert report._believed(clear) == "LIME explains its alarms best"
+    assert report._believed(alone) == "LIME explains its alarms better than chance"
     shaky = study_of({"lime": good, "shap": near, "random": chance}, {"shap": [0.4] * 6}, {"lime": 0.1})
     assert (
-        report.recommended(shaky) == "lime"
-        and report.judge(shaky) == "undecided"
-        and set(report.doubts(shaky)) == {"lime", "shap"}
+        report._recommended(shaky) == "lime"
+        and report._judge(shaky) == "undecided"
+        and set(report._doubts(shaky)) == {"lime", "shap"}
     )
-    assert "median R² 0.10" in report.believed(shaky)
+    assert "median R² 0.10" in report._believed(shaky)
     far = study_of({"lime": good, "shap": chance, "random": chance}, r2={"lime": 0.1})
-    assert report.recommended(far) == "lime", "a method that is shown to be worse is no refuge"
-    assert report.judge(study_of({"lime": chance, "random": good})) == "fail"
+    assert report._recommended(far) == "lime", "a method that is shown to be worse is no refuge"
+    assert report._judge(study_of({"lime": chance, "random": good})) == "fail"
     few = study_of(
         {"lime": [0.9, np.nan, np.nan, np.nan, np.nan, 0.8], "random": [0.1, np.nan, np.nan, np.nan, np.nan, 0.1]}
     )
-    assert report.judge(few) == "undecided" and few.n_answering == 2 and few.n_texts == 6
+    assert report._judge(few) == "undecided" and few.n_answering == 2 and few.n_texts == 6
 
 
 def test_texts_on_which_order_hardly_matters_are_not_judged():
@@ -392,21 +392,22 @@ def test_texts_on_which_order_hardly_matters_are_not_judged():
 def test_long_corpora_cost_no_more_than_short_ones(tmp_path):
     from secml_workbench.data import load_corpus
 
-    assert report.samples_for("one two three", 500) == 500 and report.samples_for("word " * 122, 500) == 250
-    assert report.samples_for("word " * 3000, 500) == 200 and report.samples_for("word " * 3000, 60) == 60
+    assert report._samples_for("one two three", 500) == 500 and report._samples_for("word " * 122, 500) == 250
+    assert report._samples_for("word " * 3000, 500) == 200 and report._samples_for("word " * 3000, 60) == 60
     texts = [f"text {i} " + "word " * 298 for i in range(100)]
     rows = [f"{text},{('benign', 'malicious')[i % 2]}" for i, text in enumerate(texts)]
     (tmp_path / "long.csv").write_text("\n".join(["text,label", *rows]))
     long = load_corpus(tmp_path / "long.csv")
-    assert len(report.within_words(long, 0)) == 20 and len(report.within_words(long, 0, words=9000)) == 30
-    chosen = report.choose_texts([*texts, "word " * 70], np.array([0, 1] * 50 + [1]), np.array([0.1, 0.9] * 50 + [0.8]))
+    assert len(report._within_words(long, 0)) == 20 and len(report._within_words(long, 0, words=9000)) == 30
+    labels, p = np.array([0, 1] * 50 + [1]), np.array([0.1, 0.9] * 50 + [0.8])
+    chosen = report._choose_texts([*texts, "word " * 70], labels, p)
     assert chosen["true positive"] is not None and chosen["longest"] is not None
 
 
 def test_the_longest_text_shown_is_one_that_can_be_read():
     plain = [f"plain words of an ordinary text {word}" for word in ("one", "two", "three", "four")]
     texts = [*plain, "\\1\\0\\0 " * 40]
-    assert report.choose_texts(texts, np.ones(5), np.full(5, 0.9))["longest"] in range(4)
+    assert report._choose_texts(texts, np.ones(5), np.full(5, 0.9))["longest"] in range(4)
 
 
 def test_an_ended_alarm_and_a_begun_one_are_kept_apart():

@@ -1,4 +1,4 @@
-"""The rules of the repository: rooms and their one direction, faces, no orphans, templates, a wheel that holds them."""
+"""The rules of the repository: rooms and their one direction, faces, no orphans, templates."""
 
 import ast
 import importlib
@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -165,7 +164,7 @@ def test_nothing_imports_a_template():
     assert not {f"reports.{m}" for m in face("reports").values()} & templates, "what serves one page is in no face"
 
 
-# -- templates, outputs, the wheel -------------------------------------------------------------------
+# -- templates and outputs --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name_of)
@@ -212,25 +211,17 @@ def test_importing_the_package_is_light():
     assert run.stdout.strip() == "[]"
 
 
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", out, ROOT]
-    run = subprocess.run(command, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    return next(out.glob("*.whl"))
-
-
-def test_the_wheel_holds_templates_assets_and_types(wheel):
-    names = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"secml_workbench/templates/{p.name}" for p in TEMPLATES} <= names
-    assert "secml_workbench/py.typed" in names
-    assert any(n.startswith("secml_workbench/assets/") for n in names)
-    assert not any(n.startswith(("tests/", "nbs/", "benchmarks/")) for n in names)
-
-
 def test_readme_is_finished():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert "@@" not in text and len(text.splitlines()) <= 150
     links = re.findall(r"\]\(([^)#:]+)\)", text)
     assert links and all((ROOT / link).is_file() for link in links), links
+
+
+def test_the_start_page_leads_to_each_room():
+    "A notebook of each room to open first, and no link that leads nowhere."
+    text = "\n".join(source(c) for c in cells(ROOT / "nbs" / "start.ipynb") if c["cell_type"] == "markdown")
+    links = re.findall(r"\]\(([^)#:]+)\)", text)
+    gone = [link for link in links if not (ROOT / "nbs" / link).is_file()]
+    assert not gone, f"start.ipynb links to {gone}"
+    assert [link.split("/")[0] for link in links] == [room for floor in FLOORS for room in floor if room != "cli"]

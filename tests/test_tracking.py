@@ -175,7 +175,7 @@ def test_a_store_that_goes_away_does_not_hide_the_error(tmp_path: Path, monkeypa
         raise WorkbenchError("gone")
 
     with pytest.raises(ZeroDivisionError), tracking.track("a", "study", {}, settings=isolated(tmp_path)):
-        monkeypatch.setattr(tracking._Store, "ask", gone)
+        monkeypatch.setattr(tracking.ExperimentStore, "ask", gone)
         raise ZeroDivisionError
 
 
@@ -216,6 +216,6 @@ def test_code_is_hashed_in_several_threads_at_once() -> None:
     gc.callbacks.append(litter)
     try:
         with ThreadPoolExecutor(4) as pool:
-            assert len(set(pool.map(code_hash, ["models.training"] * 100))) == 1
+            assert len(set(pool.map(code_hash, ["models.detector_training"] * 100))) == 1
     finally:
         gc.callbacks.remove(litter)

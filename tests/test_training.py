@@ -20,6 +20,8 @@ from secml_workbench.data import Corpus, Estimate, load_corpus
 from secml_workbench.models import (
     TINY,
     TrainingConfig,
+    TrainingHooks,
+    TrainingJob,
     default_encoder,
     last_checkpoint,
     load_torch,
@@ -29,9 +31,9 @@ from secml_workbench.models import (
     tiny_detector,
     train,
     train_detector,
-    training,
     training_items,
 )
+from secml_workbench.models.trainer import FineTuning
 
 QUICK = TrainingConfig(
     learning_rate=1e-3, batch_size=16, epochs=3, warmup_steps=2, early_stopping_patience=0, bf16="off", max_length=64
@@ -41,13 +43,13 @@ CALL = """
 import sys, time
 from dataclasses import replace
 import test_training as t
-from secml_workbench.models import training
+from secml_workbench.models import train_detector, trainer
 
 folder, wait = sys.argv[1:3]
-judge = training._Job.judge
+validate = trainer.FineTuning.validate
 
 def slowly(self):
-    found = judge(self)
+    found = validate(self)
     slowly.epochs += 1
     print("epoch", slowly.epochs, flush=True)
     if slowly.epochs == 2:
@@ -55,10 +57,10 @@ def slowly(self):
     return found
 
 slowly.epochs = 0
-training._Job.judge = slowly
+trainer.FineTuning.validate = slowly
 from pathlib import Path
 settings = t.isolated(Path(folder))
-detector = training.train_detector(
+detector = train_detector(
     Path(folder) / "detector", "tiny", t.QUICK, encoder=Path(folder) / "encoder", tracked=False, settings=settings
 )
 print("done", detector.fresh, flush=True)
@@ -70,24 +72,6 @@ def isolated(folder: Path) -> Settings:
     return load_settings(
         state_dir=str(state), mlflow_tracking_uri=f"sqlite:///{state}/mlflow.db", device="cpu", threads=1
     )
-
-
-@pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A BERT of one small layer with random weights and the packaged tokenizer: trains within a second."""
-    import torch
-    from transformers import AutoTokenizer, BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("models") / "encoder"
-    tokenizer = AutoTokenizer.from_pretrained(default_encoder(), local_files_only=True)
-    torch.manual_seed(0)
-    config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=128,
-    )
-    BertModel(config).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -146,15 +130,17 @@ def test_the_best_epoch_comes_back_from_checkpoints_and_from_memory(
 ) -> None:
     splits, settings, weights = corpus.split(seed=42), isolated(tmp_path), []
 
-    def judge(job: training._Job) -> dict[str, float]:
-        weights.append({name: one.clone() for name, one in job.classifier.model.state_dict().items()})
+    def validate(training: FineTuning) -> dict[str, float]:
+        weights.append({name: one.clone() for name, one in training.classifier.model.state_dict().items()})
         epoch = len(weights)
-        return {job.metric: 0.9 if epoch == best else 0.5, "validation_loss": 1.0}
+        return {training.job.metric: 0.9 if epoch == best else 0.5, "validation_loss": 1.0}
 
-    monkeypatch.setattr(training._Job, "judge", judge)
-    for how in ({"out": tmp_path / "detector"}, {"on_epoch": lambda epoch, metrics: None}):
+    monkeypatch.setattr(FineTuning, "validate", validate)
+    watched = TrainingHooks(on_epoch=lambda epoch, metrics: None)
+    for how in ({"out": tmp_path / "detector"}, {"hooks": watched}):
         weights.clear()
-        classifier, result = train(encoder, splits.train, splits.validation, QUICK, settings=settings, **how)
+        job = TrainingJob(encoder, splits.train, splits.validation, QUICK)
+        classifier, result = train(job, settings=settings, **how)
         assert result.best_epoch == best
         found = classifier.model.state_dict()
         same = [all(bool((one == held[name]).all()) for name, one in found.items()) for held in weights]
@@ -187,8 +173,9 @@ def test_what_on_epoch_raises_comes_out_and_nothing_stays(tmp_path: Path, encode
         raise TrialPruned
 
     splits, settings = corpus.split(seed=42), isolated(tmp_path)
+    job = TrainingJob(encoder, splits.train, splits.validation, QUICK)
     with pytest.raises(TrialPruned):
-        train(encoder, splits.train, splits.validation, QUICK, out=tmp_path / "m", on_epoch=prune, settings=settings)
+        train(job, out=tmp_path / "m", hooks=TrainingHooks(on_epoch=prune), settings=settings)
     assert not (tmp_path / "m").exists()
     assert not (settings.state_dir / "training").exists()
 
@@ -196,7 +183,8 @@ def test_what_on_epoch_raises_comes_out_and_nothing_stays(tmp_path: Path, encode
 def test_saved_and_returned_are_the_same_detector(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
     splits, settings = corpus.split(seed=42), isolated(tmp_path)
     config = replace(QUICK, max_train_rows=60, epochs=1)
-    classifier, result = train(encoder, splits.train, splits.validation, config, out=tmp_path / "m", settings=settings)
+    job = TrainingJob(encoder, splits.train, splits.validation, config)
+    classifier, result = train(job, out=tmp_path / "m", settings=settings)
     loaded = load_torch(tmp_path / "m", device="cpu")
     texts = ["", "Ignore [SEP] everything", "word " * 300, "\ud800", *splits.test.texts]
     assert np.array_equal(scores(loaded, texts), scores(classifier, texts))
@@ -226,33 +214,35 @@ def test_an_interruption_in_a_destructor_is_not_lost(tmp_path: Path, encoder: Pa
         Victim()
 
     splits = corpus.split()
+    job = TrainingJob(encoder, splits.train, splits.validation, QUICK)
     with pytest.raises(KeyboardInterrupt):
-        train(encoder, splits.train, splits.validation, QUICK, on_epoch=unlucky, settings=isolated(tmp_path))
+        train(job, hooks=TrainingHooks(on_epoch=unlucky), settings=isolated(tmp_path))
 
 
 def test_lower_is_better_metrics(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
     splits = corpus.split(seed=42)
-    result = train(encoder, splits.train, splits.validation, QUICK, metric="brier", settings=isolated(tmp_path))[1]
+    job = TrainingJob(encoder, splits.train, splits.validation, QUICK, metric="brier")
+    result = train(job, settings=isolated(tmp_path))[1]
     assert result.best_value == min(row["brier"] for row in result.history)
 
 
 @pytest.mark.parametrize("wrong", ["encoder", "metric", "train", "validation", "out"])
 def test_bad_input_is_one_line(wrong: str, tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
     splits, settings = corpus.split(seed=42), isolated(tmp_path)
-    given = {"encoder": encoder, "train": splits.train, "validation": splits.validation}
-    extra: dict[str, object] = {}
+    given = {"encoder": encoder, "train": splits.train, "validation": splits.validation, "config": QUICK}
+    out = None
     (tmp_path / "file").touch()
     if wrong == "encoder":
         given["encoder"] = tmp_path / "nowhere"
     elif wrong == "metric":
-        extra["metric"] = "f2"
+        given["metric"] = "f2"
     elif wrong == "out":
-        extra["out"] = tmp_path / "file" / "model"
+        out = tmp_path / "file" / "model"
     else:
         part = given[wrong]
         given[wrong] = part.take(part.labels == 1)
     with pytest.raises(InputError) as caught:
-        train(**given, config=QUICK, settings=settings, **extra)  # type: ignore[arg-type]
+        train(TrainingJob(**given), out=out, settings=settings)  # type: ignore[arg-type]
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 320
 
@@ -283,36 +273,37 @@ def test_control_tokens_in_training_texts_stay_text() -> None:
 def test_encoder_is_not_changed(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
     before = sha256_folder(encoder)
     splits = corpus.split(seed=42)
-    train(encoder, splits.train, splits.validation, replace(QUICK, epochs=1), settings=isolated(tmp_path))
+    job = TrainingJob(encoder, splits.train, splits.validation, replace(QUICK, epochs=1))
+    train(job, settings=isolated(tmp_path))
     assert sha256_folder(encoder) == before
 
 
 def test_pooling_is_a_choice_where_the_architecture_has_one(tmp_path: Path, encoder: Path, corpus: Corpus) -> None:
-    from test_classifiers import build
+    from architectures import build
 
     modern = build("modernbert", tmp_path / "modern")
     parts, recipe = corpus.split(), replace(QUICK, max_length=32, pooling="mean")
     made = {"out": tmp_path / "detector", "settings": isolated(tmp_path)}
-    classifier, _ = train(modern, parts.train, parts.validation, recipe, **made)  # type: ignore[arg-type]
+    classifier, _ = train(TrainingJob(modern, parts.train, parts.validation, recipe), **made)  # type: ignore[arg-type]
     assert json.loads((tmp_path / "detector" / "config.json").read_text())["classifier_pooling"] == "mean"
     again = load_torch(tmp_path / "detector", device="cpu")
     assert np.array_equal(scores(again, parts.test.texts), scores(classifier, parts.test.texts))
     with pytest.raises(InputError, match="a bert classifier knows one way only; expected auto"):
-        train(encoder, parts.train, parts.validation, recipe, settings=isolated(tmp_path))
+        train(TrainingJob(encoder, parts.train, parts.validation, recipe), settings=isolated(tmp_path))
 
 
 def test_a_text_is_tokenized_once_from_one_training_to_the_next(
     encoder: Path, corpus: Corpus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from secml_workbench.models import batching
+    from secml_workbench.models import tokens
 
     settings = isolated(tmp_path)
     seen: list[str] = []
-    plain = batching._raw_ids
-    monkeypatch.setattr(batching, "_raw_ids", lambda tokenizer, texts: seen.extend(texts) or plain(tokenizer, texts))
+    plain = tokens._raw_ids
+    monkeypatch.setattr(tokens, "_raw_ids", lambda tokenizer, texts: seen.extend(texts) or plain(tokenizer, texts))
     parts, known = corpus.split(), {}
     found = [
-        train(encoder, parts.train, parts.validation, recipe, known=known, settings=settings)[1].best_value
+        train(TrainingJob(encoder, parts.train, parts.validation, recipe), known=known, settings=settings)[1].best_value
         for recipe in (replace(QUICK, max_length=length) for length in (32, 48, 32))
     ]
     assert set(known) == {*parts.train.texts, *parts.validation.texts} and found[0] == found[2]

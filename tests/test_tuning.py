@@ -16,13 +16,13 @@ import pytest
 
 from secml_workbench.base import Settings, connect, load_settings
 from secml_workbench.data import load_corpus
-from secml_workbench.models import TINY, tiny_detector
+from secml_workbench.models import TINY
 from secml_workbench.tuning import (
-    HyperparameterSearchSpace,
     OptimizationConfig,
     TrialRecord,
     TuningResult,
     delete_study,
+    full_space,
     load_study,
     tune,
 )
@@ -44,7 +44,7 @@ import time
 from dataclasses import replace
 from secml_workbench.data import load_corpus
 from secml_workbench.base import load_settings
-from secml_workbench.tuning import HyperparameterSearchSpace, OptimizationConfig
+from secml_workbench.tuning import OptimizationConfig, full_space
 from secml_workbench.models import TINY
 from secml_workbench.tuning import tune
 
@@ -52,17 +52,19 @@ place, encoder, layers = sys.argv[1:]
 settings = load_settings(
     state_dir=place, mlflow_tracking_uri=f"sqlite:///{place}/m.db", optuna_storage=f"sqlite:///{place}/o.db"
 )
-space = HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
+space = full_space(
+    learning_rate=(1e-4, 1e-3), batch_size=(8, 16), epochs=(1, 2), warmup_steps=(0, 8),
+    weight_decay=(0.0, 0.1), max_length=(32,),
+)
 base = replace(TINY, epochs=1, trainable_layers=int(layers))
 config = OptimizationConfig(n_trials=4)
 tune(encoder, load_corpus("tiny").split(), space, config, study_name="s", base=base, settings=settings)
 """
 
 
-def tuned(place: Path, layers: int, processes: int) -> tuple[TuningResult, list[Any], list[Any]]:
+def tuned(place: Path, encoder: Path, layers: int, processes: int) -> tuple[TuningResult, list[Any], list[Any]]:
     "A study that several processes begin at once; with its parent runs and their children in MLflow."
-    tiny_detector(load_settings(state_dir=str(place)))
-    command = [sys.executable, "-c", TUNE, str(place), str(place / "tiny-encoder"), str(layers)]
+    command = [sys.executable, "-c", TUNE, str(place), str(encoder), str(layers)]
     alone = {**os.environ, "SECML_THREADS": "1", "OMP_NUM_THREADS": "1"}
     workers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=alone) for _ in range(processes)]
     for worker in workers:
@@ -85,45 +87,50 @@ def runs(settings: Settings) -> tuple[list[Any], list[Any]]:
     return [run for run in found if run not in children], children
 
 
-def test_two_processes_that_begin_a_study_at_once_share_one_mlflow_run(tmp_path: Path) -> None:
-    result, parents, children = tuned(tmp_path, -1, processes=2)
+def test_two_processes_that_begin_a_study_at_once_share_one_mlflow_run(tmp_path: Path, encoder: Path) -> None:
+    result, parents, children = tuned(tmp_path, encoder, -1, processes=2)
     assert result.counts["complete"] + result.counts["pruned"] == 4
     assert [trial.number for trial in result.trials if trial.is_default] == [0]
     assert [run.info.run_id for run in parents] == [result.run_id]
     assert Counter(run.data.tags["mlflow.parentRunId"] for run in children) == {result.run_id: 4}
 
 
-def test_a_study_without_a_completed_trial_is_failed_in_mlflow(tmp_path: Path) -> None:
-    result, parents, children = tuned(tmp_path, 9, processes=1)
+def test_a_study_without_a_completed_trial_is_failed_in_mlflow(tmp_path: Path, encoder: Path) -> None:
+    result, parents, children = tuned(tmp_path, encoder, 9, processes=1)
     assert result.counts == {"complete": 0, "pruned": 0, "failed": 4}
     assert [run.info.status for run in (*parents, *children)] == ["FAILED"] * 5
     assert "trainable_layers is 9" in parents[0].data.tags["error"]
 
 
-def here(settings: Settings, **config: Any) -> TuningResult:
+def here(settings: Settings, encoder: Path, **config: Any) -> TuningResult:
     "A study in this process."
-    space = HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
+    space = full_space(
+        learning_rate=(1e-4, 1e-3), batch_size=(8, 16), epochs=(1, 2), warmup_steps=(0, 8),
+        weight_decay=(0.0, 0.1), max_length=(32,),
+    )  # fmt: skip
     splits = load_corpus("tiny").split()
     return tune(
-        tiny_detector(settings), splits, space, OptimizationConfig(n_trials=2, **config), study_name="s",
+        encoder, splits, space, OptimizationConfig(n_trials=2, **config), study_name="s",
         base=replace(TINY, epochs=1), settings=settings,
     )  # fmt: skip
 
 
-def test_cross_validation_ends_with_models_too(tmp_path: Path) -> None:
+def test_cross_validation_ends_with_models_too(tmp_path: Path, encoder: Path) -> None:
     settings = isolated(tmp_path)
-    result = here(settings, cv_folds=2)
+    result = here(settings, encoder, cv_folds=2)
     assert result.best_model and result.default_model
     assert "model" in [file.path for file in connect(settings).list_artifacts(result.run_id)]
     written = (result.best_model / "model.safetensors").stat().st_mtime_ns
-    again = here(settings, cv_folds=2)
+    again = here(settings, encoder, cv_folds=2)
     assert (again.best_model, again.trials) == (result.best_model, result.trials)
     assert (result.best_model / "model.safetensors").stat().st_mtime_ns == written
     delete_study("s", settings)
     assert not list((tmp_path / "tuning").iterdir())
 
 
-def test_only_one_at_a_time_saves_the_best_model_of_a_study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_at_a_time_saves_the_best_model_of_a_study(
+    tmp_path: Path, encoder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings, at_work, seen = isolated(tmp_path), [0], []
 
     def saving(*_: Any) -> None:
@@ -132,21 +139,23 @@ def test_only_one_at_a_time_saves_the_best_model_of_a_study(tmp_path: Path, monk
         time.sleep(2)
         at_work[0] -= 1
 
-    here(settings)
-    monkeypatch.setattr("secml_workbench.tuning.tuning.log_best", saving)
+    here(settings, encoder)
+    monkeypatch.setattr("secml_workbench.tuning.tuning._log_best", saving)
     with ThreadPoolExecutor() as pool:
-        list(pool.map(here, [settings, settings]))
+        list(pool.map(here, [settings, settings], [encoder, encoder]))
     assert seen == [1, 1]
 
 
-def test_a_study_that_was_stopped_in_its_first_trial_is_killed_in_mlflow_until_it_goes_on(tmp_path: Path) -> None:
+def test_a_study_that_was_stopped_in_its_first_trial_is_killed_in_mlflow_until_it_goes_on(
+    tmp_path: Path, encoder: Path
+) -> None:
     settings = isolated(tmp_path)
-    stopped = here(settings, timeout_seconds=0.01)
+    stopped = here(settings, encoder, timeout_seconds=0.01)
     (parent,), _ = runs(settings)
     assert stopped.best is None and stopped.stopped == "the time limit of 0.01 s is over"
     assert (parent.info.status, parent.data.tags["state"]) == ("KILLED", "killed")
     assert "time limit" in parent.data.tags["error"]
-    here(settings)
+    here(settings, encoder)
     (parent,), _ = runs(settings)
     assert (parent.info.status, parent.data.tags["state"]) == ("FINISHED", "finished")
     assert "error" not in parent.data.tags

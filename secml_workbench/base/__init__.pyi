@@ -3,6 +3,7 @@ from .errors import (
     UnsupportedError as UnsupportedError,
     WorkbenchError as WorkbenchError,
     brief as brief,
+    brief_list as brief_list,
     check_number as check_number,
     refuse_unknown as refuse_unknown,
 )
@@ -52,9 +53,11 @@ from .provenance import (
     current_provenance as current_provenance,
     package_versions as package_versions,
 )
+from .mlflow_store import (
+    connect as connect,
+)
 from .tracking import (
     Run as Run,
     attach as attach,
-    connect as connect,
     track as track,
 )

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from typing import Any
 
 # %% auto #0
-__all__ = ['WorkbenchError', 'InputError', 'UnsupportedError', 'brief', 'refuse_unknown', 'check_number']
+__all__ = ['WorkbenchError', 'InputError', 'UnsupportedError', 'brief', 'brief_list', 'refuse_unknown', 'check_number']
 
 # %% ../../nbs/base/00_errors.ipynb #73dc0a98
 class WorkbenchError(Exception):
@@ -42,6 +42,16 @@ def brief(
     head = (limit - 1) * 2 // 3
     return f"{text[:head]}…{text[-(limit - 1 - head):]}"
 
+# %% ../../nbs/base/00_errors.ipynb #ce2f55e9
+def brief_list(
+    values: Iterable[object],  # names, in the order to say them
+    most: int = 8,  # how many are said
+    limit: int = 24,  # most characters of each
+) -> str:  # "'a', 'b' and 3 more"
+    "Values for an error message: the first ones, and how many more there are."
+    shown = [brief(value, limit) for value in values]
+    return ", ".join(shown[:most]) + (f" and {len(shown) - most} more" if len(shown) > most else "")
+
 # %% ../../nbs/base/00_errors.ipynb #a84d7d66
 def refuse_unknown(
     given: Iterable[str],  # names that somebody wrote
@@ -59,7 +69,7 @@ def refuse_unknown(
     listed = ", ".join(brief(name, 40) for name in unknown[:5])
     raise InputError(f"unknown {plural} {listed}{hint} (known: {', '.join(known)})")
 
-
+# %% ../../nbs/base/00_errors.ipynb #98099404
 def check_number(
     value: Any,  # what somebody gave
     name: str,  # of the argument

@@ -1,16 +1,27 @@
+from .readers import (
+    Columns as Columns,
+    as_text as as_text,
+    csv_rows as csv_rows,
+    jsonl_rows as jsonl_rows,
+)
+from .labels import (
+    label_kind as label_kind,
+    malicious_labels as malicious_labels,
+    map_labels as map_labels,
+)
+from .duplicates import (
+    near_duplicate_groups as near_duplicate_groups,
+    text_key as text_key,
+)
 from .corpus import (
     Corpus as Corpus,
     Fold as Fold,
     Splits as Splits,
-    as_text as as_text,
-    csv_rows as csv_rows,
     has_trigger as has_trigger,
-    jsonl_rows as jsonl_rows,
-    load_corpus as load_corpus,
-    map_labels as map_labels,
-    near_duplicate_groups as near_duplicate_groups,
-    text_key as text_key,
     without_triggers as without_triggers,
+)
+from .loading import (
+    load_corpus as load_corpus,
 )
 from .metrics import (
     Estimate as Estimate,

@@ -59,7 +59,7 @@ class Inside:
         self.blank = next((i for i in silent if i is not None), classifier.pad_id)  # stands for "no content"
 
     def chances(self, logits: torch.Tensor) -> torch.Tensor:
-        "Probabilities (b, labels), as `softmax` of batching computes them."
+        "Probabilities (b, labels), as `softmax` of models computes them."
         import torch
 
         logits = logits.double()

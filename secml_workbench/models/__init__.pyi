@@ -1,21 +1,25 @@
-from .batching import (
+from .protocol import (
     Positive as Positive,
     TextClassifier as TextClassifier,
-    TextReader as TextReader,
-    Window as Window,
-    WindowedClassifier as WindowedClassifier,
     check_classifier as check_classifier,
     check_texts as check_texts,
     clean_text as clean_text,
-    encode_windows as encode_windows,
     find_positive as find_positive,
+    scores as scores,
+    softmax as softmax,
+)
+from .tokens import (
+    text_ids as text_ids,
+    text_tokens as text_tokens,
+)
+from .windows import (
+    TextReader as TextReader,
+    Window as Window,
+    WindowedClassifier as WindowedClassifier,
+    encode_windows as encode_windows,
     length_batches as length_batches,
     pad_batch as pad_batch,
     predict_windows as predict_windows,
-    scores as scores,
-    softmax as softmax,
-    text_ids as text_ids,
-    text_tokens as text_tokens,
 )
 from .torch_backend import (
     TorchClassifier as TorchClassifier,
@@ -51,16 +55,26 @@ from .baseline import (
 from .classifier import (
     load_classifier as load_classifier,
 )
-from .training import (
+from .training_config import (
     RANGES as RANGES,
     SHORT as SHORT,
     TINY as TINY,
     TrainingConfig as TrainingConfig,
+    TrainingJob as TrainingJob,
+)
+from .trainer import (
+    TrainingHooks as TrainingHooks,
+    training_items as training_items,
+)
+from .fine_tuning import (
     last_checkpoint as last_checkpoint,
+    train as train,
+)
+from .detector_card import (
     model_card as model_card,
+)
+from .detector_training import (
     read_training as read_training,
     tiny_detector as tiny_detector,
-    train as train,
     train_detector as train_detector,
-    training_items as training_items,
 )

@@ -1,8 +1,8 @@
-from .subject import (
+from .inputs import (
     at_most as at_most,
     open_classifier as open_classifier,
     open_corpus as open_corpus,
-    open_subject as open_subject,
+    open_inputs as open_inputs,
 )
 from .pages import (
     frame as frame,

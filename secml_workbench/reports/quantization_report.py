@@ -10,63 +10,54 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm.auto import tqdm
+
 from secml_workbench.base import (
-    InputError, Record, Settings, UnsupportedError, brief, check_writable, load_settings, current_provenance,
+    InputError, Provenance, Record, Settings, UnsupportedError, brief, check_writable, current_provenance, load_settings,
     refuse_unknown, set_threads, slug, to_jsonable, track,
 )
-from ..data import Corpus, Estimate, evaluate, flip_rate, get_metric, length_slices
+from ..data import Columns, Corpus, Estimate, evaluate, flip_rate, get_metric, length_slices
 from ..explanation import agreement_table, explanation_agreement, flagged_texts, nearest_texts
 from secml_workbench.models import (
     RUNTIMES, TextClassifier, TorchClassifier, fit_baseline, has_openvino, load_classifier, save_baseline, scores,
 )
-from secml_workbench.quantization import (  # fmt: skip
-    Candidate, Exports, Gate, Outcome, QuantizationConfig, Recommendation, Timing, check_cuda, check_target, choose,
-    cpu_class, flips, gate, judge_artifact, loss_of, machine_of, measure_latency, metric_delta, overflows, pareto,
-    quantize_within, read_artifact, recommend, record_judgement, sensitivity, settle, weights_size,
+from secml_workbench.quantization import (
+    Candidate, Exports, Flip, Gate, Outcome, QuantizationConfig, Recommendation, Timing, Validation, check_cuda,
+    check_target, choose, cpu_class, flips, gate, judge_artifact, loss_of, machine_of, measure_latency, metric_delta,
+    overflows, pareto, quantize_within, read_artifact, recommend, record_judgement, sensitivity, settle, weights_size,
 )
-from .subject import at_most, open_subject
+from .inputs import at_most, open_inputs
 from secml_workbench.view import (
-    Card, FirstScreen, Markup, TradeoffPoint, bars, distribution, facts, figure, forest, heading, interval_text,
-    note, paragraph, table, texts_as_data, tradeoff,
+    Card, FirstScreen, Markup, TradeoffPoint, bars, bounds_text, clauses, colour, distribution, estimate_text, facts,
+    figure, forest, interval_text, listed, megabytes, minus, note, paragraph, percent, points, section, table,
+    texts_as_data, times, tradeoff,
 )
-from tqdm.auto import tqdm
 
 # %% auto #0
-__all__ = ['THRESHOLD', 'TORCH', 'BASELINE', 'DELTAS', 'SHOWN_DELTAS', 'METRICS_SHOWN', 'NAMES', 'GLOSSARY', 'check_parameters',
-           'target_of', 'make_variants', 'runtimes_here', 'candidates_of', 'load_variants', 'artifacts_folder',
-           'fit_rival', 'judge', 'points', 'times', 'megabytes', 'quickness', 'verdict_of', 'leading_of', 'first_cards',
-           'advice', 'warnings_of', 'write_papers', 'ship', 'variant_record', 'plain_record', 'compare_rows',
-           'compare_finding', 'front_finding', 'short_finding', 'tradeoff_points', 'gate_figure', 'delta_rows',
-           'short_layer', 'layers_section', 'flips_section', 'slice_rows', 'first_number', 'slices_finding', 'use_code',
-           'method_section']
+__all__ = []
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #21b72449
-THRESHOLD = 0.5
-TORCH, BASELINE = "torch_fp32", "baseline"
+_THRESHOLD = 0.5
+_TORCH, _BASELINE = "torch_fp32", "baseline"
 
 
-def check_parameters(
+def _check_parameters(
     variants: Sequence[str],  # names of variants
     runtimes: Sequence[str],
-    config: Mapping[str, Any],  # fields of QuantizationConfig that all variants share
+    recipe: Mapping[str, Any],  # fields of QuantizationConfig that all variants share
     **counts: float,  # each at least 0
 ) -> list[QuantizationConfig]:  # one a variant
     "Refuse what would fail later, before any work is done. Raises InputError."
-    for name, given in (("variants", variants), ("runtimes", runtimes)):
-        if not given or len(set(given)) < len(given):
-            raise InputError(f"{name} is {brief(list(given))}; expected one or more names, each once")
-    refuse_unknown(runtimes, ["auto", *RUNTIMES], "runtime")
-    if "openvino" in runtimes and not has_openvino():
-        raise InputError('runtimes names openvino, which is not installed; pip install "secml_workbench[openvino]", or leave it out')
+    _check_names(variants, runtimes)
     for name, value in counts.items():
         if value < 0:
             raise InputError(f"{name} is {value}; expected 0 or more")
-    configs = [QuantizationConfig(name, **config) for name in variants]
+    configs = [QuantizationConfig(name, **recipe) for name in variants]
     if configs[0].device == "cuda":
         try:
             check_cuda("")
@@ -74,8 +65,17 @@ def check_parameters(
             raise InputError(str(error)) from None
     return configs
 
+# %% ../../nbs/reports/51_quantization_report.ipynb #b4ec3c35
+def _check_names(variants: Sequence[str], runtimes: Sequence[str]) -> None:
+    for name, values in (("variants", variants), ("runtimes", runtimes)):
+        if not values or len(set(values)) < len(values):
+            raise InputError(f"{name} is {brief(list(values))}; expected one or more names, each once")
+    refuse_unknown(runtimes, ["auto", *RUNTIMES], "runtime")
+    if "openvino" in runtimes and not has_openvino():
+        raise InputError('runtimes names openvino, which is not installed; pip install "secml_workbench[openvino]", or leave it out')
+
 # %% ../../nbs/reports/51_quantization_report.ipynb #f5e0647b
-def target_of(
+def _target_of(
     folder: Path,  # of the artifacts
     name: str,  # of the model
     variant: str,
@@ -83,22 +83,22 @@ def target_of(
     "Where a variant goes."
     return folder / f"{slug(name)}-{variant}"
 
-
-def make_variants(
+# %% ../../nbs/reports/51_quantization_report.ipynb #c281c391
+def _make_variants(
     classifier: TorchClassifier,
-    configs: Sequence[QuantizationConfig],  # from `check_parameters`
+    configs: Sequence[QuantizationConfig],  # from `_check_parameters`
     folder: Path,  # where the artifacts go
     name: str,  # of the model
-    **how: Any,  # validation, reference, calibration, ranking, settings of `quantize_within`
+    **making: Any,  # validation, calibration, ranking, settings of `quantize_within`
 ) -> tuple[dict[str, Outcome], dict[str, str]]:  # variant -> how it was made; variant -> why it was not
     "Every variant as a folder `<name>-<variant>`, made again while it fails on validation. Raises the last refusal if all are refused."
     made: dict[str, Outcome] = {}
     refused: dict[str, str] = {}
     with Exports(classifier) as exports:
         for config in tqdm(configs, desc="making variants", leave=False):
-            out = target_of(folder, name, config.variant)
+            out = _target_of(folder, name, config.variant)
             try:
-                made[config.variant] = quantize_within(classifier, config, out=out, exports=exports, **how)
+                made[config.variant] = quantize_within(classifier, config, out=out, exports=exports, **making)
             except UnsupportedError as error:
                 refused[config.variant] = str(error)
     if not made:
@@ -109,7 +109,7 @@ def make_variants(
 _OPENVINO = ("onnx_fp32", "int8_static")  # what it computes well
 
 
-def runtimes_here(
+def _runtimes_here(
     asked: Sequence[str],  # the parameter
 ) -> list[str]:  # names of RUNTIMES
     "The runtimes to measure: auto leaves OpenVINO out where it is missing, or where its 8-bit products would be slower than floats."
@@ -117,46 +117,55 @@ def runtimes_here(
         return list(asked)
     return ["onnxruntime"] + ["openvino"] * (has_openvino() and not overflows(cpu_class()))
 
+# %% ../../nbs/reports/51_quantization_report.ipynb #e6bb5f59
+def _why_no_openvino(asked: Sequence[str], device: str) -> str:
+    "Why auto left OpenVINO out; empty: it did not."
+    if device != "cpu" or "auto" not in asked or "openvino" in _runtimes_here(asked):
+        return ""
+    missing = "it is not installed" if not has_openvino() else f"on {cpu_class()} it is the slower runtime"
+    return f'{missing}; runtimes=["onnxruntime", "openvino"] measures it all the same'
 
-def candidates_of(
+# %% ../../nbs/reports/51_quantization_report.ipynb #c9c343ed
+def _candidates_of(
     classifier: TorchClassifier,
     made: Mapping[str, Outcome],
     runtimes: Sequence[str],
-    validation: Corpus,
-    reference: np.ndarray,  # (n,) probability of malicious, of the original
+    validation: Validation,
     settings: Settings,
 ) -> tuple[dict[str, Candidate], dict[str, str]]:  # name -> candidate; name -> why it cannot be run
     "Every artifact with each runtime that it is worth running with, judged on validation."
-    found, refused = {}, {}
+    candidates, refused = {}, {}
     for name, outcome in made.items():
         onnx = outcome.artifact.runtime != "torch"
         if "onnxruntime" in runtimes or name not in _OPENVINO:
-            found[name] = Candidate(name, "onnxruntime" if onnx else "torch", outcome, outcome.gate, outcome.flips)
+            candidates[name] = Candidate(name, "onnxruntime" if onnx else "torch", outcome, outcome.gate, outcome.flips)
         if "openvino" in runtimes and name in _OPENVINO and onnx and has_openvino():
             other = f"{name} on OpenVINO"
             try:
-                judged = judge_artifact(classifier, outcome.artifact, validation, reference, runtime="openvino", settings=settings)
-                found[other] = Candidate(other, "openvino", outcome, *judged)
+                judged = judge_artifact(classifier, outcome.artifact, validation, runtime="openvino", settings=settings)
+                candidates[other] = Candidate(other, "openvino", outcome, *judged)
             except InputError as error:  # an operator that it does not know
                 refused[other] = str(error)
-    return found, refused
+    return candidates, refused
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #682eee28
-def load_variants(
+def _load_variants(
     classifier: TorchClassifier,
     made: Mapping[str, Candidate],
     settings: Settings,
 ) -> dict[str, TextClassifier]:  # with the original first
     "The original and its variants, loaded as any user would."
     attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
-    loaded: dict[str, TextClassifier] = {TORCH: classifier}
-    for name, one in made.items():
-        device = one.artifact.config.device
-        loaded[name] = load_classifier(one.artifact.path, positive_label=attack, device=device, runtime=one.runtime, settings=settings)
+    loaded: dict[str, TextClassifier] = {_TORCH: classifier}
+    for name, candidate in made.items():
+        artifact = candidate.artifact
+        loaded[name] = load_classifier(
+            artifact.path, positive_label=attack, device=artifact.config.device, runtime=candidate.runtime, settings=settings
+        )
     return loaded
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #606fccc9
-def artifacts_folder(
+def _artifacts_folder(
     out: str,  # the parameter
     model: str,  # the parameter
     settings: Settings,
@@ -169,7 +178,7 @@ def artifacts_folder(
     return folder
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #0e3396f6
-def fit_rival(
+def _fit_rival(
     train: Corpus,
     seed: int,
 ) -> tuple[TextClassifier, int]:  # the rival and its bytes on disk
@@ -179,71 +188,44 @@ def fit_rival(
         return rival, weights_size(save_baseline(rival, Path(folder) / "baseline"))
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #4b44cba5
-DELTAS = ("f1", "accuracy", "recall", "fpr", "roc_auc", "recall_at_fpr", "hard_benign_fpr")
-SHOWN_DELTAS = ("f1", "recall", "fpr", "hard_benign_fpr", "roc_auc")
-METRICS_SHOWN = ("f1", "accuracy", "roc_auc", "recall_at_fpr", "hard_benign_fpr", "recall", "fpr")
+_DELTAS = ("f1", "accuracy", "recall", "fpr", "roc_auc", "recall_at_fpr", "hard_benign_fpr")
+_SHOWN_DELTAS = ("f1", "recall", "fpr", "hard_benign_fpr", "roc_auc")
+_METRICS_SHOWN = ("f1", "accuracy", "roc_auc", "recall_at_fpr", "hard_benign_fpr", "recall", "fpr")
 
 
-def judge(
+def _judge(
     test: Corpus,
-    p: Mapping[str, np.ndarray],  # classifier -> probability of malicious; the original is TORCH
+    p: Mapping[str, np.ndarray],  # classifier -> probability of malicious; the original is _TORCH
     made: Mapping[str, Candidate],
     seed: int,
 ) -> tuple[dict[str, Gate], dict[str, dict[str, Estimate]]]:  # variant -> verdict; variant -> metric -> change
     "The gate's verdict on every variant, and how the other metrics changed."
-    given: dict[str, Any] = {
-        "hard_benign": test.hard_benign,
-        "groups": test.groups,
-        "threshold": THRESHOLD,
-        "seed": seed,
-    }
+    on: dict[str, Any] = {"hard_benign": test.hard_benign, "groups": test.groups, "threshold": _THRESHOLD, "seed": seed}
     gates, deltas = {}, {}
-    for name, one in tqdm(made.items(), desc="judging", leave=False):
-        config = one.artifact.config
-        gates[name] = gate(
-            p[TORCH], p[name], test.labels, metric=config.metric, max_accuracy_loss=config.max_accuracy_loss, **given
-        )
-        names = dict.fromkeys((*DELTAS, config.metric))
-        deltas[name] = {one: metric_delta(one, test.labels, p[TORCH], p[name], **given) for one in names}
+    for name, candidate in tqdm(made.items(), desc="judging", leave=False):
+        config, pair = candidate.artifact.config, (p[_TORCH], p[name])
+        gates[name] = gate(*pair, test.labels, metric=config.metric, max_accuracy_loss=config.max_accuracy_loss, **on)
+        metrics = dict.fromkeys((*_DELTAS, config.metric))
+        deltas[name] = {metric: metric_delta(metric, test.labels, *pair, **on) for metric in metrics}
     return gates, deltas
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #c5cc9f8c
-def points(
-    value: Estimate,  # a difference
-) -> str:  # "−0.2 [−0.6, +0.2]"
-    "A difference in points, with its interval."
-    return interval_text(value, scale=100, digits=1, signed=True)
-
-
-def times(
-    value: float | Estimate | None,  # a ratio
-) -> str:  # "3.9×"
-    "A ratio as text."
-    value = value.estimate if isinstance(value, Estimate) else value
-    return "–" if value is None else f"{value:.1f}×"
-
-
-def megabytes(
-    size: int,  # bytes
-) -> str:
-    "Bytes as 10⁶ bytes."
-    return f"{size / 1e6:.1f} MB"
-
-
-def quickness(
-    value: Estimate,  # how many times as fast
+def _quickness(
+    speedup: Estimate,  # how many times as fast
     busy: bool,  # whether other work disturbed the measurement
 ) -> str:
     "A speed-up in words."
-    if value.estimate is None:
+    if speedup.estimate is None:
         return "of unknown speed"
-    return f"{value.estimate:.1f}× as fast" + (" (measured on a busy machine)" if busy else "")
+    return f"{times(speedup.estimate)} as fast" + (" (measured on a busy machine)" if busy else "")
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #3ef43047
 _DECIDED = {"pass": "passes", "fail": "fails", "undecided": "is undecided"}
+_MAY_REPLACE = "{name} is {size}{speed} on this {machine}; {metric} changes by {change} points: it may replace the original."
+_MAY_NOT = "No variant may replace the original yet: {why}."
 
 
-def verdict_of(
+def _verdict(
     chosen: str | None,  # that may replace the original
     picked: str | None,  # that was chosen on validation
     gates: Mapping[str, Gate],  # on test
@@ -252,24 +234,32 @@ def verdict_of(
     device: str = "cpu",
 ) -> str:
     "The finding in one sentence."
-    if chosen:
-        one = gates[chosen]
-        smaller, title = sizes[TORCH] / sizes[chosen], get_metric(one.metric).title
-        size = f"{smaller:.1f}× smaller and " if smaller > 1.05 else ""
-        said = f"{chosen} is {size}{quickness(timing.batch1[chosen], timing.busy)} on this {'GPU' if device == 'cuda' else 'CPU'}; {title} changes by {points(one.delta)} points"
-        return f"{said}: it may replace the original."
+    if not chosen:
+        return _MAY_NOT.format(why=_why_not(picked, gates))
+    verdict, smaller = gates[chosen], sizes[_TORCH] / sizes[chosen]
+    return _MAY_REPLACE.format(
+        name=chosen, size=f"{times(smaller)} smaller and " if smaller > 1.05 else "",
+        speed=_quickness(timing.batch1[chosen], timing.busy), machine="GPU" if device == "cuda" else "CPU",
+        metric=get_metric(verdict.metric).title, change=points(verdict.delta),
+    )  # fmt: skip
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #e005bd87
+def _why_not(picked: str | None, gates: Mapping[str, Gate]) -> str:
+    "Why nothing may replace the original."
     if picked:
-        why = f"{picked} passed on validation, but on test it {_DECIDED[gates[picked].decision]}, {gates[picked].reasons[0]}"
-        return f"No variant may replace the original yet: {why}."
-    reasons = list(dict.fromkeys(one.reasons[0] for one in gates.values()))
+        return f"{picked} passed on validation, but on test it {_decision_and_reason(gates[picked])}"
+    reasons = {verdict.reasons[0] for verdict in gates.values()}
     if len(reasons) == 1:
-        return f"No variant may replace the original yet: {reasons[0]}."
-    name = leading_of(None, gates)
-    one = gates[name]
-    return f"No variant may replace the original yet: {name} {_DECIDED[one.decision]}, {one.reasons[0]}."
+        return reasons.pop()
+    name = _leading(None, gates)
+    return f"{name} {_decision_and_reason(gates[name])}"
+
+
+def _decision_and_reason(verdict: Gate) -> str:
+    return f"{_DECIDED[verdict.decision]}, {verdict.reasons[0]}"
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #1f00ef11
-def leading_of(
+def _leading(
     picked: str | None,
     gates: Mapping[str, Gate],
 ) -> str:  # a variant
@@ -278,7 +268,7 @@ def leading_of(
     return picked or min(small, key=lambda name: loss_of(gates[name]))
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #3de38f90
-def first_cards(
+def _first_cards(
     leading: str,
     gates: Mapping[str, Gate],
     sizes: Mapping[str, int],
@@ -287,25 +277,31 @@ def first_cards(
     n_texts: int,
 ) -> list[Card]:
     "The four figures of the first screen."
-    one, speed, many = gates[leading], timing.batch1[leading], timing.batch32[leading]
-    title = get_metric(one.metric).title
-    times1, times32 = timing.latencies[leading], timing.latencies[TORCH]
-    per_text = f"{times1.batch1_p50:.1f} ms for one text, torch: {times32.batch1_p50:.1f} ms; {times(many)} at 32"
-    change = "undefined" if one.delta.estimate is None else f"{points(one.delta).partition(' [')[0]} points"
-    interval = points(one.delta).partition(" ")[2]
+    verdict = gates[leading]
+    title = get_metric(verdict.metric).title
+    smaller = f"{times(sizes[_TORCH] / sizes[leading])} smaller; torch: {megabytes(sizes[_TORCH])}"
     return [
-        Card("gate", leading, f"limit: {title} gets worse by less than {100 * one.limit:g} points", one.decision),
-        Card(
-            "size",
-            megabytes(sizes[leading]),
-            f"{sizes[TORCH] / sizes[leading]:.1f}× smaller; torch: {megabytes(sizes[TORCH])}",
-        ),
-        Card("speed at one text", times(speed), per_text),
-        Card(f"change of {title}", change, f"{interval}; {n_flips} of {n_texts:,} decisions flip".lstrip("; ")),
+        Card("gate", leading, f"limit: {title} gets worse by less than {100 * verdict.limit:g} points", verdict.decision),
+        Card("size", megabytes(sizes[leading]), smaller),
+        _speed_card(leading, timing),
+        _change_card(title, verdict.delta, f"{n_flips} of {n_texts:,} decisions flip"),
     ]
 
+# %% ../../nbs/reports/51_quantization_report.ipynb #1ccbcd7a
+def _speed_card(leading: str, timing: Timing) -> Card:
+    own, torch = (timing.latencies[name].batch1_p50 for name in (leading, _TORCH))
+    many = times(timing.batch32[leading].estimate)
+    return Card("speed at one text", times(timing.batch1[leading].estimate), f"{own:.1f} ms for one text, torch: {torch:.1f} ms; {many} at 32")
+
+
+def _change_card(title: str, delta: Estimate, flipped: str) -> Card:
+    in_points: dict[str, Any] = {"scale": 100.0, "digits": 1, "signed": True}
+    if delta.estimate is None:
+        return Card(f"change of {title}", "undefined", clauses(delta.reason, flipped))
+    return Card(f"change of {title}", f"{estimate_text(delta, **in_points)} points", clauses(bounds_text(delta, **in_points), flipped))
+
 # %% ../../nbs/reports/51_quantization_report.ipynb #d500e46a
-def advice(
+def _advice(
     chosen: str | None,
     gates: Mapping[str, Gate],
     advised: Sequence[Recommendation],
@@ -314,44 +310,53 @@ def advice(
     spare: int,  # texts of the validation and the test part that were not used
 ) -> str:
     "What to do, in one line."
-    others = [f"{name} {_DECIDED[one.decision]}" for name, one in gates.items() if name != chosen and not one.passed]
-    other = [f"{one.name} is the {one.goal} ({one.reason})" for one in advised if one.name != chosen and one.goal != "safest"]
-    said = "; ".join(["", *other, *others])
-    if chosen:
-        return f"deploy {chosen} from {folder} (see “Use it”){said}"
-    lead = gates[leading]
-    if lead.decision == "undecided" and spare:
-        more = f"decide on all texts, {spare:,} were left aside: -p max_test_rows=0 -p max_validation_rows=0"
-    elif lead.texts_needed:
-        more = f"about {lead.texts_needed:,} labelled texts in the test part, and as many in the validation part, would decide"
-    elif lead.too_few:
-        more = "give a larger corpus, or one with more texts of the rarer class"
-    else:
-        more = "read the flips in section 4"
-    return f"keep the original; {more}"
+    if not chosen:
+        return f"keep the original; {_what_would_decide(gates[leading], spare)}"
+    best = [f"{other.name} is the {other.goal} ({other.reason})" for other in advised if other.name != chosen and other.goal != "safest"]
+    unsafe = [f"{name} {_DECIDED[verdict.decision]}" for name, verdict in gates.items() if name != chosen and not verdict.passed]
+    return clauses(f"deploy {chosen} from {folder} (see “Use it”)", *best, *unsafe)
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #8939793e
+def _what_would_decide(verdict: Gate, spare: int) -> str:
+    if verdict.decision == "undecided" and spare:
+        return f"decide on all texts, {spare:,} were left aside: -p max_test_rows=0 -p max_validation_rows=0"
+    if verdict.texts_needed:
+        return f"about {verdict.texts_needed:,} labelled texts in the test part, and as many in the validation part, would decide"
+    if verdict.too_few:
+        return "give a larger corpus, or one with more texts of the rarer class"
+    return "read the flips in section 4"
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #419c274f
-def warnings_of(
+def _warnings(
     timing: Timing,
-    gates: Mapping[str, Gate],
-    compared: Mapping[str, Mapping[str, Estimate]],
-    seen: str,  # of Subject.seen_in_training
+    measured: Mapping[str, Mapping[str, Estimate]],  # classifier -> metric -> value
+    seen: str,  # of ReportInputs.seen_in_training
     device: str = "cpu",
 ) -> str:
     "What to mind, in one line."
-    said = [f"valid on a {machine_of(device)}, and for texts like the test part's"]
-    if device == "cpu" and overflows(cpu_class()):
-        alone = timing.batch1.get("onnx_fp32")
-        more = f": the runtime alone (onnx_fp32) is {times(alone)} as fast" if alone else ""
-        said.append(f"without VNNI 8 bits save space more than time{more}")
-    if timing.busy:
-        said.append(
-            f"the machine was busy (we waited for a core {timing.waited:.0%} of the time): measure the speed again"
-        )
-    model, rival = (compared[who]["roc_auc"].estimate for who in (TORCH, BASELINE))
-    if model is not None and rival is not None and rival >= model:
-        said.append("a bag of words is as good as this model and far cheaper (section 1)")
-    return "; ".join([*said, seen] if seen else said)
+    return clauses(
+        f"valid on a {machine_of(device)}, and for texts like the test part's", _no_vnni(timing, device), _busy(timing), _rival_wins(measured), seen
+    )
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #8e0ff18b
+def _no_vnni(timing: Timing, device: str) -> str:
+    if device != "cpu" or not overflows(cpu_class()):
+        return ""
+    alone = timing.batch1.get("onnx_fp32")
+    runtime = f": the runtime alone (onnx_fp32) is {times(alone.estimate)} as fast" if alone else ""
+    return f"without VNNI 8 bits save space more than time{runtime}"
+
+
+def _busy(timing: Timing) -> str:
+    if not timing.busy:
+        return ""
+    return f"the machine was busy (we waited for a core {percent(timing.waited or 0.0)} of the time): measure the speed again"
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #838537b6
+def _rival_wins(measured: Mapping[str, Mapping[str, Estimate]]) -> str:
+    model, rival = (measured[who]["roc_auc"].estimate for who in (_TORCH, _BASELINE))
+    wins = model is not None and rival is not None and rival >= model
+    return "a bag of words is as good as this model and far cheaper (section 1)" if wins else ""
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #1a8033e8
 def _shown_path(path: Path, root: Path) -> str:
@@ -359,25 +364,28 @@ def _shown_path(path: Path, root: Path) -> str:
 
 
 def _latency_record(timing: Timing, name: str) -> dict[str, float | None]:
-    one = timing.latencies[name]
-    return {"batch1_p50": one.batch1_p50, "batch1_p95": one.batch1_p95, "batch32_p50": one.batch32_p50}
+    latency = timing.latencies[name]
+    return {"batch1_p50": latency.batch1_p50, "batch1_p95": latency.batch1_p95, "batch32_p50": latency.batch32_p50}
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #cebd8929
-def write_papers(
+def _write_judgements(
     made: Mapping[str, Candidate],
     gates: Mapping[str, Gate],  # on test
     timing: Timing,
 ) -> None:
     "Write into each artifact's manifest and model card what was found, with the runtime that it is best run with."
-    for variant in dict.fromkeys(one.artifact.variant for one in made.values()):
-        ways = [one for one in made.values() if one.artifact.variant == variant]
-        best = min(ways, key=lambda one: (not one.gate.passed, timing.latencies[one.name].batch1_p50))
-        said = {"decision": gates[best.name].decision, "reasons": gates[best.name].reasons, "judged_on": "test", "threshold": THRESHOLD}
-        found = {"test": gates[best.name], "validation": best.gate, "latency_ms": _latency_record(timing, best.name)}
-        record_judgement(best.artifact, to_jsonable({**said, **found}), best.runtime)
+    for variant in dict.fromkeys(way.artifact.variant for way in made.values()):
+        ways = [way for way in made.values() if way.artifact.variant == variant]
+        best = min(ways, key=lambda way: (not way.gate.passed, timing.latencies[way.name].batch1_p50))
+        verdict = gates[best.name]
+        judgement = {
+            "decision": verdict.decision, "reasons": verdict.reasons, "judged_on": "test", "threshold": _THRESHOLD,
+            "test": verdict, "validation": best.gate, "latency_ms": _latency_record(timing, best.name),
+        }  # fmt: skip
+        record_judgement(best.artifact, to_jsonable(judgement), best.runtime)
 
-
-def ship(
+# %% ../../nbs/reports/51_quantization_report.ipynb #ae9a64ae
+def _ship(
     made: Mapping[str, Candidate],
     gates: Mapping[str, Gate],  # on test
     timing: Timing,
@@ -385,10 +393,10 @@ def ship(
     name: str,  # of the model
 ) -> dict[str, Candidate]:  # the same, where they are now
     "Write the artifacts' papers and move each to its place."
-    write_papers(made, gates, timing)
-    once = {one.artifact.variant: one.artifact for one in made.values()}
-    placed = {variant: settle(artifact, target_of(folder, name, variant)) for variant, artifact in once.items()}
-    return {who: replace(one, outcome=replace(one.outcome, artifact=placed[one.artifact.variant])) for who, one in made.items()}
+    _write_judgements(made, gates, timing)
+    artifacts = {way.artifact.variant: way.artifact for way in made.values()}
+    placed = {variant: settle(artifact, _target_of(folder, name, variant)) for variant, artifact in artifacts.items()}
+    return {who: replace(way, outcome=replace(way.outcome, artifact=placed[way.artifact.variant])) for who, way in made.items()}
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #65caef5a
 def _decision(gate: Gate) -> dict[str, Any]:
@@ -397,14 +405,14 @@ def _decision(gate: Gate) -> dict[str, Any]:
         "limit": gate.limit, "delta": gate.delta, "texts_needed": gate.texts_needed,
     }  # fmt: skip
 
-
-def variant_record(
+# %% ../../nbs/reports/51_quantization_report.ipynb #66a17fba
+def _variant_record(
     candidate: Candidate,
     gate: Gate,  # on test
     timing: Timing,
     metrics: Mapping[str, Estimate],
     deltas: Mapping[str, Estimate],
-    flipped: float,  # share of the decisions
+    flipped: float | None,  # share of the decisions
     root: Path,  # paths below it are written relative to it
 ) -> dict[str, Any]:
     "One entry of `results.variants`: a contract that other tools read."
@@ -413,16 +421,16 @@ def variant_record(
     return {
         "name": name, "variant": artifact.variant, "runtime": candidate.runtime, "path": _shown_path(artifact.path, root),
         "size_bytes": artifact.size_bytes, "latency_ms": _latency_record(timing, name),
-        "speedup": {batch: one.estimate for batch, one in speeds.items()}, "speedup_interval": speeds,
+        "speedup": {batch: speed.estimate for batch, speed in speeds.items()}, "speedup_interval": speeds,
         "metrics": metrics, "delta": deltas, "flip_rate": flipped,
         "gate": _decision(gate), "validation": _decision(candidate.gate),
         "steps": [{**_decision(step.gate), "config": step.config, "size_bytes": step.size_bytes} for step in candidate.outcome.steps],
         "weights": artifact.counts, "machine": artifact.machine,
     }  # fmt: skip
 
-
-def plain_record(
-    name: str,  # TORCH or BASELINE
+# %% ../../nbs/reports/51_quantization_report.ipynb #1e8f6126
+def _plain_record(
+    name: str,  # _TORCH or _BASELINE
     size: int,
     timing: Timing,
     metrics: Mapping[str, Estimate],
@@ -431,10 +439,10 @@ def plain_record(
     return {"name": name, "size_bytes": size, "latency_ms": _latency_record(timing, name), "metrics": metrics}
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #ecc55561
-NAMES = {TORCH: "torch_fp32 (original)", "fp16": "fp16 (a GPU format)", BASELINE: "TF-IDF baseline"}
+_NAMES = {_TORCH: "torch_fp32 (original)", "fp16": "fp16 (a GPU format)", _BASELINE: "TF-IDF baseline"}
 
 
-def compare_rows(
+def _compare_rows(
     sizes: Mapping[str, int],  # in the order of the table
     timing: Timing,
     metrics: Mapping[str, Mapping[str, Estimate]],
@@ -445,49 +453,51 @@ def compare_rows(
     "The table of all variants, the original first, the rival last."
     rows: list[dict[str, object]] = []
     for who, size in sizes.items():
-        latency, gate = timing.latencies[who], gates.get(who)
-        batch = None if latency.batch32_p50 is None else f"{latency.batch32_p50:.0f} ms ({times(timing.batch32[who])})"
+        latency, verdict = timing.latencies[who], gates.get(who)
         rows.append({
-            "name": NAMES.get(who, who), "size": megabytes(size),
-            "one": f"{latency.batch1_p50:.1f} ms ({times(timing.batch1[who])})", "many": batch,
+            "name": _NAMES.get(who, who), "size": megabytes(size),
+            "one": f"{latency.batch1_p50:.1f} ms ({times(timing.batch1[who].estimate)})",
+            "many": None if latency.batch32_p50 is None else f"{latency.batch32_p50:.0f} ms ({times(timing.batch32[who].estimate)})",
             "metric": interval_text(metrics[who][metric]), "auc": interval_text(replace(metrics[who]["roc_auc"], low=None)),
-            "flips": changed.get(who), "gate": gate.decision if gate else None,
+            "flips": changed.get(who), "gate": verdict.decision if verdict else None,
         })  # fmt: skip
     return rows
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #1ca9fee0
-def compare_finding(
+def _compare_finding(
     leading: str,
     sizes: Mapping[str, int],
     timing: Timing,
 ) -> str:
     "The finding of the section."
-    smaller = sizes[TORCH] / sizes[leading]
-    one, many = timing.batch1[leading], timing.batch32[leading]
-    speeds = [f"{value.estimate:.1f} times as fast {what}" + ("" if value.low is None else f" [{value.low:.1f}, {value.high:.1f}]")
-              for value, what in ((one, "for one text"), (many, "for 32")) if value.estimate is not None]  # fmt: skip
+    both = ((timing.batch1[leading], "for one text"), (timing.batch32[leading], "for 32"))
+    speeds = listed(_times_as_fast(speed, what) for speed, what in both if speed.estimate is not None)
     export = timing.batch1.get("onnx_fp32") if not leading.startswith("onnx_fp32") else None
     alone = f" The runtime alone (onnx_fp32) is {export.estimate:.1f} times as fast for one text." if export and export.estimate else ""
-    return f"{leading} takes {100 / smaller:.0f} % of the original's bytes and is {' and '.join(speeds)}.{alone}"
+    return f"{leading} takes {100 * sizes[leading] / sizes[_TORCH]:.0f} % of the original's bytes and is {speeds}.{alone}"
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #23529d62
+def _times_as_fast(speed: Estimate, what: str) -> str:
+    return f"{estimate_text(speed, digits=1)} times as fast {what} {bounds_text(speed, digits=1)}".rstrip()
 
 
-def front_finding(
+def _front_finding(
     front: Sequence[str],  # from `pareto`
 ) -> str:
     "Which variants no other beats."
     return f"On the Pareto front of size, latency and possible loss: {', '.join(front)}. Any other is matched or beaten in all three by one of these."
 
-
-def short_finding(
+# %% ../../nbs/reports/51_quantization_report.ipynb #326706ee
+def _short_finding(
     leading: str,
     sizes: Mapping[str, int],
     timing: Timing,
 ) -> str:
     "The same as the title of a figure."
-    return f"{leading}: {sizes[TORCH] / sizes[leading]:.1f}× smaller, {quickness(timing.batch1[leading], timing.busy)} for one text"
+    return f"{leading}: {times(sizes[_TORCH] / sizes[leading])} smaller, {_quickness(timing.batch1[leading], timing.busy)} for one text"
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #f62ca644
-def tradeoff_points(
+def _tradeoff_points(
     sizes: Mapping[str, int],
     timing: Timing,
     gates: Mapping[str, Gate],
@@ -495,19 +505,16 @@ def tradeoff_points(
     metric: str,
 ) -> list[TradeoffPoint]:
     "Every classifier in the figure; variants with their change, the others with their value."
-    found = []
+    title, labelled, places = get_metric(metric).title, len(sizes) <= 4, []  # more would not be readable; the table has them
     for who, size in sizes.items():
-        gate = gates.get(who)
-        title, value = get_metric(metric).title, metrics[who][metric]
-        said = f"{title} {points(gate.delta)}" if gate else f"{title} {interval_text(value)}"
-        said = said if len(sizes) <= 4 else ""  # more would not be readable; the table has them
-        found.append(
-            TradeoffPoint(who, size / 1e6, timing.latencies[who].batch1_p50, said, gate.decision if gate else "")
-        )
-    return found
+        verdict = gates.get(who)
+        value = points(verdict.delta) if verdict else interval_text(metrics[who][metric])
+        label, decision = f"{title} {value}" if labelled else "", verdict.decision if verdict else ""
+        places.append(TradeoffPoint(who, size / 1e6, timing.latencies[who].batch1_p50, label, decision))
+    return places
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #3a6a08ec
-def gate_figure(
+def _gate_figure(
     gates: Mapping[str, Gate],
     emphasis: str,  # the variant that matters
 ) -> Markup:
@@ -515,92 +522,115 @@ def gate_figure(
     first = next(iter(gates.values()))
     metric = get_metric(first.metric)
     limit = -first.limit if metric.higher_is_better else first.limit
-    clear = [name for name, one in gates.items() if one.passed]
-    finding = f"{len(clear)} of {len(gates)} intervals are on the safe side of the limit"
+    safe = sum(verdict.passed for verdict in gates.values())
     fig = forest(
-        [(name, one.delta) for name, one in gates.items()], title=finding, scale=100, digits=1, signed=True,
-        xlabel=f"change of {metric.title} against torch fp32 (points)", reference=0, limit=limit, emphasis=emphasis,
-        limit_label=f"limit: {100 * limit:+g} points".replace("-", "−"),
+        [(name, verdict.delta) for name, verdict in gates.items()], scale=100, digits=1, signed=True, reference=0, limit=limit,
+        title=f"{safe} of {len(gates)} intervals are on the safe side of the limit", emphasis=emphasis,
+        xlabel=f"change of {metric.title} against torch fp32 (points)", limit_label=minus(f"limit: {100 * limit:+g} points"),
     )  # fmt: skip
-    alt = "; ".join(f"{name}: {points(one.delta)} points" for name, one in gates.items())
+    alt = "; ".join(f"{name}: {points(verdict.delta)} points" for name, verdict in gates.items())
     side = "right" if metric.higher_is_better else "left"
     return figure(fig, alt=alt, caption=f"A variant passes when its whole interval lies {side} of the dashed line.")
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #bbd562e7
-def delta_rows(
+def _delta_rows(
     deltas: Mapping[str, Mapping[str, Estimate]],  # variant -> metric -> change
 ) -> tuple[list[dict[str, object]], dict[str, str]]:  # rows, columns
     "How the metrics changed: one row a variant, one column a metric."
-    names = list(dict.fromkeys(name for found in deltas.values() for name in found if name in SHOWN_DELTAS))
-    rows: list[dict[str, object]] = [{"who": who, **{name: points(found[name]) for name in names}} for who, found in deltas.items()]
+    names = list(dict.fromkeys(name for changes in deltas.values() for name in changes if name in _SHOWN_DELTAS))
+    rows: list[dict[str, object]] = [{"who": who, **{name: points(changes[name]) for name in names}} for who, changes in deltas.items()]
     return rows, {"who": "change in points", **{name: get_metric(name).title for name in names}}
 
+
+_RULE_OF_THREE = (
+    "Each end of an interval allows for a change that these texts have not shown, at the rate that it may still have: up to about three texts "
+    "(the rule of three). Where few texts count that is a lot: the FPR on hard benign texts looks at {hard} of {n:,}, and each text that falls "
+    "far out of order moves ROC AUC by up to {step:.1f} points."
+)
+
+
+def _few_texts_note(test: Corpus) -> str:
+    "How much one text counts where few texts count."
+    hard = int((test.hard_benign & (test.labels == 0)).sum())
+    rarer = int(np.bincount(test.labels, minlength=2).min())
+    return _RULE_OF_THREE.format(hard=hard, n=len(test), step=100 / rarer)
+
 # %% ../../nbs/reports/51_quantization_report.ipynb #dada2425
-def short_layer(
+_COMMON_PARTS = ("encoder", "self", "model", "bert", "transformer", "embeddings")
+
+
+def _short_layer(
     name: str,  # of a layer in torch
 ) -> str:  # "layer 3 attention query"
     "A layer's name without what all of them share."
-    parts = [part for part in name.split(".") if part not in ("encoder", "self", "model", "bert", "transformer", "embeddings")]
-    return " ".join(parts)
+    return " ".join(part for part in name.split(".") if part not in _COMMON_PARTS)
 
-
-def layers_section(
+# %% ../../nbs/reports/51_quantization_report.ipynb #532c2943
+def _layers_figure(
     decibels: Mapping[str, float],  # from `sensitivity`
-    made: Mapping[str, Outcome],
     most: int = 12,  # layers shown
 ) -> Markup:
-    "The most sensitive layers as a figure, and the steps of every variant that was made more than once."
-    first = list(decibels.items())[:most]
-    worst = f"{short_layer(first[0][0])} suffers most from 8 bits: {first[0][1]:.0f} dB; the middle one of {len(decibels)} layers has {np.median(list(decibels.values())):.0f} dB."
-    fig = bars(
-        [(short_layer(name), value) for name, value in first],
-        title="The most sensitive layers",
-        xlabel="signal-to-noise of the logits (dB)",
-        form="{:.0f}",
-    )
-    body = paragraph(worst) + figure(
-        fig, alt="; ".join(f"{short_layer(name)} {value:.0f} dB" for name, value in first),
+    "The most sensitive layers, with the finding above."
+    worst = [(_short_layer(name), value) for name, value in list(decibels.items())[:most]]
+    (name, value), middle = worst[0], np.median(list(decibels.values()))
+    finding = f"{name} suffers most from 8 bits: {value:.0f} dB; the middle one of {len(decibels)} layers has {middle:.0f} dB."
+    fig = bars(worst, title="The most sensitive layers", xlabel="signal-to-noise of the logits (dB)", form="{:.0f}")
+    return paragraph(finding) + figure(
+        fig, alt="; ".join(f"{name} {value:.0f} dB" for name, value in worst),
         caption="One layer in 8 bits, all others as they were: 20 dB is an error of a tenth of the logits, 40 dB of a hundredth. Shorter is more sensitive.",
     )  # fmt: skip
-    again = {name: one.steps for name, one in made.items() if len(one.steps) > 1}
-    for name, one in made.items():
-        if one.why:
-            body += paragraph(f"{name} did not pass and was not made again: {one.why}.")
-    if not again and not any(one.why for one in made.values()):
-        return body + paragraph("Every variant was taken as it was made first: none had to be made again.")
-    for name, steps in again.items():
-        rows: list[dict[str, object]] = [
-            {"n": i + 1, "how": str(step), "why": "; ".join(step.gate.reasons)} for i, step in enumerate(steps)
-        ]
-        left = ", ".join(short_layer(layer) for layer in steps[-1].config.exclude)
-        if steps[-1].gate.passed:
-            body += paragraph(f"{name} was made {len(steps)} times and passes" + (f"; in float: {left}." if left else "."))
-        else:
-            body += paragraph(f"{name} was made {len(steps)} times and never passed; the first one was kept, as the others cost more.")
-        body += table(rows, columns={"n": "try", "how": "how", "why": "on validation"}, caption=f"How {name} was made, try by try")
-    return body
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #f6042b9a
+def _tries(name: str, outcome: Outcome) -> Markup:
+    "How a variant was made, try by try."
+    steps, last = outcome.steps, outcome.steps[-1]
+    left = ", ".join(_short_layer(layer) for layer in last.config.exclude)
+    ending = "never passed; the first one was kept, as the others cost more" if not last.gate.passed else "passes"
+    ending += f"; in float: {left}" if last.gate.passed and left else ""
+    rows: list[dict[str, object]] = [
+        {"n": number, "how": str(step), "why": "; ".join(step.gate.reasons)} for number, step in enumerate(steps, 1)
+    ]
+    return paragraph(f"{name} was made {len(steps)} times and {ending}.") + table(
+        rows, columns={"n": "try", "how": "how", "why": "on validation"}, caption=f"How {name} was made, try by try"
+    )
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #26e6f79e
+def _all_tries(
+    made: Mapping[str, Outcome],
+) -> Markup:
+    "What was done where a variant did not pass at once."
+    stopped = [paragraph(f"{name} did not pass and was not made again: {outcome.why}.") for name, outcome in made.items() if outcome.why]
+    again = [_tries(name, outcome) for name, outcome in made.items() if len(outcome.steps) > 1]
+    return Markup().join([*stopped, *again] or [paragraph("Every variant was taken as it was made first: none had to be made again.")])
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #55df2fb9
-def flips_section(
-    changed: Sequence[Any],  # from `comparison.flips`
+def _flips_section(
+    changed: Sequence[Flip],
     variant: str,
     n: int,  # texts
     limit: int = 10,
 ) -> Markup:
     "The changed decisions of one variant, as data."
-    worse = sum((flip.reference >= THRESHOLD) == (flip.label == 1) for flip in changed)
-    text = f"{variant} decides {len(changed)} of {n:,} texts differently"
+    finding = f"{variant} decides {len(changed)} of {n:,} texts differently"
     if not changed:
-        return paragraph(f"{text}: none at threshold {THRESHOLD}.")
-    body = paragraph(f"{text}: {worse} newly wrong, {len(changed) - worse} newly right.")
+        return paragraph(f"{finding}: none at threshold {_THRESHOLD}.")
+    worse = sum(_right(flip.reference, flip.label) for flip in changed)
+    body = paragraph(f"{finding}: {worse} newly wrong, {len(changed) - worse} newly right.")
     for number, flip in enumerate(changed[:limit], 1):
-        label, right = ("benign", "malicious")[flip.label], (flip.variant >= THRESHOLD) == (flip.label == 1)
-        moved = f"P(attack) {flip.reference:.3f} → {flip.variant:.3f}, now {'right' if right else 'wrong'} (labelled {label})"
-        body += paragraph(f"{number}. {moved}") + texts_as_data(flip.text)
+        body += paragraph(f"{number}. {_moved(flip)}") + texts_as_data(flip.text)
     return body + (paragraph(f"and {len(changed) - limit} more") if len(changed) > limit else Markup())
 
+# %% ../../nbs/reports/51_quantization_report.ipynb #17b82217
+def _right(p: float, label: int) -> bool:
+    return (p >= _THRESHOLD) == (label == 1)
+
+
+def _moved(flip: Flip) -> str:
+    now, label = "right" if _right(flip.variant, flip.label) else "wrong", ("benign", "malicious")[flip.label]
+    return f"P(attack) {flip.reference:.3f} → {flip.variant:.3f}, now {now} (labelled {label})"
+
 # %% ../../nbs/reports/51_quantization_report.ipynb #8b890e4b
-def slice_rows(
+def _slice_rows(
     test: Corpus,
     reference: np.ndarray,  # probability of malicious, of the original
     variant: np.ndarray,  # of the variant
@@ -609,38 +639,87 @@ def slice_rows(
     most: int = 12,  # slices shown, the largest first
 ) -> list[dict[str, object]]:
     "Accuracy and flips by slice; accuracy, since a slice may hold one class only."
-    names, counts = np.unique(np.asarray(slices, dtype=object).astype(str), return_counts=True)
-    rows: list[dict[str, object]] = []
-    for name in names[np.argsort(-counts, kind="stable")][:most]:
-        here = np.asarray(slices, dtype=object).astype(str) == name
-        y, a, b = test.labels[here], reference[here], variant[here]
-        few = len(y) < 30
-        change = None if few else metric_delta("accuracy", y, a, b, groups=test.groups[here], n_boot=500, seed=seed)
-        right = float(((a >= THRESHOLD) == (y == 1)).mean())
-        differ = int(((a >= THRESHOLD) != (b >= THRESHOLD)).sum())
-        rows.append({"slice": str(name), "n": len(y), "malicious": int(y.sum()), "accuracy": f"{100 * right:.1f} %",
-                     "change": None if change is None else points(change), "flips": differ})  # fmt: skip
-    return rows
+    of_text = np.asarray(slices, dtype=object).astype(str)
+    names, counts = np.unique(of_text, return_counts=True)
+    largest = names[np.argsort(-counts, kind="stable")][:most]
+    return [{"slice": str(name), **_slice_row(test, reference, variant, of_text == name, seed)} for name in largest]
 
+# %% ../../nbs/reports/51_quantization_report.ipynb #10f0b197
+def _slice_row(test: Corpus, reference: np.ndarray, variant: np.ndarray, here: np.ndarray, seed: int) -> dict[str, object]:
+    y, before, after = test.labels[here], reference[here], variant[here]
+    enough = len(y) >= 30
+    change = metric_delta("accuracy", y, before, after, groups=test.groups[here], n_boot=500, seed=seed) if enough else None
+    right = float(((before >= _THRESHOLD) == (y == 1)).mean())
+    return {
+        "n": len(y), "malicious": int(y.sum()), "accuracy": f"{100 * right:.1f} %", "change": None if change is None else points(change),
+        "flips": int(((before >= _THRESHOLD) != (after >= _THRESHOLD)).sum()),
+    }  # fmt: skip
 
-def first_number(
-    row: Mapping[str, object],  # from `slice_rows`
+# %% ../../nbs/reports/51_quantization_report.ipynb #6bec632c
+def _first_number(
+    row: Mapping[str, object],  # from `_slice_rows`
 ) -> int:
     "The first number in a slice's name, to sort lengths by."
     return int((re.findall(r"\d+", str(row["slice"])) or ["0"])[0])
 
 
-def slices_finding(
-    slices: Mapping[str, Sequence[Mapping[str, Any]]],  # "source" → rows from `slice_rows`; each a division of all texts
+_CHANGES_MOST = "By {kind}, {slice} changes most: {flips} of its {n:,} decisions ({share:.1f} %)."
+
+
+def _slices_finding(
+    slices: Mapping[str, Sequence[Mapping[str, Any]]],  # "source" → rows from `_slice_rows`; each a division of all texts
 ) -> str:
     "Where the flips are."
-    said = []
-    for kind, rows in slices.items():
-        top = max(rows, key=lambda row: row["flips"] / row["n"])
-        said.append(f"By {kind}, {top['slice']} changes most: {top['flips']} of its {top['n']:,} decisions ({100 * top['flips'] / top['n']:.1f} %).")
-        if not top["flips"]:
-            return "No decision has changed."
-    return " ".join(said)
+    top = {kind: max(rows, key=lambda row: row["flips"] / row["n"]) for kind, rows in slices.items()}
+    if not all(row["flips"] for row in top.values()):
+        return "No decision has changed."
+    return " ".join(_CHANGES_MOST.format(**row, kind=kind, share=100 * row["flips"] / row["n"]) for kind, row in top.items())
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #10cec6a9
+def _latency_figure(
+    timing: Timing,
+    leading: str,
+) -> Markup:
+    "Every measured call with one text."
+    own, torch = (timing.latencies[name].batch1_p50 for name in (leading, _TORCH))
+    fig = distribution(
+        {who: latency.batch1 for who, latency in timing.latencies.items()},
+        title=f"{leading} answers one text in {own:.1f} ms, torch in {torch:.1f} ms",
+        xlabel="time for one text (ms), tokenization included",
+    )  # fmt: skip
+    return figure(fig, alt="Latency of every classifier", caption="Every dot is one answer; long mark: median, short mark: 95th percentile.")
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #764f2385
+def _speedup_figure(
+    timing: Timing,
+    variants: Sequence[str],
+    leading: str,
+    title: str,
+) -> Markup:
+    "The speed-ups of all variants with their intervals."
+    rows, colours = [], {}
+    for who in variants:
+        for what, speeds in (("1 text", timing.batch1), ("32 texts", timing.batch32)):
+            rows.append((f"{who}, {what}", speeds[who]))
+            colours[f"{who}, {what}"] = colour("best" if who == leading else "pruned")  # the one that the page is about stands out
+    fig = forest(rows, title=title, xlabel="times as fast as torch fp32", digits=2, reference=1.0, colours=colours)
+    return figure(fig, alt="Speed-ups with intervals", caption="Ratios of the medians, with 95 % intervals; the grey line is the original.")
+
+# %% ../../nbs/reports/51_quantization_report.ipynb #171f9876
+_CALLS = "{one} calls with one text and {many} with 32, {threads} threads, on a {machine} ({cpu}).{waited}"
+
+
+def _speed_finding(
+    timing: Timing,
+    origin: Provenance,
+    device: str,
+) -> str:
+    "What the figures rest on."
+    calls = timing.latencies[_TORCH]
+    return _CALLS.format(
+        one=len(calls.batch1), many=len(calls.batch32), threads=origin.threads, machine=machine_of(device), cpu=origin.cpu["model"],
+        waited="" if timing.waited is None else f" Our thread waited for a core {percent(timing.waited)} of the time.",
+    )  # fmt: skip
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #66c3a9c8
 _WORKBENCH = """
@@ -678,7 +757,7 @@ print(probabilities)
 """
 
 
-def use_code(
+def _use_code(
     folder: str,  # of an artifact
     max_length: int = 512,  # tokens that the model reads at once
     *,
@@ -687,35 +766,33 @@ def use_code(
 ) -> dict[str, str]:  # way -> code that works when pasted
     "How to load a variant: with the workbench, and with nothing but its runtime and a tokenizer."
     way, code = ("transformers", _TRANSFORMERS) if runtime == "torch" else ("onnxruntime", _ONNXRUNTIME)
-    given = {"folder": folder, "max_length": max_length, "device": device}
-    return {"With the workbench": _WORKBENCH.format(**given).strip(), f"With {way} alone": code.format(**given).strip()}
+    values = {"folder": folder, "max_length": max_length, "device": device}
+    return {"With the workbench": _WORKBENCH.format(**values).strip(), f"With {way} alone": code.format(**values).strip()}
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #7634a314
-def method_section() -> Markup:
-    "How the numbers were made."
-    return (
-        paragraph(
-            "Variants: the classifier is exported to ONNX and agrees with torch to 0.0001 in every probability. The head stays in 32 bits, "
-            "all other linear layers and the embedding tables are stored in 8 bits (one scale for each output), 4 bits (one scale for each "
-            "group of weights) or 16 bits. int8_dynamic scales activations as they come, int8_static by ranges learned from training texts. "
-            "fp16 is meant for GPUs, and measured on a CPU all the same. On CUDA nothing is exported: torch computes in half precision, or with torchao's weights."
-        )
-        + paragraph(
-            "Gate: difference of the metric on the same test texts; 95 % interval from a paired bootstrap that draws "
-            "near-duplicates together; each end counts one event that was not seen, as large as the larger groups of near-duplicates. It passes when the end of the "
-            "interval that means the larger loss is under the limit; NaN, one-sided answers and too few texts never pass. Everything was chosen on "
-            "the validation part: a variant that did not pass there was made again with finer scales, then with its most sensitive layers in float; among those that pass and are smaller "
-            "than the original the one is taken that is fastest for one text. The test part was looked at once, after that."
-        )
-        + paragraph(
-            "Speed: real test texts, tokenization included, the classifiers in turns on the same texts in one run after a "
-            "warm-up, with the same number of threads; a batch is 32 texts of similar length. A speed-up is the ratio of the "
-            "medians, its interval from a bootstrap that draws the calls of both together. Size: the bytes of the model file; the tokenizer (under 1 MB) comes on top for all."
-        )
-    )
+_METHOD = (
+    (
+        "Variants: the classifier is exported to ONNX and agrees with torch to 0.0001 in every probability. The head stays in 32 bits, "
+        "all other linear layers and the embedding tables are stored in 8 bits (one scale for each output), 4 bits (one scale for each "
+        "group of weights) or 16 bits. int8_dynamic scales activations as they come, int8_static by ranges learned from training texts. "
+        "fp16 is meant for GPUs, and measured on a CPU all the same. On CUDA nothing is exported: torch computes in half precision, or with torchao's weights."
+    ),
+    (
+        "Gate: difference of the metric on the same test texts; 95 % interval from a paired bootstrap that draws "
+        "near-duplicates together; each end counts one event that was not seen, as large as the larger groups of near-duplicates. It passes when the end of the "
+        "interval that means the larger loss is under the limit; NaN, one-sided answers and too few texts never pass. Everything was chosen on "
+        "the validation part: a variant that did not pass there was made again with finer scales, then with its most sensitive layers in float; among those that pass and are smaller "
+        "than the original the one is taken that is fastest for one text. The test part was looked at once, after that."
+    ),
+    (
+        "Speed: real test texts, tokenization included, the classifiers in turns on the same texts in one run after a "
+        "warm-up, with the same number of threads; a batch is 32 texts of similar length. A speed-up is the ratio of the "
+        "medians, its interval from a bootstrap that draws the calls of both together. Size: the bytes of the model file; the tokenizer (under 1 MB) comes on top for all."
+    ),
+)
 
-
-GLOSSARY = {
+# %% ../../nbs/reports/51_quantization_report.ipynb #d5de15d9
+_GLOSSARY = {
     "FPR": "false positive rate: the share of harmless texts that are flagged",
     "hard benign": "harmless texts with words that attacks use",
     "Pareto front": "the variants that no other beats in one respect without being worse in another",

@@ -18,36 +18,44 @@ from .words import (
     spelled as spelled,
     times as times,
 )
-from .rendering import (
-    Card as Card,
-    FirstScreen as FirstScreen,
+from .markup import (
     Markup as Markup,
     asset as asset,
-    badge as badge,
     escape as escape,
-    facts as facts,
-    figure as figure,
-    heading as heading,
-    highlight as highlight,
-    legend as legend,
-    note as note,
-    paragraph as paragraph,
+    plain_label as plain_label,
     sanitize as sanitize,
-    scrolling as scrolling,
-    section as section,
-    table as table,
     texts_as_data as texts_as_data,
     visible as visible,
 )
+from .highlighting import (
+    highlight as highlight,
+    legend as legend,
+)
+from .components import (
+    facts as facts,
+    figure as figure,
+    heading as heading,
+    note as note,
+    paragraph as paragraph,
+    scrolling as scrolling,
+    section as section,
+    table as table,
+)
+from .first_screen import (
+    Card as Card,
+    FirstScreen as FirstScreen,
+    badge as badge,
+)
 from .plots import (
-    TradeoffPoint as TradeoffPoint,
     bars as bars,
     colour as colour,
     distribution as distribution,
     figure_style as figure_style,
     forest as forest,
     new_figure as new_figure,
-    plain_label as plain_label,
     signed_bars as signed_bars,
+)
+from .tradeoffs import (
+    TradeoffPoint as TradeoffPoint,
     tradeoff as tradeoff,
 )
