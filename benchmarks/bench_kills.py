@@ -19,7 +19,7 @@ from common import publish, row
 
 from secml_workbench.base import connect, current_provenance, load_settings
 from secml_workbench.models import tiny_detector
-from secml_workbench.tuning import TuningResult, tuning
+from secml_workbench.tuning import TuningResult, load_study, studies
 
 TRIALS, LONGEST = 40, 24  # seconds from a start to its kill
 
@@ -27,7 +27,7 @@ TRIALS, LONGEST = 40, 24  # seconds from a start to its kill
 WORKER = """
 import sys
 from dataclasses import replace
-from secml_workbench.tuning import HyperparameterSearchSpace, OptimizationConfig, tuning
+from secml_workbench.tuning import OptimizationConfig, full_space, tuning
 from secml_workbench.data import load_corpus
 from secml_workbench.base import load_settings
 from secml_workbench.models import TINY
@@ -41,7 +41,10 @@ def say(folder, result):
     kept(folder, result)
     print("done", sum(result.counts.values()), flush=True)
 tuning._drop_weights = say
-space = HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
+space = full_space(
+    learning_rate=(1e-4, 1e-3), batch_size=(8, 16), epochs=(1, 2), warmup_steps=(0, 8),
+    weight_decay=(0.0, 0.1), max_length=(32,),
+)
 config = OptimizationConfig(n_trials=int(total), metric_name="roc_auc")
 print("begun", flush=True)
 base = replace(TINY, epochs=1)
@@ -76,7 +79,7 @@ def _settings(place: Path):
 
 def _stored(place: Path) -> TuningResult:
     with contextlib.suppress(ValueError):
-        return tuning.load_study("killed", _settings(place))
+        return load_study("killed", _settings(place))
     return TuningResult("killed", "roc_auc", "maximize", {}, None, None, ())
 
 
@@ -90,7 +93,7 @@ def _compared(place: Path) -> dict:
     dead = {t.number for t in result.trials if t.state in ("interrupted", "given up")}
     mine = Counter((f"trial {t.number}", "killed" if t.number in dead else t.state) for t in result.trials)
     lacking = {key for key in mine - theirs if key[1] != "killed"}  # one killed before its run began has none
-    tried = [trial.number for trial in tuning._kept_study("killed", _settings(place))[0].trials]
+    tried = [trial.number for trial in studies._kept_study("killed", _settings(place)).trials]
     return {
         "trials": result.counts["complete"] + result.counts["pruned"],
         "failed": result.counts["failed"],

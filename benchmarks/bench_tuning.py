@@ -21,10 +21,10 @@ from common import publish, row
 from secml_workbench.base import connect, current_provenance, load_settings, set_threads
 from secml_workbench.data import load_corpus
 from secml_workbench.models import default_encoder, fine_tuning
-from secml_workbench.tuning import HyperparameterSearchSpace, OptimizationConfig, open_storage, tuning
+from secml_workbench.tuning import OptimizationConfig, open_storage, small_space, studies, tuning
 
 TRAIN, VALIDATION, TRIALS = 800, 400, 6
-SPACE = HyperparameterSearchSpace.small()
+SPACE = small_space()
 
 
 def parts(seed):
@@ -43,16 +43,16 @@ def peer(splits, seed: int, folder: Path) -> tuple[float, float]:
     tokenizer = AutoTokenizer.from_pretrained(default_encoder())
 
     def dataset(corpus):
-        ids = tokenizer(list(corpus.texts), truncation=True, max_length=SPACE.max_length[0])["input_ids"]
+        ids = tokenizer(list(corpus.texts), truncation=True, max_length=SPACE["max_length"].values[0])["input_ids"]
         return [{"input_ids": one, "labels": int(label)} for one, label in zip(ids, corpus.labels, strict=True)]
 
     def space(trial):
         return {
-            "learning_rate": trial.suggest_float("learning_rate", *SPACE.learning_rate, log=True),
-            "per_device_train_batch_size": trial.suggest_categorical("batch_size", list(SPACE.batch_size)),
-            "num_train_epochs": trial.suggest_int("epochs", *SPACE.epochs),
-            "warmup_steps": trial.suggest_int("warmup_steps", *SPACE.warmup_steps),
-            "weight_decay": trial.suggest_float("weight_decay", *SPACE.weight_decay),
+            "learning_rate": trial.suggest_float("learning_rate", *SPACE["learning_rate"].values, log=True),
+            "per_device_train_batch_size": trial.suggest_categorical("batch_size", list(SPACE["batch_size"].values)),
+            "num_train_epochs": trial.suggest_int("epochs", *SPACE["epochs"].values),
+            "warmup_steps": trial.suggest_int("warmup_steps", *SPACE["warmup_steps"].values),
+            "weight_decay": trial.suggest_float("weight_decay", *SPACE["weight_decay"].values),
         }
 
     arguments = TrainingArguments(
@@ -122,7 +122,7 @@ def ours(splits, seed: int, folder: Path, wanted: float) -> tuple[float, float |
     with clock.watching():
         result = tuning.tune(default_encoder(), splits, SPACE, config, study_name="ours", settings=settings)
     seconds = time.monotonic() - begun
-    kept = tuning._kept_study("ours", settings)[0]
+    kept = studies._kept_study("ours", settings)
     reached = [
         (trial.datetime_complete - at).total_seconds()
         for trial in kept.trials

@@ -26,17 +26,19 @@ from secml_workbench.base import InputError, WorkbenchError, connect, load_setti
 from secml_workbench.tuning import (
     MAX_RETRIES,
     Attempt,
-    HyperparameterSearchSpace,
     OptimizationConfig,
     TuningResult,
+    full_space,
+    guidance,
     open_storage,
     search,
-    search_loop,
+    small_space,
 )
 
+WIDE = full_space()
 WORKER = """
 import time
-from secml_workbench.tuning import OptimizationConfig, search
+from secml_workbench.tuning import OptimizationConfig, full_space, search
 
 def objective(attempt):
     for epoch in range(1, attempt.params["epochs"] + 1):
@@ -45,7 +47,7 @@ def objective(attempt):
     print("trial", attempt.number, flush=True)
     return 0.5 + attempt.params["weight_decay"]
 
-search(objective, config=OptimizationConfig(n_trials={n_trials}), study_name="killed", storage={url!r})
+search(objective, full_space(), config=OptimizationConfig(n_trials={n_trials}), study_name="killed", storage={url!r})
 """
 
 
@@ -59,7 +61,7 @@ def finish(url: str, n_trials: int) -> TuningResult:
     def nothing_left(_: object) -> float:
         raise KeyboardInterrupt
 
-    return search(nothing_left, config=OptimizationConfig(n_trials=n_trials), study_name="killed", storage=url)
+    return search(nothing_left, WIDE, config=OptimizationConfig(n_trials=n_trials), study_name="killed", storage=url)
 
 
 def test_killed_study_loses_no_trial_and_runs_the_exact_total(tmp_path: Path) -> None:
@@ -91,12 +93,12 @@ def test_a_trial_that_kills_its_process_is_given_up(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     deadly = f"""
 import os
-from secml_workbench.tuning import OptimizationConfig, default_params, search
+from secml_workbench.tuning import OptimizationConfig, default_params, full_space, search
 def objective(attempt):
     if attempt.params == default_params():
         os.kill(os.getpid(), 9)
     return 0.5
-search(objective, config=OptimizationConfig(n_trials=3), study_name="killed", storage={url!r})
+search(objective, full_space(), config=OptimizationConfig(n_trials=3), study_name="killed", storage={url!r})
 """
     command = [sys.executable, "-c", deadly]
     codes = [subprocess.run(command, capture_output=True).returncode for _ in range(MAX_RETRIES + 2)]
@@ -110,7 +112,8 @@ search(objective, config=OptimizationConfig(n_trials=3), study_name="killed", st
 def test_a_journal_file_is_a_store_too(tmp_path: Path) -> None:
     url = f"journal:///{tmp_path}/studies.log"
     for n_trials in (2, 4):
-        result = search(lambda _: 0.5, config=OptimizationConfig(n_trials=n_trials), study_name="killed", storage=url)
+        config = OptimizationConfig(n_trials=n_trials)
+        result = search(lambda _: 0.5, WIDE, config, study_name="killed", storage=url)
         assert result.counts["complete"] == n_trials
     assert finish(url, 4).trials == result.trials
 
@@ -131,7 +134,7 @@ def test_a_running_trial_of_a_living_process_is_left_alone(tmp_path: Path) -> No
 
 
 def test_a_trial_that_another_process_began_first_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    url, ran, sampler = f"sqlite:///{tmp_path}/studies.db", [], search_loop._sampler
+    url, ran, sampler = f"sqlite:///{tmp_path}/studies.db", [], guidance.sampler_for
     alive = {"host": "elsewhere", "pid": 1, "started": 0}
 
     def faster(config: OptimizationConfig, place: int) -> object:  # called after the count, before the trial begins
@@ -143,8 +146,8 @@ def test_a_trial_that_another_process_began_first_is_not_run(tmp_path: Path, mon
         ran.append(attempt.number)
         return 0.5
 
-    monkeypatch.setattr(search_loop, "_sampler", faster)
-    result = search(objective, config=OptimizationConfig(n_trials=3), study_name="killed", storage=url)
+    monkeypatch.setattr(guidance, "sampler_for", faster)
+    result = search(objective, WIDE, config=OptimizationConfig(n_trials=3), study_name="killed", storage=url)
     states = [t.state.name for t in optuna.load_study(study_name="killed", storage=url).trials]
     assert ran == [0, 1] and states == ["COMPLETE", "COMPLETE", "RUNNING", "FAIL"]
     assert result.counts == {"complete": 2, "pruned": 0, "failed": 0}
@@ -153,13 +156,10 @@ def test_a_trial_that_another_process_began_first_is_not_run(tmp_path: Path, mon
 def test_an_unfinished_study_of_another_kind_is_refused_without_a_trace(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/studies.db"
     config = OptimizationConfig(n_trials=2)
-    before = search(lambda attempt: 0.5, config=config, study_name="killed", storage=url)
+    before = search(lambda attempt: 0.5, WIDE, config=config, study_name="killed", storage=url)
     with pytest.raises(ValueError, match="begun otherwise: search space: learning_rate was"):
-        search(lambda attempt: 0.6, HyperparameterSearchSpace.small(), config, study_name="killed", storage=url)
-    assert search(lambda attempt: 0.7, config=config, study_name="killed", storage=url).trials == before.trials
-
-
-SMALL = HyperparameterSearchSpace.small
+        search(lambda attempt: 0.6, small_space(), config, study_name="killed", storage=url)
+    assert search(lambda attempt: 0.7, WIDE, config=config, study_name="killed", storage=url).trials == before.trials
 
 
 @pytest.mark.parametrize(
@@ -172,9 +172,9 @@ SMALL = HyperparameterSearchSpace.small
 )
 def test_another_space_is_refused_by_what_changed(before: dict[str, Any], after: dict[str, Any], said: str) -> None:
     store, config = open_storage("memory"), OptimizationConfig(n_trials=2)
-    search(lambda _: 0.5, SMALL(extra=before), config, study_name="s", storage=store)
+    search(lambda _: 0.5, small_space(**before), config, study_name="s", storage=store)
     with pytest.raises(InputError, match=re.escape(said)):
-        search(lambda _: 0.5, SMALL(extra=after), config, study_name="s", storage=store)
+        search(lambda _: 0.5, small_space(**after), config, study_name="s", storage=store)
 
 
 def test_gp_tries_nothing_twice_though_trials_fall_behind_and_fail() -> None:
@@ -185,7 +185,7 @@ def test_gp_tries_nothing_twice_though_trials_fall_behind_and_fail() -> None:
             raise MemoryError("does not fit")
         return 1 - attempt.params["weight_decay"]
 
-    result = search(objective, config=OptimizationConfig(n_trials=14, sampler="gp"), study_name="gp")
+    result = search(objective, WIDE, config=OptimizationConfig(n_trials=14, sampler="gp"), study_name="gp")
     assert len({str(trial.params) for trial in result.trials}) == 14
     assert result.counts == {"complete": 11, "pruned": 0, "failed": 3}
 
@@ -197,7 +197,7 @@ def test_early_stopping_waits_for_the_front_and_for_the_constraints() -> None:
 
     for more in ({"second_objective": "latency_ms"}, {"constraints": {"recall": 0.9}}):
         config = OptimizationConfig(n_trials=8, early_stopping_rounds=2, **more)
-        result = search(objective, config=config, study_name="patient")
+        result = search(objective, WIDE, config=config, study_name="patient")
         assert result.counts["complete"] == 8 and not result.stopped
 
 
@@ -225,15 +225,15 @@ def test_a_full_disk_is_named_and_the_study_goes_on(
 
     config = OptimizationConfig(n_trials=6)
     if where == "weights":
-        result = search(objective, config=config, study_name="full", storage=url)
+        result = search(objective, WIDE, config=config, study_name="full", storage=url)
         assert result.counts == {"complete": 1, "pruned": 0, "failed": 1}
         assert "the disk is full (OSError: '[Errno 28] No space left on device'" in caplog.text
     else:
         with pytest.raises(WorkbenchError, match=r"the store of study 'full' failed: .*full.*the study goes on"):
-            search(objective, config=config, study_name="full", storage=url)
+            search(objective, WIDE, config=config, study_name="full", storage=url)
     for file in small_disk.glob("weights-*"):
         file.unlink()
-    result = search(lambda _: 0.6, config=config, study_name="full", storage=url)
+    result = search(lambda _: 0.6, WIDE, config=config, study_name="full", storage=url)
     assert result.trials[0].value == 0.5
     assert result.counts["complete"] + result.counts["failed"] == 6
 
@@ -290,10 +290,10 @@ def test_defaults_that_two_processes_set_at_once_run_once(tmp_path: Path) -> Non
     def objective(attempt: Attempt) -> float:
         return 0.5
 
-    first = search(objective, config=OptimizationConfig(n_trials=1), study_name="a", storage=url)
+    first = search(objective, WIDE, config=OptimizationConfig(n_trials=1), study_name="a", storage=url)
     again = optuna.load_study(study_name="a", storage=url)
     again.enqueue_trial(dict(first.trials[0].params), user_attrs={"is_default": True})
-    result = search(objective, config=OptimizationConfig(n_trials=4), study_name="a", storage=url)
+    result = search(objective, WIDE, config=OptimizationConfig(n_trials=4), study_name="a", storage=url)
     assert result.counts["complete"] == 4 and sum(t.is_default for t in result.trials) == 1
 
 
@@ -305,13 +305,13 @@ def test_a_study_is_never_taken_up_under_fewer_conditions(tmp_path: Path) -> Non
         return 0.5
 
     for name, begun in (("a", {"constraints": {"f1": 0.9}}), ("b", {"second_objective": "f1"})):
-        search(objective, config=OptimizationConfig(n_trials=2, **begun), study_name=name, storage=url)  # type: ignore[arg-type]
+        search(objective, WIDE, config=OptimizationConfig(n_trials=2, **begun), study_name=name, storage=url)  # type: ignore[arg-type]
         with pytest.raises(ValueError, match=f"begun otherwise: {next(iter(begun)).replace(chr(95), chr(32))}"):
-            search(objective, config=OptimizationConfig(n_trials=3), study_name=name, storage=url)
+            search(objective, WIDE, config=OptimizationConfig(n_trials=3), study_name=name, storage=url)
     foreign = optuna.create_study(study_name="foreign", storage=url)
     foreign.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
     with pytest.raises(ValueError, match="was not begun here"):
-        search(objective, config=OptimizationConfig(n_trials=3), study_name="foreign", storage=url)
+        search(objective, WIDE, config=OptimizationConfig(n_trials=3), study_name="foreign", storage=url)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ def test_a_real_mlflow_server_holds_the_true_state_of_every_trial(tmp_path: Path
         (tmp_path / "folder").mkdir()
         (tmp_path / "folder" / "file.txt").write_text("kept")
         with track("served", "tuning", {}, settings=settings) as run:
-            result = search(objective, config=OptimizationConfig(n_trials=4), study_name="served", run=run)
+            result = search(objective, WIDE, config=OptimizationConfig(n_trials=4), study_name="served", run=run)
             run.log_folder(tmp_path / "folder", "model")
         client = connect(settings)
         runs = client.search_runs([client.get_experiment_by_name("tuning").experiment_id])

@@ -18,11 +18,11 @@ from secml_workbench.base import Settings, connect, load_settings
 from secml_workbench.data import load_corpus
 from secml_workbench.models import TINY
 from secml_workbench.tuning import (
-    HyperparameterSearchSpace,
     OptimizationConfig,
     TrialRecord,
     TuningResult,
     delete_study,
+    full_space,
     load_study,
     tune,
 )
@@ -44,7 +44,7 @@ import time
 from dataclasses import replace
 from secml_workbench.data import load_corpus
 from secml_workbench.base import load_settings
-from secml_workbench.tuning import HyperparameterSearchSpace, OptimizationConfig
+from secml_workbench.tuning import OptimizationConfig, full_space
 from secml_workbench.models import TINY
 from secml_workbench.tuning import tune
 
@@ -52,7 +52,10 @@ place, encoder, layers = sys.argv[1:]
 settings = load_settings(
     state_dir=place, mlflow_tracking_uri=f"sqlite:///{place}/m.db", optuna_storage=f"sqlite:///{place}/o.db"
 )
-space = HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
+space = full_space(
+    learning_rate=(1e-4, 1e-3), batch_size=(8, 16), epochs=(1, 2), warmup_steps=(0, 8),
+    weight_decay=(0.0, 0.1), max_length=(32,),
+)
 base = replace(TINY, epochs=1, trainable_layers=int(layers))
 config = OptimizationConfig(n_trials=4)
 tune(encoder, load_corpus("tiny").split(), space, config, study_name="s", base=base, settings=settings)
@@ -101,7 +104,10 @@ def test_a_study_without_a_completed_trial_is_failed_in_mlflow(tmp_path: Path, e
 
 def here(settings: Settings, encoder: Path, **config: Any) -> TuningResult:
     "A study in this process."
-    space = HyperparameterSearchSpace((1e-4, 1e-3), (8, 16), (1, 2), (0, 8), (0.0, 0.1), (32,))
+    space = full_space(
+        learning_rate=(1e-4, 1e-3), batch_size=(8, 16), epochs=(1, 2), warmup_steps=(0, 8),
+        weight_decay=(0.0, 0.1), max_length=(32,),
+    )  # fmt: skip
     splits = load_corpus("tiny").split()
     return tune(
         encoder, splits, space, OptimizationConfig(n_trials=2, **config), study_name="s",
@@ -134,7 +140,7 @@ def test_only_one_at_a_time_saves_the_best_model_of_a_study(
         at_work[0] -= 1
 
     here(settings, encoder)
-    monkeypatch.setattr("secml_workbench.tuning.tuning.log_best", saving)
+    monkeypatch.setattr("secml_workbench.tuning.tuning._log_best", saving)
     with ThreadPoolExecutor() as pool:
         list(pool.map(here, [settings, settings], [encoder, encoder]))
     assert seen == [1, 1]

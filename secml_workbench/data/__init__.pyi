@@ -1,4 +1,5 @@
 from .readers import (
+    Columns as Columns,
     as_text as as_text,
     csv_rows as csv_rows,
     jsonl_rows as jsonl_rows,
@@ -38,6 +39,7 @@ from .metrics import (
 )
 from .patterns import (
     PatternFamily as PatternFamily,
+    PatternMatch as PatternMatch,
     find_in_many as find_in_many,
     find_patterns as find_patterns,
     load_families as load_families,

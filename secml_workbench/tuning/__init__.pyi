@@ -1,8 +1,7 @@
 from .space import (
-    EXTRA as EXTRA,
+    Choices as Choices,
     HyperparameterSearchSpace as HyperparameterSearchSpace,
-    PARAMETERS as PARAMETERS,
-    default_params as default_params,
+    Range as Range,
 )
 from .config import (
     OptimizationConfig as OptimizationConfig,
@@ -24,10 +23,18 @@ from .search_loop import (
     Attempt as Attempt,
     search as search,
 )
+from .recipe import (
+    default_params as default_params,
+    full_space as full_space,
+    small_space as small_space,
+)
 from .tuning import (
+    tune as tune,
+)
+from .studies import (
     delete_study as delete_study,
+    list_studies as list_studies,
     live_study as live_study,
     load_study as load_study,
     stop_study as stop_study,
-    tune as tune,
 )

@@ -23,7 +23,7 @@ from secml_workbench.data import load_corpus
 from secml_workbench.features import FeatureConfig
 from secml_workbench.base import Record
 from secml_workbench.base import load_settings
-from secml_workbench.tuning import HyperparameterSearchSpace, OptimizationConfig, open_storage, search
+from secml_workbench.tuning import OptimizationConfig, open_storage, search, small_space
 from secml_workbench.widgets import explore, features_explorer, quantize_explorer, report_form, start, tune_live
 LIGHT = FeatureConfig(linguistic=False, semantic=False, tfidf_components=0)
 corpus = load_corpus("packaged").sample(400, seed=1)
@@ -41,7 +41,7 @@ def objective(attempt):
         attempt.report(epoch, 0.8 + 0.01 * epoch)
     return 0.9
 def run():
-    config, space = OptimizationConfig(n_trials=500, seed=1), HyperparameterSearchSpace.small()
+    config, space = OptimizationConfig(n_trials=500, seed=1), small_space()
     search(objective, space, config, study_name=NAME, storage=settings.optuna_storage)
 thread = threading.Thread(target=run, daemon=True)
 thread.start()
