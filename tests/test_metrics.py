@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from secml_workbench.base import InputError
-from secml_workbench.data import METRICS, by_slice, evaluate, paired_difference, threshold_at_fpr
+from secml_workbench.data import METRICS, evaluate, paired_difference, threshold_at_fpr
 from secml_workbench.data import metrics as module
 
 QUICK = settings(max_examples=80)
@@ -96,13 +96,11 @@ def test_copies_of_texts_do_not_narrow_a_cluster_interval():
     assert math.isclose(honest.high - honest.low, once.high - once.low, rel_tol=0.15)
 
 
-def test_hard_benign_in_slices_and_differences():
+def test_hard_benign_in_values_and_differences():
     y, hard = [0, 0, 0, 1], [True, True, False, False]
     p_a, p_b = [0.9, 0.1, 0.9, 0.9], [0.1, 0.1, 0.1, 0.9]
     assert evaluate(y, p_a, hard_benign=hard)["hard_benign_fpr"].estimate == 0.5
     assert paired_difference("hard_benign_fpr", y, p_a, p_b, hard_benign=hard).estimate == -0.5
-    rows = by_slice(y, p_a, ["x", "y", "y", "y"], "hard_benign_fpr", hard_benign=hard)
-    assert [row.estimate.estimate for row in rows] == [1, 0]
     for wrong in ([True], [[True] * 4]):
         with pytest.raises(InputError):
             evaluate(y, p_a, hard_benign=wrong)
