@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from secml_workbench.base import InputError
-from secml_workbench.data import METRICS, evaluate, paired_difference, threshold_at_fpr
-from secml_workbench.data import metrics as module
+from secml_workbench.data import METRICS, estimates, evaluate, paired_difference, threshold_at_fpr
 
 QUICK = settings(max_examples=80)
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.9, 1.0]) | st.floats(0, 1)
@@ -67,7 +66,7 @@ def test_replicates_do_not_depend_on_the_block_size(monkeypatch):
     rng = np.random.default_rng(0)
     y, p, groups = rng.random(200) < 0.4, rng.random(200), rng.integers(0, 60, 200)
     whole = [evaluate(y, p, n_boot=50), evaluate(y, p, n_boot=50, groups=groups)]
-    monkeypatch.setattr(module, "_CELLS", 1_000)
+    monkeypatch.setattr(estimates, "_CELLS", 1_000)
     pieces = [evaluate(y, p, n_boot=50), evaluate(y, p, n_boot=50, groups=groups)]
     for one, other in zip(whole, pieces, strict=True):
         for name in one:

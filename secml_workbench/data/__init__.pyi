@@ -40,6 +40,7 @@ from .metrics import (
 )
 from .patterns import (
     PatternFamily as PatternFamily,
+    PatternMatch as PatternMatch,
     find_in_many as find_in_many,
     find_patterns as find_patterns,
     load_families as load_families,

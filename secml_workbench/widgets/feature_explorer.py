@@ -141,7 +141,7 @@ def beside(
             own = np.clip(column[known.labels == kind], edges[0], edges[-1])
             share = np.full(len(own), 100 / max(len(own), 1))
             axes.hist(own, edges, weights=share, color=colour(title), alpha=0.5, label="attack" if kind else "harmless")
-        axes.axvline(value, color="#222222", lw=1.6, label="this text")
+        axes.axvline(value, color=colour("emphasis"), lw=1.6, label="this text")
         axes.legend(frameon=False, fontsize=8)
     return figure(fig, alt=f"Distribution of {name}; this text has {value:.4g}", caption="The end bin holds what lies beyond.")
 
