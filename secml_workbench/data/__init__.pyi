@@ -55,3 +55,7 @@ from .deobfuscation import (
     lexicon as lexicon,
     views as views,
 )
+from .shares import (
+    difference_of as difference_of,
+    share_of as share_of,
+)
