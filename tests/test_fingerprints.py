@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from secml_workbench.base import InputError, code_hash, modules_used
-from secml_workbench.models import TorchClassifier, train_detector
+from secml_workbench.models import TorchClassifier, train, train_detector
 from secml_workbench.tuning import tune
 
 ROOT = Path(__file__).resolve().parents[1]
-OURS = (train_detector, tune, TorchClassifier)
-TRAINING, TUNING, BACKEND = (thing.__module__.removeprefix("secml_workbench.") for thing in OURS)
+OURS = (train_detector, train, tune, TorchClassifier)
+TRAINING, FITTING, TUNING, BACKEND = (thing.__module__.removeprefix("secml_workbench.") for thing in OURS)
 
 
 @pytest.fixture
@@ -58,14 +58,14 @@ def test_an_edit_to_how_it_is_computed_does(package: Path, computed: str) -> Non
 
 def test_a_study_depends_on_the_training(package: Path) -> None:
     before = code_hash(TUNING, package=package)
-    edit(package, TRAINING, FIRST_FUNCTION, r"\1    print('computed otherwise')\n")
+    edit(package, FITTING, FIRST_FUNCTION, r"\1    print('computed otherwise')\n")
     assert code_hash(TUNING, package=package) != before
 
 
 def test_imports_are_followed_through_faces_to_the_module_that_defines() -> None:
     code = "from secml_workbench import load_corpus\nfrom secml_workbench.base import InputError"
     found = modules_used(ast.parse(code))
-    assert found == {"data.corpus", "base.errors"}
+    assert found == {"data.loading", "base.errors"}
     inside = modules_used(ast.parse("from ..base import sha256_of\nfrom .corpus import Corpus"), "data.splits")
     assert inside == {"base.hashing", "data.corpus"}
 

@@ -175,7 +175,7 @@ def test_a_store_that_goes_away_does_not_hide_the_error(tmp_path: Path, monkeypa
         raise WorkbenchError("gone")
 
     with pytest.raises(ZeroDivisionError), tracking.track("a", "study", {}, settings=isolated(tmp_path)):
-        monkeypatch.setattr(tracking._Store, "ask", gone)
+        monkeypatch.setattr(tracking.ExperimentStore, "ask", gone)
         raise ZeroDivisionError
 
 

@@ -53,9 +53,11 @@ from .provenance import (
     current_provenance as current_provenance,
     package_versions as package_versions,
 )
+from .mlflow_store import (
+    connect as connect,
+)
 from .tracking import (
     Run as Run,
     attach as attach,
-    connect as connect,
     track as track,
 )

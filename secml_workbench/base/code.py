@@ -42,7 +42,7 @@ def _target(
     top, _, rest = (node.module or "").partition(".")
     return rest if top == PACKAGE else None
 
-
+# %% ../../nbs/base/05_code.ipynb #8c70e6c8
 def _face(package: Path, room: str) -> dict[str, str]:
     "Name → module, as the stub of a room's face (or the package's own, \"\") lists them."
     stub = package / room / "__init__.pyi"
@@ -52,7 +52,7 @@ def _face(package: Path, room: str) -> dict[str, str]:
         for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names
     }
 
-
+# %% ../../nbs/base/05_code.ipynb #86c9d533
 def _defining(package: Path, place: str, name: str) -> str | None:
     "The module that defines a name which `place` gives; None for what a face itself defines."
     if place and package.joinpath(*place.split(".")).with_suffix(".py").is_file():
@@ -87,7 +87,7 @@ def modules_used(
     return {name for name in found if name}
 
 # %% ../../nbs/base/05_code.ipynb #451363ed
-_SHOWING = ("view.", "base.tracking", "base.provenance")  # modules that change no result
+_SHOWING = ("view.", "base.mlflow_store.", "base.tracking.", "base.provenance.")  # modules that change no result
 _SHOWN = frozenset({"__repr__", "_repr_html_", "_repr_mimebundle_", "_render_traceback_"})
 
 

@@ -69,7 +69,7 @@ def refuse_unknown(
     listed = ", ".join(brief(name, 40) for name in unknown[:5])
     raise InputError(f"unknown {plural} {listed}{hint} (known: {', '.join(known)})")
 
-
+# %% ../../nbs/base/00_errors.ipynb #98099404
 def check_number(
     value: Any,  # what somebody gave
     name: str,  # of the argument

@@ -45,7 +45,7 @@ def atomic_write(
             os.unlink(name)
     return path
 
-
+# %% ../../nbs/base/04_files.ipynb #186f2349
 def _cannot_write(path: Path, error: OSError) -> InputError:
     return InputError(f"cannot write {brief(str(path), 120)}: {error.strerror or error}; name a folder that you may write to")
 
@@ -62,7 +62,7 @@ def check_writable(
     except OSError as error:
         raise _cannot_write(path, error) from None
 
-
+# %% ../../nbs/base/04_files.ipynb #82823165
 def _umask() -> int:
     "The process's file mask (reading it means setting it)."
     mask = os.umask(0o022)

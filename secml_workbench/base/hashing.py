@@ -29,7 +29,7 @@ def sha256_file(path: str | Path) -> str:
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
-
+# %% ../../nbs/base/03_hashing.ipynb #db4c761c
 def sha256_folder(path: str | Path) -> str:
     "SHA-256 (hex) over the relative names and bytes of all files below a folder, in sorted order; hidden files are left out."
     path = Path(path)
@@ -48,7 +48,7 @@ def hash_files(
     files = (file for file in sorted(folder.rglob("*")) if file.is_file() and file.relative_to(folder).as_posix() not in set(but))
     return {file.relative_to(folder).as_posix(): sha256_file(file) for file in files}
 
-
+# %% ../../nbs/base/03_hashing.ipynb #f4609959
 def read_files(
     folder: str | Path,  # with a manifest
 ) -> list[str]:
@@ -57,7 +57,7 @@ def read_files(
         return [str(name) for name in json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))["files"]]
     return []
 
-
+# %% ../../nbs/base/03_hashing.ipynb #a5a07147
 def read_manifest(
     folder: str | Path,
 ) -> dict[str, Any]:  # empty: the folder has none

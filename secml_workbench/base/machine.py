@@ -54,7 +54,7 @@ def _cgroup_quota() -> float:
         return limit / int((folder / "cpu.cfs_period_us").read_text(encoding="ascii")) if limit > 0 else math.inf
     return math.inf
 
-
+# %% ../../nbs/base/07_machine.ipynb #6708cd88
 def usable_cores() -> int:
     "Physical cores that this process may use: affinity and container quota respected, hyper-threads counted once."
     affinity = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set(range(os.cpu_count() or 1))
@@ -91,7 +91,7 @@ def set_threads(
         sys.modules["torch"].set_num_threads(threads)
     return threads
 
-
+# %% ../../nbs/base/07_machine.ipynb #b276182a
 def resolve_device(
     device: str = "auto",  # auto, cpu, cuda or mps
 ) -> str:  # cpu, cuda or mps

@@ -40,7 +40,7 @@ def _git(root: Path, *arguments: str) -> str | None:
         return None
     return done.stdout.strip()
 
-
+# %% ../../nbs/base/08_provenance.ipynb #e68f0fb4
 def git_revision(
     root: Path,  # a folder, usually settings.root
 ) -> str | None:  # 40 hexadecimal digits, with "+dirty" after local changes; None when unknown

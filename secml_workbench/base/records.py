@@ -54,7 +54,7 @@ def to_jsonable(
         return sorted((to_jsonable(item) for item in value), key=str)
     raise TypeError(f"cannot save a {type(value).__name__} as JSON")
 
-
+# %% ../../nbs/base/02_records.ipynb #50ac75e9
 def dumps(
     value: Any,  # see to_jsonable
 ) -> str:  # ends with a newline

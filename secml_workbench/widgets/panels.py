@@ -8,7 +8,7 @@ from __future__ import annotations
 import atexit
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 from weakref import WeakSet
 
@@ -20,7 +20,8 @@ from ..models import Positive, TextClassifier, first_line
 from ..view import Markup, note, paragraph
 
 # %% auto #0
-__all__ = ['Tick', 'Work', 'Cancelled', 'Panel', 'control', 'view', 'in_a_row', 'html_of', 'Watched']
+__all__ = ['Tick', 'Work', 'Cancelled', 'html_of', 'Panel', 'control', 'wide_text', 'view', 'in_a_row', 'when_changed',
+           'portions', 'Watched']
 
 # %% ../../nbs/widgets/00_panels.ipynb #4001f52b
 class Cancelled(Exception):
@@ -32,6 +33,8 @@ Work = Callable[[Tick], Any]
 
 
 class _Job:
+    "Work and what to do with its result; a job waits for the earlier one to end."
+
     def __init__(self, work: Work, done: Callable[[Any], str | None], earlier: _Job | None) -> None:
         self.work, self.done, self.earlier = work, done, earlier
         self.cancelled, self.started = threading.Event(), time.monotonic()
@@ -41,9 +44,9 @@ class _Job:
         "Work, show the result; what there is to say at the end."
         try:
             tick(0, 1)
-            found = self.work(tick)
+            result = self.work(tick)
             tick(1, 1)
-            return self.done(found) or f"done in {time.monotonic() - self.started:.1f} s"
+            return self.done(result) or f"done in {time.monotonic() - self.started:.1f} s"
         except Cancelled:
             return "cancelled; what is shown is from before"
         except WorkbenchError as error:
@@ -51,7 +54,45 @@ class _Job:
         except Exception as error:
             return note(f"{type(error).__name__}: {first_line(error, 300)}. This is a fault of the workbench.", "fail")
 
-# %% ../../nbs/widgets/00_panels.ipynb #d3593f3c
+# %% ../../nbs/widgets/00_panels.ipynb #c6dbebce
+def html_of(
+    markup: Markup,
+) -> str:
+    "Safe HTML with its style, as an `ipywidgets.HTML` takes it."
+    return markup._repr_html_()
+
+
+class _StatusLine:
+    "Cancel, a bar, and a message."
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self.bar = widgets.FloatProgress(0, min=0, max=1, layout=widgets.Layout(width="160px", display="none"))
+        tip, narrow = "Stop the work; what is shown stays", widgets.Layout(width="80px")
+        self.cancel = widgets.Button(description="Cancel", disabled=True, tooltip=tip, layout=narrow)
+        self.cancel.on_click(lambda _: cancel())
+        self.message = widgets.HTML()
+        self.box = widgets.HBox([self.cancel, self.bar, self.message], layout=widgets.Layout(align_items="center"))
+
+    def say(self, words: str | Markup) -> None:
+        self.message.value = html_of(words if isinstance(words, Markup) else paragraph(words))
+
+    def begin(self, what: str) -> None:
+        self.cancel.disabled, self.bar.value, self.bar.layout.display = False, 0, ""
+        self.say(f"{what} …")
+
+    def end(self, words: str | Markup) -> None:
+        self.cancel.disabled, self.bar.layout.display = True, "none"
+        self.say(words)
+
+# %% ../../nbs/widgets/00_panels.ipynb #7e21aa05
+def _still(widget: widgets.Widget) -> Iterator[str]:
+    "What is shown, without the controls."
+    if isinstance(widget, widgets.HTML):
+        yield widget.value
+    for child in getattr(widget, "children", ()):
+        yield from _still(child)
+
+
 _PANELS: WeakSet[Panel] = WeakSet()
 
 
@@ -72,14 +113,10 @@ class Panel:
         *parts: widgets.Widget,  # shown above the line
         below: Sequence[widgets.Widget] = (),  # and below it: results
     ) -> None:
-        self.progress = widgets.FloatProgress(0, min=0, max=1, layout=widgets.Layout(width="160px", display="none"))
-        tip, narrow = "Stop the work; what is shown stays", widgets.Layout(width="80px")
-        self.cancel = widgets.Button(description="Cancel", disabled=True, tooltip=tip, layout=narrow)
-        self.status = widgets.HTML()
-        self.cancel.on_click(lambda _: self.stop())
-        line = widgets.HBox([self.cancel, self.progress, self.status], layout=widgets.Layout(align_items="center"))
-        self.box = widgets.VBox([*parts, line, *below])
         self._job: _Job | None = None
+        self._line = _StatusLine(self.stop)
+        self.cancel, self.status, self.say = self._line.cancel, self._line.message, self._line.say
+        self.box = widgets.VBox([*parts, self._line.box, *below])
         _PANELS.add(self)
 
     def start(
@@ -91,8 +128,7 @@ class Panel:
         "Begin a job. What is wrong with it is shown in place of the result."
         self.stop()
         job = self._job = _Job(work, done, self._job)
-        self.cancel.disabled, self.progress.value, self.progress.layout.display = False, 0, ""
-        self.say(f"{what} …")
+        self._line.begin(what)
         job.thread = threading.Thread(target=self._run, args=(job,), daemon=True)
         job.thread.start()
 
@@ -117,10 +153,6 @@ class Panel:
         "Whether a job is at work."
         return bool(self._job and self._job.thread and self._job.thread.is_alive())
 
-    def say(self, words: str | Markup) -> None:
-        "Show a message in the line below; text is data."
-        self.status.value = html_of(words if isinstance(words, Markup) else paragraph(words))
-
     def _run(self, job: _Job) -> None:
         if job.earlier and job.earlier.thread:
             job.earlier.thread.join()
@@ -130,26 +162,17 @@ class Panel:
             if job.cancelled.is_set():
                 raise Cancelled
             if self._job is job:
-                self.progress.value = done / max(total, 1)
+                self._line.bar.value = done / max(total, 1)
 
-        said = job.run(tick)
+        words = job.run(tick)
         if self._job is job:
-            self.cancel.disabled, self.progress.layout.display = True, "none"
-            self.say(said)
+            self._line.end(words)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Any:
         live = self.box._repr_mimebundle_(include=include, exclude=exclude)
         return live and {**live, "text/plain": type(self).__name__, "text/html": "".join(_still(self.box))}
 
-# %% ../../nbs/widgets/00_panels.ipynb #c6dbebce
-def _still(widget: widgets.Widget) -> Iterator[str]:
-    "What is shown, without the controls: where no kernel is, such as on a code host."
-    if isinstance(widget, widgets.HTML):
-        yield widget.value
-    for child in getattr(widget, "children", ()):
-        yield from _still(child)
-
-
+# %% ../../nbs/widgets/00_panels.ipynb #7e21aa07
 def control(
     kind: type[Any],  # of ipywidgets
     label: str,
@@ -162,6 +185,15 @@ def control(
     return kind(description=label, style={"description_width": f"{label_width}px"}, layout=layout, **more)
 
 
+def wide_text(
+    text: str,  # to begin with
+    hint: str,  # shown while there is none
+    **more: Any,  # for ipywidgets.Textarea
+) -> widgets.Textarea:
+    "A field for a text, as wide as the page."
+    return widgets.Textarea(value=text, placeholder=hint, rows=4, layout=widgets.Layout(width="98%"), **more)
+
+# %% ../../nbs/widgets/00_panels.ipynb #7e21aa08
 def view() -> widgets.HTML:
     "A place for results; what is wider scrolls in it."
     return widgets.HTML(layout=widgets.Layout(width="98%", overflow="auto"))
@@ -174,14 +206,24 @@ def in_a_row(
     return widgets.HBox(parts, layout=widgets.Layout(flex_flow="row wrap", align_items="center"))
 
 
-def html_of(
-    markup: Markup,
-) -> str:
-    "Safe HTML with its style, as an `ipywidgets.HTML` takes it."
-    return markup._repr_html_()
+def when_changed(
+    controls: Iterable[Any],
+    then: Callable[[], object],
+) -> None:
+    "Call `then` whenever the value of one of some controls has changed."
+    for one in controls:
+        one.observe(lambda _: then(), "value")
 
 # %% ../../nbs/widgets/00_panels.ipynb #15fc7eec
-_PORTION = 128  # texts
+def portions(
+    texts: Sequence[str],
+    size: int,  # texts
+    tick: Callable[[int], None],  # told before each how many are done
+) -> Iterator[Sequence[str]]:
+    "Texts, portion by portion; between two of them a cancelled job ends."
+    for start in range(0, len(texts), size):
+        tick(start)
+        yield texts[start : start + size]
 
 
 class Watched:
@@ -202,9 +244,8 @@ class Watched:
         texts: Sequence[str],  # n
     ) -> np.ndarray:  # float32 (n, labels)
         "The classifier's own, portion by portion. Raises Cancelled."
-        found = []
-        for start in range(0, len(texts), _PORTION):
-            self.tick(min(self.asked, self.total), self.total)
-            found.append(self.classifier.predict_proba(texts[start : start + _PORTION]))
-            self.asked += len(found[-1])
-        return np.concatenate(found) if found else self.classifier.predict_proba(texts)
+        before = self.asked
+        self.asked += len(texts)
+        asked = portions(texts, 128, lambda done: self.tick(min(before + done, self.total), self.total))
+        probabilities = [self.classifier.predict_proba(portion) for portion in asked]
+        return np.concatenate(probabilities) if probabilities else self.classifier.predict_proba(texts)
