@@ -23,19 +23,20 @@ from .corpus import (
 from .loading import (
     load_corpus as load_corpus,
 )
-from .metrics import (
+from .estimates import (
     Estimate as Estimate,
+    mean_estimate as mean_estimate,
+    undefined as undefined,
+)
+from .metrics import (
     METRICS as METRICS,
-    by_slice as by_slice,
     evaluate as evaluate,
     flip_rate as flip_rate,
     get_metric as get_metric,
     length_slices as length_slices,
-    mean_estimate as mean_estimate,
     metrics_table as metrics_table,
     paired_difference as paired_difference,
     threshold_at_fpr as threshold_at_fpr,
-    undefined as undefined,
 )
 from .patterns import (
     PatternFamily as PatternFamily,
