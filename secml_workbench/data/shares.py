@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .metrics import Estimate, undefined
+from .estimates import Estimate, undefined
 
 # %% auto #0
 __all__ = ['share_of', 'difference_of']
