@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from secml_workbench.base import (
     InputError, Record, UnsupportedError, WorkbenchError, atomic_write, brief, check_writable, dumps, load_settings,
     refuse_unknown, to_jsonable,
 )
+from .data import Columns
 from .view import visible
 
 if TYPE_CHECKING:
@@ -282,7 +283,7 @@ def explain_texts(
 # %% ../nbs/cli.ipynb #b9497ea1
 def fitted_features(
     data: str,  # the corpus whose training part they are fitted on
-    columns: dict[str, Any],  # of the corpus
+    columns: Columns,  # of the corpus
     given: dict[str, str],  # fields of FeatureConfig, max_train_rows, and text_column where it is not that of the file
 ) -> tuple[Pipeline, FeatureConfig]:
     "Features that are fitted now."
@@ -293,10 +294,10 @@ def fitted_features(
     known = {f.name: Parameter(str(f.type), f.default) for f in fields(FeatureConfig)}
     known |= {"max_train_rows": Parameter("int", 5000), "text_column": Parameter("str", "text")}
     values = {"seed": load_settings().seed, "max_train_rows": 5000} | check_parameters(given, known)
-    columns = columns | {"text_column": values.pop("text_column")} if "text_column" in values else columns
+    columns = replace(columns, text=values.pop("text_column", columns.text))
     rows, config = values.pop("max_train_rows"), FeatureConfig(**values)
     unfitted = make_features(config)
-    train = at_most(load_corpus(local(data), **columns).split(seed=config.seed).train, rows, config.seed)
+    train = at_most(load_corpus(local(data), columns).split(seed=config.seed).train, rows, config.seed)
     typer.echo(f"fitting on {len(train):,} training texts of {visible(data)}", err=True)
     return unfitted.fit(train.texts, train.labels), config
 
@@ -324,11 +325,11 @@ def features(
     force: Force = False,
 ) -> None:
     "Turn a file into features, or report on them."
-    given, columns = split_parameters(parameter), _columns(text_column, label_column, positive_label)
+    given, flat = split_parameters(parameter), _columns(text_column, label_column, positive_label)
     if not file:
         if fitted or save:
             raise InputError("--fitted and --save are for a given FILE; give one")
-        record = one_report("features", model, data, out, columns | given, force, as_json)
+        record = one_report("features", model, data, out, flat | given, force, as_json)
         if record:
             typer.echo(visible(record.verdict))
         return
@@ -336,13 +337,13 @@ def features(
     if named := [option for option, value in idle.items() if value]:
         raise InputError(f"{named[0]} says nothing about {'saved features' if fitted else 'the features of a FILE'}; leave it out")
     place = Path(out or Path(file).with_suffix(".features.parquet")).expanduser()
-    rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", columns, given))
+    rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", Columns.named(flat), given))
     said = {"rows": rows, "features": len(names), "path": str(place), "names": names}
     typer.echo(dumps(said) if as_json else f"{shorter(place)}\n  {rows:,} rows, {len(names)} features", nl=not as_json)
 
 # %% ../nbs/cli.ipynb #bb1697a9
 def file_features(
-    file: str, out: Path, text_column: str, fitted: str, save: str, fit: tuple[str, dict[str, str], dict[str, str]]
+    file: str, out: Path, text_column: str, fitted: str, save: str, fit: tuple[str, Columns, dict[str, str]]
 ) -> tuple[int, list[str]]:
     "A file's features, with saved or newly fitted ones; rows and names."
     from secml_workbench.features import check_folder_free, check_target, load_features, save_features, write_features
@@ -393,9 +394,9 @@ def train(
 
     settings = load_settings()
     values = {"seed": settings.seed} | check_parameters(split_parameters(parameter), _declared("train"))
-    columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column, "positive_label": positive_label}
+    columns = Columns(text_column, label_column, positive_label=positive_label)
     folder = Path(out) if out else settings.models_dir / DEFAULT_MODEL
-    done = train_detector(folder, local(data), TrainingConfig(**values), encoder=local(model) or None, force=force, **columns)
+    done = train_detector(folder, local(data), TrainingConfig(**values), encoder=local(model) or None, force=force, columns=columns)
     typer.echo(
         dumps(done.facts) if as_json else f"{shorter(done.path)}{' (unchanged)' if done.fresh else ''}\n  {done.verdict}", nl=not as_json
     )

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secml_workbench.base import InputError, UnsupportedError, dumps
+from secml_workbench.data import share_of
 from secml_workbench.explanation import (
     METHODS,
     AdditiveClassifier,
@@ -29,7 +30,6 @@ from secml_workbench.explanation import (
     lime_samples,
     make_engine,
     perturbation,
-    share_of,
     split_words,
 )
 from secml_workbench.models import clean_text
