@@ -56,3 +56,7 @@ from .deobfuscation import (
     find_disguised as find_disguised,
     lexicon as lexicon,
 )
+from .shares import (
+    difference_of as difference_of,
+    share_of as share_of,
+)
