@@ -49,12 +49,12 @@ from .patterns import (
     utf8 as utf8,
 )
 from .deobfuscation import (
+    Reading as Reading,
     UNDONE as UNDONE,
-    View as View,
+    deobfuscate as deobfuscate,
     encoded_characters as encoded_characters,
     find_disguised as find_disguised,
     lexicon as lexicon,
-    views as views,
 )
 from .shares import (
     difference_of as difference_of,

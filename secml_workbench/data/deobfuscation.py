@@ -24,16 +24,16 @@ import re2
 from .patterns import PatternFamily, PatternMatch, find_patterns, load_families
 
 # %% auto #0
-__all__ = ['UNDONE', 'DEPTH', 'View', 'original', 'reading', 'fold_characters', 'fold_lookalikes', 'lexicon', 'undo_leet',
-           'undo_joints', 'undo_spacing', 'undo_escapes', 'undo_encoding', 'views', 'encoded_characters',
-           'find_disguised']
+__all__ = ['UNDONE', 'DEPTH', 'Reading', 'as_written', 'rewritten', 'normalize_character', 'fold_characters', 'fold_lookalikes',
+           'lexicon', 'undo_leet', 'undo_joints', 'undo_spacing', 'undo_escapes', 'undo_encoding', 'deobfuscate',
+           'encoded_characters', 'find_disguised']
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #5dd98323
 @dataclass(frozen=True)
-class View:
+class Reading:
     "One way to read a text, and where each of its characters comes from."
 
-    how: tuple[str, ...]  # what was undone: of UNDONE
+    undone: tuple[str, ...]  # the disguises taken off: of UNDONE
     text: str
     starts: np.ndarray  # int64 (len(text),): first character of the original that it stands for
     ends: np.ndarray  # int64 (len(text),): behind the last
@@ -42,38 +42,38 @@ class View:
         "The place in the original of the characters from `start` to before `end` (at least one)."
         return int(self.starts[start]), int(self.ends[end - 1])
 
-
+# %% ../../nbs/data/09_deobfuscation.ipynb #2d20afb7
 UNDONE: tuple[str, ...] = ("escapes", "characters", "look-alikes", "spacing", "leet", "encoding")
 
 
-def original(text: str) -> View:
+def as_written(text: str) -> Reading:
     "A text as it stands."
     places = np.arange(len(text), dtype=np.int64)
-    return View((), text, places, places + 1)
+    return Reading((), text, places, places + 1)
 
-
-def _rewritten(view: View, how: str, pieces: Sequence[tuple[int, int, str]]) -> View:
-    "`view` with slices (start, end, new text) replaced; they are in order and apart. Each new character stands for the whole slice."
+# %% ../../nbs/data/09_deobfuscation.ipynb #e765b2a0
+def rewritten(reading: Reading, disguise: str, pieces: Sequence[tuple[int, int, str]]) -> Reading:
+    "`reading` with slices (start, end, new text) replaced; they are in order and apart. Each new character stands for the whole slice."
     if not pieces:
-        return view
+        return reading
     text, starts, ends, at = [], [], [], 0
     for start, end, new in pieces:
-        first, last = view.span(start, end)
-        text += [view.text[at:start], new]
-        starts += [view.starts[at:start], np.full(len(new), first)]
-        ends += [view.ends[at:start], np.full(len(new), last)]
+        first, last = reading.span(start, end)
+        text += [reading.text[at:start], new]
+        starts += [reading.starts[at:start], np.full(len(new), first)]
+        ends += [reading.ends[at:start], np.full(len(new), last)]
         at = end
-    text.append(view.text[at:])
-    starts.append(view.starts[at:])
-    ends.append(view.ends[at:])
-    return View((*view.how, how), "".join(text), np.concatenate(starts), np.concatenate(ends))
+    text.append(reading.text[at:])
+    starts.append(reading.starts[at:])
+    ends.append(reading.ends[at:])
+    return Reading((*reading.undone, disguise), "".join(text), np.concatenate(starts), np.concatenate(ends))
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #1ddc5c7b
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")  # letters and signs that show nothing
 
 
 @lru_cache(maxsize=1 << 16)
-def reading(
+def normalize_character(
     char: str,  # one character
 ) -> str:  # "", ASCII, or the character itself
     "What a character reads as."
@@ -91,17 +91,17 @@ def reading(
         plain = "".join(c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c))
     return plain if plain.isascii() else char
 
-
-def fold_characters(view: View) -> View:
+# %% ../../nbs/data/09_deobfuscation.ipynb #23273207
+def fold_characters(reading: Reading) -> Reading:
     "Every character in its plain form; invisible ones are gone."
-    if view.text.isascii() and view.text.isprintable():
-        return view
-    new = [reading(char) for char in view.text]
+    if reading.text.isascii() and reading.text.isprintable():
+        return reading
+    new = [normalize_character(char) for char in reading.text]
     text = "".join(new)
-    if text == view.text:
-        return view
+    if text == reading.text:
+        return reading
     sizes = np.fromiter(map(len, new), np.int64, len(new))
-    return View((*view.how, "characters"), text, np.repeat(view.starts, sizes), np.repeat(view.ends, sizes))
+    return Reading((*reading.undone, "characters"), text, np.repeat(reading.starts, sizes), np.repeat(reading.ends, sizes))
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #ecc0b4d2
 _NAMED = re.compile(r"(?:LATIN (?:SMALL |CAPITAL )?LETTER (?:SMALL CAPITAL )?|REGIONAL INDICATOR SYMBOL LETTER )([A-Z])(?: WITH .*)?$")
@@ -119,7 +119,7 @@ def _confusables() -> dict[str, str]:
             found[char] = "I" if plain[0] == "l" and char.isupper() else plain[0]
     return found
 
-
+# %% ../../nbs/data/09_deobfuscation.ipynb #9f12dada
 @lru_cache(maxsize=1 << 16)
 def _alike(char: str) -> str:
     "The ASCII letter that a character looks like or is named after; else itself."
@@ -129,12 +129,12 @@ def _alike(char: str) -> str:
     return named[1].lower() if named else _confusables().get(char, char)
 
 
-def fold_lookalikes(view: View) -> View:
+def fold_lookalikes(reading: Reading) -> Reading:
     "Words whose every letter looks like ASCII, read so."
-    if view.text.isascii():
-        return view
-    text = _LETTER_RUN.sub(lambda word: folded if (folded := "".join(map(_alike, word[0]))).isascii() else word[0], view.text)
-    return view if text == view.text else View((*view.how, "look-alikes"), text, view.starts, view.ends)
+    if reading.text.isascii():
+        return reading
+    text = _LETTER_RUN.sub(lambda word: folded if (folded := "".join(map(_alike, word[0]))).isascii() else word[0], reading.text)
+    return reading if text == reading.text else Reading((*reading.undone, "look-alikes"), text, reading.starts, reading.ends)
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #fc058abe
 _LETTERS = re.compile(r"[a-z]+")
@@ -155,22 +155,9 @@ def lexicon(families: tuple[PatternFamily, ...]) -> frozenset[str]:
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #c4642f74
 _SIGNS = {
-    "0": "o",
-    "1": "il",
-    "!": "i",
-    "|": "il",
-    "3": "e",
-    "4": "a",
-    "@": "a",
-    "5": "s",
-    "$": "s",
-    "7": "t",
-    "+": "t",
-    "8": "b",
-    "9": "g",
-    "6": "g",
-    "2": "z",
-}
+    "0": "o", "1": "il", "!": "i", "|": "il", "3": "e", "4": "a", "@": "a", "5": "s", "$": "s", "7": "t", "+": "t",
+    "8": "b", "9": "g", "6": "g", "2": "z",
+}  # fmt: skip
 _LEET = re.compile(r"!?[A-Za-z0-9@$]+(?:[!|+][A-Za-z0-9@$]+)*")
 _SMALL = frozenset(["a", "as", "at", "i", "is", "it", "its", "of", "or", "os", "so", "to"])  # words that leet writes in digits alone
 
@@ -180,24 +167,24 @@ def _unleeted(word: str, words: frozenset[str]) -> str:
     choices = [_SIGNS.get(char, char) for char in word]
     if sum(len(choice) > 1 for choice in choices) > 6:  # 64 readings at most
         return "".join(choice[0] for choice in choices)
-    readings = ["".join(reading) for reading in product(*choices)]
+    readings = ["".join(letters) for letters in product(*choices)]
     known = next((one for one in readings if one.lower() in words), None)
     address = "@" in word and not any(char in _SIGNS and char != "@" for char in word)  # name@host, unless it is a known word
     return known or (word if address else readings[0])
 
-
-def undo_leet(view: View, words: frozenset[str]) -> View:
+# %% ../../nbs/data/09_deobfuscation.ipynb #c86aa1c6
+def undo_leet(reading: Reading, words: frozenset[str]) -> Reading:
     "Digits and signs inside words read as letters."
-    found = [match for match in _LEET.finditer(view.text) if match.end() - match.start() <= 40 and any(char in _SIGNS for char in match[0])]
+    found = [match for match in _LEET.finditer(reading.text) if match.end() - match.start() <= 40 and any(char in _SIGNS for char in match[0])]
     if not any(char.isalpha() for match in found for char in match[0]):
-        return view
-    text = list(view.text)
+        return reading
+    text = list(reading.text)
     for match in found:
         new = _unleeted(match[0], words)
         if any(char.isalpha() for char in match[0]) or new in _SMALL:
             text[match.start() : match.end()] = new
     changed = "".join(text)
-    return view if changed == view.text else View((*view.how, "leet"), changed, view.starts, view.ends)
+    return reading if changed == reading.text else Reading((*reading.undone, "leet"), changed, reading.starts, reading.ends)
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #a1419ed4
 _SEPARATORS = r"[ \t\n._*·•/\\|,~-]"
@@ -206,7 +193,7 @@ _SPACED = re.compile(rf"(?<![^\W_])[^\W_](?:{_SEPARATORS}{{1,4}}[^\W_](?![^\W_])
 _LONG_RUN = re.compile(r"[A-Za-z0-9@$!|+]{9,}")
 _LONGEST, _MOST = 16, 300  # letters of a word, and of a run that is cut
 
-
+# %% ../../nbs/data/09_deobfuscation.ipynb #38556fbb
 def _cut(run: str, words: frozenset[str]) -> list[str]:
     "A run of letters as words; letters that belong to no word stay together."
     low, best = run.lower(), [(0, 0, 0)]  # unknown letters, words, letters of the last word (0: an unknown letter)
@@ -241,7 +228,7 @@ def _with_blanks(read: _Read, words: frozenset[str]) -> _Read:
                 cuts.add(at)
     return [one for i, (char, place) in enumerate(read) for one in ([(" ", place), (char, place)] if i in cuts else [(char, place)])]
 
-
+# %% ../../nbs/data/09_deobfuscation.ipynb #4bb93603
 def _every_second(stretch: str) -> _Read:
     return list(zip(stretch[::2], range(0, len(stretch), 2), strict=True))
 
@@ -255,39 +242,39 @@ def _single_letters(stretch: str) -> _Read:
         read += ([] if gap == joint else [(" ", place)]) + [(stretch[place], place)]
     return read
 
-
-def _respaced(view: View, stretches: re.Pattern[str], read: Callable[[str], _Read], words: frozenset[str]) -> View:
-    "`view` with its stretches read otherwise."
+# %% ../../nbs/data/09_deobfuscation.ipynb #2eba5fed
+def _respaced(reading: Reading, stretches: re.Pattern[str], read: Callable[[str], _Read], words: frozenset[str]) -> Reading:
+    "`reading` with its stretches read otherwise."
     text, sources, at = [], [], 0
-    for match in stretches.finditer(view.text):
+    for match in stretches.finditer(reading.text):
         found = read(match[0])
         if sum(char.isalnum() for char, _ in found) < 4:
             continue
         if not any(char.isspace() for char, _ in found):
             found = _with_blanks(found, words)
-        text += [view.text[at : match.start()], *(char for char, _ in found)]
+        text += [reading.text[at : match.start()], *(char for char, _ in found)]
         sources += [np.arange(at, match.start()), match.start() + np.array([place for _, place in found])]
         at = match.end()
     if not at:
-        return view
-    index = np.concatenate([*sources, np.arange(at, len(view.text))])
-    return View((*view.how, "spacing"), "".join([*text, view.text[at:]]), view.starts[index], view.ends[index])
+        return reading
+    index = np.concatenate([*sources, np.arange(at, len(reading.text))])
+    return Reading((*reading.undone, "spacing"), "".join([*text, reading.text[at:]]), reading.starts[index], reading.ends[index])
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #4c270597
 _JOINED = re.compile(r"(?<![A-Za-z0-9])(?:[A-Za-z]+(?:_+[A-Za-z]+){2,}|[A-Z]?[a-z]+(?:[A-Z][a-z]+){2,})(?![A-Za-z0-9=+/])")
 _JOINT = re.compile(r"_+|(?<=[a-z])[A-Z](?=[a-z])")
 
 
-def undo_joints(view: View) -> View:
+def undo_joints(reading: Reading) -> Reading:
     "Three words or more that are joined as names in programs are, `like_this_one` or `likeThisOne`, apart."
-    joints = [one for name in _JOINED.finditer(view.text) for one in _JOINT.finditer(view.text, name.start(), name.end())]
-    return _rewritten(view, "spacing", [(one.start(), one.end(), " " if one[0][0] == "_" else f" {one[0]}") for one in joints])
+    joints = [one for name in _JOINED.finditer(reading.text) for one in _JOINT.finditer(reading.text, name.start(), name.end())]
+    return rewritten(reading, "spacing", [(one.start(), one.end(), " " if one[0][0] == "_" else f" {one[0]}") for one in joints])
 
 
-def undo_spacing(view: View, words: frozenset[str]) -> list[View]:  # the readings; empty: there is no such stretch
+def undo_spacing(reading: Reading, words: frozenset[str]) -> list[Reading]:  # the readings; empty: there is no such stretch
     "Stretches of single characters with separators between them, joined."
     ways = (_ALTERNATING, _every_second), (_SPACED, _single_letters)
-    return [one for stretches, read in ways if (one := _respaced(view, stretches, read, words)) is not view]
+    return [one for stretches, read in ways if (one := _respaced(reading, stretches, read, words)) is not reading]
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #86889f50
 _ESCAPED = re.compile(
@@ -301,7 +288,7 @@ _HEX = re.compile(
     r"(?<![0-9A-Za-z])(?:0x)?(?:[0-9A-Fa-f]{2}){8,}(?![0-9A-Za-z])|(?<![0-9A-Za-z])(?:(?:0x)?[0-9A-Fa-f]{2}[ :,\r\n]{1,2}){7,}(?:0x)?[0-9A-Fa-f]{2}(?![0-9A-Za-z])"
 )
 
-
+# %% ../../nbs/data/09_deobfuscation.ipynb #fdaa619e
 def _unescaped(escape: str) -> str:
     if escape[0] == "&":
         return html.unescape(escape)
@@ -315,10 +302,10 @@ def _unescaped(escape: str) -> str:
     return chr(code) if code <= 0x10FFFF else escape
 
 
-def undo_escapes(view: View) -> View:
+def undo_escapes(reading: Reading) -> Reading:
     "`%69`, `&#105;`, `\\x69` and `\\u0069` read as what they stand for."
-    pieces = [(match.start(), match.end(), _unescaped(match[0])) for match in _ESCAPED.finditer(view.text)]
-    return _rewritten(view, "escapes", pieces)
+    pieces = [(match.start(), match.end(), _unescaped(match[0])) for match in _ESCAPED.finditer(reading.text)]
+    return rewritten(reading, "escapes", pieces)
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #4e3b2712
 def _as_text(raw: bytes) -> str:
@@ -331,7 +318,7 @@ def _as_text(raw: bytes) -> str:
     shown, plain = sum(char.isprintable() or char in "\n\t\r" for char in text), sum(char.isalnum() or char.isspace() for char in text)
     return text if len(text) >= 8 and shown >= 0.9 * len(text) and plain >= 0.45 * len(text) else ""
 
-
+# %% ../../nbs/data/09_deobfuscation.ipynb #ec5d6e33
 def _from_base64(run: str) -> str:
     run = re.sub(r"\s", "", run).rstrip("=").replace("-", "+").replace("_", "/")
     run = run[: len(run) - (len(run) % 4 == 1)]
@@ -346,13 +333,13 @@ def _from_hex(run: str) -> str:
         return ""
     return _as_text(bytes.fromhex(re.sub(r"0x|[ :,\r\n]", "", run)))
 
-
-def undo_encoding(view: View) -> View:
+# %% ../../nbs/data/09_deobfuscation.ipynb #724d619d
+def undo_encoding(reading: Reading) -> Reading:
     "Runs of base64 and hexadecimal read as the text that they hold."
     for runs, decode in ((_HEX, _from_hex), (_LINES, _from_base64), (_BASE64, _from_base64), (_INNER, _from_base64)):
-        found = [(match.start(), match.end(), decode(match[0])) for match in runs.finditer(view.text)]
-        view = _rewritten(view, "encoding", [(start, end, f" {text} ") for start, end, text in found if text])
-    return view
+        found = [(match.start(), match.end(), decode(match[0])) for match in runs.finditer(reading.text)]
+        reading = rewritten(reading, "encoding", [(start, end, f" {text} ") for start, end, text in found if text])
+    return reading
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #3fe06d84
 DEPTH = 3  # encodings inside encodings
@@ -360,46 +347,46 @@ _NOTHING = re2.compile(
     r"[^ -~\n\t\r]|[%&\\]|[A-Za-z][0-9@$|+!][A-Za-z0-9@$]|[0-9@$|+!][A-Za-z]|[a-z][A-Z]|[A-Za-z]_+[A-Za-z]+_|[A-Z]{12}|(?:\b\w\b\W{1,4}){3}|[0-9A-Fa-f]{2}[ :,\r\n]{1,2}[0-9A-Fa-f]{2}"
 )
 
-
-def views(
+# %% ../../nbs/data/09_deobfuscation.ipynb #72f4c79d
+def deobfuscate(
     text: str,  # any
     words: frozenset[str] | None = None,  # of `lexicon`; None: of the packaged families
-) -> list[View]:  # may be empty: the text has no disguise
+) -> list[Reading]:  # may be empty: the text has no disguise
     "The readings of a text that differ from it."
     if text.isascii() and not _NOTHING.search(text):
         return []
     words = lexicon(load_families()) if words is None else words
-    found: dict[str, View] = {}
-    view = original(text)
+    found: dict[str, Reading] = {}
+    reading = as_written(text)
     for _ in range(DEPTH):
-        before, view = view.text, fold_characters(undo_escapes(view))
-        joints = undo_joints(view)
-        for one in (view, *([joints] if joints is not view else []), *undo_spacing(view, words)):
+        before, reading = reading.text, fold_characters(undo_escapes(reading))
+        joints = undo_joints(reading)
+        for one in (reading, *([joints] if joints is not reading else []), *undo_spacing(reading, words)):
             plain = fold_lookalikes(one)
             for read in (plain, undo_leet(plain, words)):
                 found.setdefault(read.text, read)
-        decoded = undo_encoding(view)
-        if decoded is not view:  # as it came out, too: what hides in it is a disguise of its own
+        decoded = undo_encoding(reading)
+        if decoded is not reading:  # as it came out, too: what hides in it is a disguise of its own
             found.setdefault(decoded.text, decoded)
-        view = decoded
-        if view.text == before:
+        reading = decoded
+        if reading.text == before:
             break
     return [one for one in found.values() if one.text != text]
 
-
-def encoded_characters(view: View) -> int:
-    "How many characters of the original are runs of an encoding that the view has decoded."
-    if "encoding" not in view.how:
+# %% ../../nbs/data/09_deobfuscation.ipynb #3c1fb6e2
+def encoded_characters(reading: Reading) -> int:
+    "How many characters of the original are runs of an encoding that the reading has decoded."
+    if "encoding" not in reading.undone:
         return 0
-    sizes = view.ends - view.starts
-    first = np.unique(view.starts[sizes >= _SHORTEST], return_index=True)[1]
+    sizes = reading.ends - reading.starts
+    first = np.unique(reading.starts[sizes >= _SHORTEST], return_index=True)[1]
     return int(sizes[sizes >= _SHORTEST][first].sum())
 
 # %% ../../nbs/data/09_deobfuscation.ipynb #08a8f652
 def find_disguised(
     text: str,  # any
     families: Sequence[PatternFamily] | None = None,  # None: the packaged ones
-    readings: Sequence[View] | None = None,  # of the text, when they are known; None: `views`
+    readings: Sequence[Reading] | None = None,  # of the text, when they are known; None: of `deobfuscate`
     plain: Sequence[PatternMatch] | None = None,  # what `find_patterns` finds in it, when that is known
 ) -> list[PatternMatch]:  # by start; `how` says what was undone; empty: found as it stands
     "What the families find in a text and in its readings, as slices of the original. InputError: not a string."
@@ -410,10 +397,10 @@ def find_disguised(
     taken = {family.name: bytearray(len(text)) for family in chosen}
     for match in found:
         taken[match.family][match.start : match.end] = b"\1" * (match.end - match.start)
-    for view in views(text, lexicon(chosen)) if readings is None else readings:
-        for match in find_patterns(view.text, chosen):
-            start, end = view.span(match.start, match.end)
+    for reading in deobfuscate(text, lexicon(chosen)) if readings is None else readings:
+        for match in find_patterns(reading.text, chosen):
+            start, end = reading.span(match.start, match.end)
             if not any(taken[match.family][start:end]):
-                found.append(PatternMatch(match.family, start, end, text[start:end], view.how))
+                found.append(PatternMatch(match.family, start, end, text[start:end], reading.undone))
                 taken[match.family][start:end] = b"\1" * (end - start)
     return sorted(found, key=lambda match: match.start)

@@ -46,7 +46,7 @@ class PatternMatch:
     start: int  # characters from the beginning of the original text
     end: int
     text: str
-    how: tuple[str, ...] = ()  # what hid it, where `projection` found it; empty: it stands there as it is
+    how: tuple[str, ...] = ()  # what hid it, where `find_disguised` found it; empty: it stands there as it is
 
 # %% ../../nbs/data/08_patterns.ipynb #0e1ad1f7
 _MEMORY = 64 << 20  # most bytes that one family's automaton may grow to
