@@ -19,8 +19,7 @@ import numpy as np
 from common import ROOT, publish, row
 
 from secml_workbench.base import current_provenance, set_threads
-from secml_workbench.data import evaluate, find_disguised, load_corpus, load_families, views
-from secml_workbench.explanation import share_of
+from secml_workbench.data import evaluate, find_disguised, load_corpus, load_families, share_of, views
 from secml_workbench.features import (
     FAMILIES,
     UPOS,

@@ -10,7 +10,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,7 @@ from secml_workbench.base import (
     InputError, Record, Settings, UnsupportedError, WorkbenchError, atomic_write, brief, check_writable, dumps, load_settings,
     refuse_unknown, to_jsonable,
 )
+from .data import Columns
 from .view import visible
 
 if TYPE_CHECKING:
@@ -299,7 +300,7 @@ def explain_texts(
 # %% ../nbs/cli.ipynb #b9497ea1
 def fitted_features(
     data: str,  # the corpus whose training part they are fitted on
-    columns: dict[str, Any],  # of the corpus
+    columns: Columns,  # of the corpus
     given: dict[str, str],  # fields of FeatureConfig, max_train_rows, and text_column where it is not that of the file
     settings: Settings,
 ) -> tuple[Pipeline, FeatureConfig]:
@@ -311,10 +312,10 @@ def fitted_features(
     known = {f.name: Parameter(str(f.type), f.default) for f in fields(FeatureConfig)}
     known |= {"max_train_rows": Parameter("int", 5000), "text_column": Parameter("str", "text")}
     values = {"seed": settings.seed, "max_train_rows": 5000} | check_parameters(given, known)
-    columns = columns | {"text_column": values.pop("text_column")} if "text_column" in values else columns
+    columns = replace(columns, text=values.pop("text_column", columns.text))
     rows, config = values.pop("max_train_rows"), FeatureConfig(**values)
     unfitted = make_features(config)
-    train = at_most(load_corpus(local(data), settings=settings, **columns).split(seed=config.seed).train, rows, config.seed)
+    train = at_most(load_corpus(local(data), columns, settings=settings).split(seed=config.seed).train, rows, config.seed)
     typer.echo(f"fitting on {len(train):,} training texts of {visible(data)}", err=True)
     return unfitted.fit(train.texts, train.labels), config
 
@@ -342,24 +343,24 @@ def features(
     force: Force = False,
 ) -> None:
     "Turn a file into features, or report on them."
-    given, columns = split_parameters(parameter), _columns(text_column, label_column, positive_label)
+    given, flat = split_parameters(parameter), _columns(text_column, label_column, positive_label)
     if file:
         idle = {"--model": model, "--force": force} | ({"--data": data, "--label-column": label_column, "-p": given} if fitted else {})
         _refuse_idle(idle, f"{'saved features' if fitted else 'the features of a FILE'}; leave it out")
         place = Path(out or Path(file).with_suffix(".features.parquet")).expanduser()
-        rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", columns, given))
+        rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", Columns.named(flat), given))
         facts = {"rows": rows, "features": len(names), "path": str(place), "names": names}
         typer.echo(dumps(facts) if as_json else f"{shorter(place)}\n  {rows:,} rows, {len(names)} features", nl=not as_json)
         return
     if fitted or save:
         raise InputError("--fitted and --save are for a given FILE; give one")
-    record = one_report("features", model, data, out, columns | given, force, as_json)
+    record = one_report("features", model, data, out, flat | given, force, as_json)
     if record:
         typer.echo(visible(record.verdict))
 
 # %% ../nbs/cli.ipynb #bb1697a9
 def file_features(
-    file: str, out: Path, text_column: str, fitted: str, save: str, fit: tuple[str, dict[str, str], dict[str, str]]
+    file: str, out: Path, text_column: str, fitted: str, save: str, fit: tuple[str, Columns, dict[str, str]]
 ) -> tuple[int, list[str]]:
     "A file's features, with saved or newly fitted ones; rows and names."
     from secml_workbench.features import check_folder_free, check_target, load_features, save_features, write_features
@@ -411,10 +412,10 @@ def train(
 
     settings = load_settings()
     values = {"seed": settings.seed} | check_parameters(split_parameters(parameter), _declared("train"))
-    columns: dict[str, Any] = _columns(text_column, label_column, positive_label)
+    columns = Columns.named(_columns(text_column, label_column, positive_label))
     folder = Path(out) if out else settings.models_dir / DEFAULT_MODEL
     encoder, config = local(model) or None, TrainingConfig(**values)
-    done = train_detector(folder, local(data), config, encoder=encoder, force=force, settings=settings, **columns)
+    done = train_detector(folder, local(data), config, encoder=encoder, force=force, settings=settings, columns=columns)
     state = " (unchanged)" if done.fresh else ""
     typer.echo(dumps(done.facts) if as_json else f"{shorter(done.path)}{state}\n  {done.verdict}", nl=not as_json)
 

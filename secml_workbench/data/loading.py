@@ -139,17 +139,16 @@ def _read_tiny() -> RawRows:
 # %% ../../nbs/data/05_loading.ipynb #8ee36a1a
 def load_corpus(
     source: str | Path = "packaged",  # packaged, tiny, or a CSV, TSV, JSONL or Parquet file
+    columns: Columns | None = None,  # of a file, and its malicious label: Columns(text="prompt"); None: text, label, source
     *,
-    text_column: str = Columns.text,  # column of the texts; null is the empty text
-    label_column: str = Columns.label,  # column of the labels
-    positive_label: str = "",  # the label that means malicious; empty: inferred from known names, and said
-    source_column: str = Columns.source,  # column that says where a text is from; if not there: the file's name
     max_rows: int = 0,  # most rows, sampled by label and source after de-duplication; 0: all
     seed: int = 42,  # of that sample
     settings: Settings | None = None,  # for relative paths and the cache of groups
 ) -> Corpus:
     "Labelled texts, checked, without duplicates and conflicts, grouped by near-duplicate. Bad input is an InputError."
-    settings = settings or load_settings()
+    settings, columns = settings or load_settings(), Columns() if columns is None else columns
+    if not isinstance(columns, Columns):
+        raise InputError(f"columns is {brief(columns, 40)}; expected Columns(text=…, label=…, source=…, positive_label=…)")
     if max_rows < 0:
         raise InputError(f"max_rows is {max_rows}; expected 0 (all) or more")
     if source == "packaged":
@@ -157,9 +156,8 @@ def load_corpus(
     elif source == "tiny":
         raw = _read_tiny()
     else:
-        columns = Columns(text_column, label_column, source_column, positive_label)
         raw = read_rows(_resolve(source, settings), columns)
-    return _build(raw, positive_label, max_rows, seed, settings)
+    return _build(raw, columns.positive_label, max_rows, seed, settings)
 
 
 def _resolve(source: str | Path, settings: Settings) -> Path:

@@ -29,6 +29,12 @@ class Columns:
     source: str = "source"  # says where a text is from; a file without it: its own name is the source of all
     positive_label: str = ""  # empty: inferred from known names, and said
 
+    @classmethod
+    def named(cls, given: Mapping[str, Any]) -> Columns:
+        "Columns of the flat names that options, settings and parameters have; others are passed over, empty is not given."
+        flat = {"text": "text_column", "label": "label_column", "source": "source_column", "positive_label": "positive_label"}
+        return cls(**{name: str(given[key]) for name, key in flat.items() if given.get(key)})
+
 # %% ../../nbs/data/00_readers.ipynb #c3380d85
 @dataclass(frozen=True)
 class FileColumns:

@@ -20,7 +20,7 @@ from secml_workbench.base import (
     locked, sha256_file, sha256_folder, sha256_of, slug, to_jsonable, track,
 )
 from secml_workbench.data import (
-    Corpus, Estimate, Splits, evaluate, load_corpus, metrics_table, paired_difference, threshold_at_fpr,
+    Columns, Corpus, Estimate, Splits, evaluate, load_corpus, metrics_table, paired_difference, threshold_at_fpr,
 )
 from .baseline import fit_baseline
 from .detector_card import model_card
@@ -163,17 +163,17 @@ def train_detector(
     data: str | Path | Corpus = "packaged",  # a corpus, or what load_corpus takes
     config: TrainingConfig | None = None,
     *,
+    columns: Columns | None = None,  # of a data file
     encoder: str | Path | None = None,  # None: the packaged one
     force: bool = False,  # True: train although nothing has changed, or the detector there is of other data
     tracked: bool = True,  # log to MLflow
     settings: Settings | None = None,
-    **columns: Any,  # text_column, label_column, positive_label, … of load_corpus
 ) -> Detector:
     "Train and test a detector, and write its folder: weights, tokenizer, model card, training.json."
     settings, config, out = settings or load_settings(), config or TrainingConfig(), Path(out).absolute()
     started = time.monotonic()
     check_out(out, "training.json")
-    corpus = data if isinstance(data, Corpus) else load_corpus(data, settings=settings, **columns)
+    corpus = data if isinstance(data, Corpus) else load_corpus(data, columns, settings=settings)
     source = model_folder(encoder or default_encoder())
     with _one_at_a_time(out, settings):
         known = {} if force else read_training(out)

@@ -13,25 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm.auto import tqdm
 
 from secml_workbench.base import (
-    InputError, Record, Settings, UnsupportedError, load_settings, current_provenance, set_threads, to_jsonable, track,
+    InputError, Record, Settings, UnsupportedError, current_provenance, load_settings, set_threads, to_jsonable,
+    track,
 )
-from ..data import Corpus, Estimate, evaluate, mean_estimate, metrics_table
+from ..data import Columns, Corpus, Estimate, evaluate, mean_estimate, metrics_table
 from secml_workbench.explanation import (
-    ALL, CONTROL, FOUND_ABOVE, LEAST_RANGE, LENGTHS, MEASURES, METHODS, OTHER, TITLES, VariantAgreement, Explanation,
-    FaithfulnessStudy, GlobalImportance, ImportanceRow, Shortcut, compare_methods, agreement_table, explain,
-    explain_many, explanation_agreement, find_shortcuts, flagged_texts, global_importance, make_engine, methods_for,
-    nearest_texts, randomization_test, resolve_method, score_text, side_by_side, split_words, word_range,
+    ALL, CONTROL, FOUND_ABOVE, LEAST_RANGE, LENGTHS, MEASURES, METHODS, OTHER, TITLES, Explanation,
+    FaithfulnessStudy, GlobalImportance, ImportanceRow, Shortcut, VariantAgreement, agreement_table,
+    compare_methods, explain, explain_many, explanation_agreement, find_shortcuts, flagged_texts, global_importance,
+    make_engine, methods_for, nearest_texts, randomization_test, resolve_method, score_text, side_by_side,
+    split_words, word_range,
 )
 from ..models import TextClassifier, fit_baseline, load_classifier, scores
 from ..quantization import QuantizationConfig, quantize
 from .inputs import ReportInputs, open_inputs
-from secml_workbench.view import (  # fmt: skip
-    Card, FirstScreen, Markup, escape, facts, figure, forest, heading, interval_text, legend, note, paragraph,
-    table, texts_as_data, visible,
+from secml_workbench.view import (
+    Card, FirstScreen, Markup, agree, clauses, colour, escape, facts, figure, forest, heading, interval_text,
+    legend, listed, note, paragraph, percent, plural, section, table, texts_as_data, visible,
 )
-from tqdm.auto import tqdm
 
 # %% auto #0
 __all__ = []
@@ -44,7 +46,7 @@ _HARMLESS = 1500  # texts at most on which trigger words are tested
 _WORDS = 6000  # over which importance is added up, at most: what an explanation costs grows with its words
 _JUDGED = (range(4, 13), *LENGTHS[1:])  # words: short texts can be searched word by word, so they come first
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #951acb6d
 def _check_parameters(
     methods: Sequence[str],  # names of explanation methods
     texts: Sequence[str],  # the reader's own
@@ -65,9 +67,9 @@ def _check_parameters(
 def _pick(rows: np.ndarray, order: np.ndarray, readable: np.ndarray) -> int | None:
     "The first of `rows` by `order`, among those that can be read if there are any."
     for some in (rows & readable, rows):
-        found = np.flatnonzero(some)
-        if len(found):
-            return int(found[np.argsort(order[found], kind="stable")[0]])
+        candidates = np.flatnonzero(some)
+        if len(candidates):
+            return int(candidates[np.argsort(order[candidates], kind="stable")[0]])
     return None
 
 
@@ -76,7 +78,12 @@ def _is_prose(text: str) -> bool:
     words = [word.text for word in split_words(text)]
     return sum(word.isalpha() for word in words) >= 0.7 * len(words)
 
+# %% ../../nbs/reports/52_explanation_report.ipynb #8f98d9f4
+def _off_median(p: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    "How far each probability is from the typical one of `rows`."
+    return np.abs(p - (np.median(p[rows]) if rows.any() else 0))
 
+# %% ../../nbs/reports/52_explanation_report.ipynb #018e5030
 def _choose_texts(
     texts: Sequence[str],  # of the test part
     labels: np.ndarray,  # 0 benign, 1 malicious
@@ -85,14 +92,14 @@ def _choose_texts(
 ) -> dict[str, int | None]:  # outcome -> row; None: there is no such text
     "A typical hit, the worst false alarm and miss, a typical harmless text, the text closest to the threshold and the longest one in plain words."
     lengths = np.array([min(len(split_words(text[: 20 * _LONG])), _LONG + 1) for text in texts])
-    readable = (lengths >= _READABLE.start) & (lengths < max(_READABLE.stop, np.quantile(lengths, 0.25) + 1))  # of a corpus of long texts: the shortest quarter
+    limit = max(_READABLE.stop, np.quantile(lengths, 0.25) + 1)  # of a corpus of long texts: the shortest quarter
+    readable = (lengths >= _READABLE.start) & (lengths < limit)
     flagged, attack = p >= threshold, np.asarray(labels) == 1
-    hits, passed = p[attack & flagged], p[~attack & ~flagged]
     chosen = {
-        "true positive": _pick(attack & flagged, np.abs(p - (np.median(hits) if len(hits) else 0)), readable),
+        "true positive": _pick(attack & flagged, _off_median(p, attack & flagged), readable),
         "false positive": _pick(~attack & flagged, -p, readable),
         "false negative": _pick(attack & ~flagged, p, readable),
-        "true negative": _pick(~attack & ~flagged, np.abs(p - (np.median(passed) if len(passed) else 0)), readable),
+        "true negative": _pick(~attack & ~flagged, _off_median(p, ~attack & ~flagged), readable),
     }
     plain = (lengths <= _LONG) & np.array([_is_prose(text[: 20 * _LONG]) for text in texts])
     for kind, order, first in (("borderline", np.abs(p - threshold), readable), ("longest", -lengths.astype(float), plain)):
@@ -121,7 +128,7 @@ def _samples_for(
     words = max(_READABLE.stop, len(split_words(text)))
     return max(min(n_samples, 200), n_samples * _READABLE.stop // words)
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #d41cda25
 def _explain_chosen(
     classifier: TextClassifier,
     test: Corpus,
@@ -138,14 +145,14 @@ def _explain_chosen(
     rows += [("your text", text, None) for text in own]
     entries = []
     for outcome, text, label in tqdm(rows, desc="explaining", leave=False):
-        found = _explain_by_all(classifier, text, methods, _samples_for(text, n_samples), seed)
+        explanations = _explain_by_all(classifier, text, methods, _samples_for(text, n_samples), seed)
         entries.append(
             {
                 "outcome": outcome,
                 "text": text,
                 "label": label,
-                "prediction": found[0].prediction,
-                "methods": {one.method: one for one in found},
+                "prediction": explanations[0].prediction,
+                "methods": {explanation.method: explanation for explanation in explanations},
             }
         )
     return entries
@@ -160,7 +167,7 @@ def _controls(
     inside = {m: study.explanations[m] for m in study.methods if METHODS[m].inside and study.explanations[m]}
     study = replace(study, shuffled=randomization_test(classifier, inside, seed) if inside else {})
     kinds = {"stability": study.stability, "shuffled": study.shuffled}
-    return study, {kind: {m: mean_estimate(found, seed=seed) for m, found in by_method.items()} for kind, by_method in kinds.items()}
+    return study, {kind: {m: mean_estimate(values, seed=seed) for m, values in by_method.items()} for kind, by_method in kinds.items()}
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #00a545a0
 def _within_words(
@@ -173,6 +180,16 @@ def _within_words(
     return corpus.sample(min(len(corpus), max(20, int(words / max(1.0, mean)))), seed=seed)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #c515bab6
+_COMPARED = ("onnx_fp32", "int8_dynamic", "int8_static", "int4")
+
+
+def _beside(path: Path) -> dict[str, Path]:
+    "Variants `<model>-<variant>` next to a model's folder that are newer than its weights."
+    since = max((file.stat().st_mtime for file in path.glob("*.safetensors")), default=0.0)
+    manifests = {variant: path.with_name(f"{path.name}-{variant}") / "quantization.json" for variant in _COMPARED}
+    return {variant: file.parent for variant, file in manifests.items() if file.is_file() and file.stat().st_mtime > since}
+
+# %% ../../nbs/reports/52_explanation_report.ipynb #ab172c20
 def _compare_variants(
     inputs: ReportInputs,
     texts: Sequence[str],
@@ -187,31 +204,14 @@ def _compare_variants(
         return []
     attack = ",".join(original.labels[i] for i in original.positive.indices)
     with tempfile.TemporaryDirectory(prefix="secml-") as folder:
-        found = _beside(original.path)
+        paths, out = _beside(original.path), Path(folder) / "int8_dynamic"
         try:
-            paths = found or {
-                "int8_dynamic": Path(quantize(original, QuantizationConfig("int8_dynamic"), out=Path(folder) / "int8_dynamic"))
-            }
+            paths = paths or {"int8_dynamic": Path(quantize(original, QuantizationConfig("int8_dynamic"), out=out))}
         except UnsupportedError:
             return []
         variants = {name: load_classifier(path, positive_label=attack, settings=settings) for name, path in paths.items()}
-        return explanation_agreement(
-            original, {n: v for n, v in variants.items() if v.labels == original.labels}, texts, n_samples=100, seed=seed
-        )
-
-
-_COMPARED = ("onnx_fp32", "int8_dynamic", "int8_static", "int4")
-
-
-def _beside(path: Path) -> dict[str, Path]:
-    "Variants `<model>-<variant>` next to a model's folder that are newer than its weights."
-    made = {variant: path.with_name(f"{path.name}-{variant}") for variant in _COMPARED}
-    since = max((file.stat().st_mtime for file in path.glob("*.safetensors")), default=0.0)
-    return {
-        variant: folder
-        for variant, folder in made.items()
-        if (folder / "quantization.json").is_file() and (folder / "quantization.json").stat().st_mtime > since
-    }
+        alike = {name: variant for name, variant in variants.items() if variant.labels == original.labels}
+        return explanation_agreement(original, alike, texts, n_samples=100, seed=seed)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #477c9d9b
 _NOTICEABLE = 0.02  # a difference of normalised AOPC that a reader would care for
@@ -227,24 +227,28 @@ def _short_label(
     shown = " ".join(visible(label).split())
     return shown if len(shown) <= 24 else shown[:23] + "…"
 
+# %% ../../nbs/reports/52_explanation_report.ipynb #9ff2e034
+def _doubt(study: FaithfulnessStudy, method: str) -> str:
+    "Why not to lean on a single word of a method; empty when nothing speaks against it."
+    seeds = [rho for rho in study.stability.get(method, ()) if not np.isnan(rho)]
+    blind = [rho for rho in study.shuffled.get(method, ()) if not np.isnan(rho)]
+    fits = [explanation.local_r2 for explanation in study.explanations[method] if explanation.local_r2 is not None]
+    if seeds and np.mean(seeds) < _STEADY:
+        return f"another seed changes its order of words (rank correlation {np.mean(seeds):.2f})"
+    if fits and np.median(fits) < _WEAK_FIT:
+        return f"its linear fits say little (median R² {np.median(fits):.2f})"
+    if blind and np.mean(blind) > _BLIND:
+        return f"weights that know nothing give a similar picture (rank correlation {np.mean(blind):.2f})"
+    return ""
+
 
 def _doubts(
     study: FaithfulnessStudy,
 ) -> dict[str, str]:  # method -> why not to lean on a single word of it
     "Methods that contradict themselves, or that say themselves that they fit badly."
-    found = {}
-    for m in study.methods:
-        seeds, blind = ([rho for rho in by_method.get(m, ()) if not np.isnan(rho)] for by_method in (study.stability, study.shuffled))
-        fits = [one.local_r2 for one in study.explanations[m] if one.local_r2 is not None]
-        if seeds and np.mean(seeds) < _STEADY:
-            found[m] = f"another seed changes its order of words (rank correlation {np.mean(seeds):.2f})"
-        elif fits and np.median(fits) < _WEAK_FIT:
-            found[m] = f"its linear fits say little (median R² {np.median(fits):.2f})"
-        elif blind and np.mean(blind) > _BLIND:
-            found[m] = f"weights that know nothing give a similar picture (rank correlation {np.mean(blind):.2f})"
-    return found
+    return {method: doubt for method in study.methods if (doubt := _doubt(study, method))}
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #0c29374a
 def _recommended(
     study: FaithfulnessStudy,
 ) -> str | None:  # None: nothing could be judged
@@ -276,10 +280,6 @@ def _sure_rows(
     strongest = sorted(sure, key=lambda row: -abs(row.direction.estimate or 0.0))[:k]
     return sorted(strongest, key=lambda row: -(row.direction.estimate or 0.0))
 
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
 # %% ../../nbs/reports/52_explanation_report.ipynb #158bb935
 def _up_and_down(drivers: GlobalImportance) -> tuple[list[str], list[str]]:
     "The two words that raise the probability most, and the two that lower it most."
@@ -290,31 +290,26 @@ def _up_and_down(drivers: GlobalImportance) -> tuple[list[str], list[str]]:
 def _moving_words(drivers: GlobalImportance) -> str:
     "What raises and what lowers the alarm, in one sentence without its full stop."
     up, down = _up_and_down(drivers)
-    said = [
-        f"{_listed(words)} {verb}{'s' * (len(words) == 1)} {what}"
-        for words, verb, what in ((up, "raise", "the alarm most"), (down, "calm", "it most" if up else "the alarm most"))
-        if words
-    ]
-    return ", ".join(said) or "No word moves the alarm reliably"
+    raising = f"{listed(up)} {agree(len(up), 'raises', 'raise')} the alarm most" if up else ""
+    calming = f"{listed(down)} {agree(len(down), 'calms', 'calm')} {'it' if up else 'the alarm'} most" if down else ""
+    return ", ".join(filter(None, (raising, calming))) or "No word moves the alarm reliably"
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #e92e0338
 def _standing(study: FaithfulnessStudy) -> str:
     "What the recommended method is worth, as the end of a sentence that begins with its name."
-    best, result = _recommended(study), _judge(study)
-    gain = study.gain(best or "random")
-    if result == "pass":
+    best, verdict = _recommended(study), _judge(study)
+    gain, doubts = study.gain(best or "random"), _doubts(study)
+    if verdict == "pass":
         return "orders words better than chance"
-    if result == "fail":
+    if verdict == "fail":
         return "orders words no better than chance"
     if gain.low is None or gain.n < 5:
         return f"was judged on {gain.n} texts only, which proves nothing"
-    return (
-        f"is ahead of chance, but {_doubts(study)[best]}"
-        if best in _doubts(study) and gain.low > _NOTICEABLE
-        else "is not noticeably ahead of chance"
-    )
+    if best in doubts and gain.low > _NOTICEABLE:
+        return f"is ahead of chance, but {doubts[best]}"
+    return "is not noticeably ahead of chance"
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #014aff64
 def _believed(study: FaithfulnessStudy) -> str:
     "Which methods to believe, in one sentence without its full stop."
     best = _recommended(study)
@@ -324,26 +319,64 @@ def _believed(study: FaithfulnessStudy) -> str:
         return f"{TITLES[best]} {_standing(study)}"
     if len(study.methods) == 1:
         return f"{TITLES[best]} explains its alarms better than chance"
-    return (
-        f"{TITLES[best]} explains its alarms best"
-        if study.leaders == (best,)
-        else f"{TITLES[best]} explains its alarms as well as any method compared"
-    )
+    how_well = "best" if study.leaders == (best,) else "as well as any method compared"
+    return f"{TITLES[best]} explains its alarms {how_well}"
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #2c7a5f6b
 def _verdict_of(
     study: FaithfulnessStudy,
     shortcuts: Sequence[Shortcut],
 ) -> str:
     "The finding: what not to trust, and which method to believe."
-    found, unsure = [one for one in shortcuts if one.found], [one.name for one in shortcuts if one.found is None]
-    headlines = [one.headline for one in found]
-    verb = headlines[0].split()[0] if found else ""
-    headlines[1:] = [headline.removeprefix(f"{verb} ") for headline in headlines[1:]]  # "flags a and b", not "flags a and flags b"
-    said = f"It {_listed(headlines)}" if found else f"No shortcut was found{f' ({_listed(unsure)} cannot be told)' if unsure else ''}"
-    return f"{said}. {_believed(study)}."
+    headlines = [shortcut.headline for shortcut in shortcuts if shortcut.found]
+    unsure = [shortcut.name for shortcut in shortcuts if shortcut.found is None]
+    if headlines:
+        verb = headlines[0].split()[0]
+        headlines[1:] = [headline.removeprefix(f"{verb} ") for headline in headlines[1:]]  # "flags a and b", not "flags a and flags b"
+        return f"It {listed(headlines)}. {_believed(study)}."
+    untold = f" ({listed(unsure)} cannot be told)" if unsure else ""
+    return f"No shortcut was found{untold}. {_believed(study)}."
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #7a4a72bb
+def _faithfulness_card(study: FaithfulnessStudy, best: str) -> Card:
+    value, chance = study.mean(best, "normalized_aopc"), study.mean("random", "normalized_aopc")
+    interval = "no interval" if value.low is None else f"[{percent(value.low)}, {percent(value.high)}]"
+    lengths = word_range([explanation.text for explanation in study.explanations[best]])
+    compared = f"random order {percent(chance.estimate)}; {value.n} of {study.n_texts} flagged texts of {lengths}"
+    return Card(f"{TITLES[best]}: order of words", f"{percent(value.estimate)} of the best order", f"{interval}; {compared}", _judge(study))
+
+
+def _drivers_card(drivers: GlobalImportance) -> Card:
+    up, down = _up_and_down(drivers)
+    calm = f"{listed(down)} {agree(len(down), 'calms', 'calm')} it" if down else ""
+    return Card("Raises the alarm most", ", ".join(up) or "no word reliably", clauses(f"SHAP on {drivers.n_texts[ALL]} texts", calm))
+
+
+def _shortcuts_card(shortcuts: Sequence[Shortcut]) -> Card:
+    found = ", ".join(shortcut.name for shortcut in shortcuts if shortcut.found)
+    untold = ", ".join(shortcut.name for shortcut in shortcuts if shortcut.found is None)
+    detail = clauses(found or "none found", f"cannot be told: {untold}" if untold else "")
+    share = f"{sum(shortcut.found is True for shortcut in shortcuts)} of {len(shortcuts)}"
+    return Card("Shortcuts", share, detail, "fail" if found else "undecided" if untold else "pass")
+
+# %% ../../nbs/reports/52_explanation_report.ipynb #12d14d0f
+def _variants_card(agreements: Sequence[VariantAgreement]) -> Card | None:  # None: nothing was compared
+    known = {row.name: row.rank_correlation.estimate for row in agreements if row.rank_correlation.estimate is not None}
+    control = known.pop(CONTROL, None)
+    if not known:
+        return None
+    lowest = min(known, key=known.__getitem__)
+    seed = "" if control is None else f"another seed alone: {control:.2f}"
+    detail = clauses(f"rank correlation of {lowest}, the lowest of {len(known)}", seed)
+    return Card("Same reasons, quantized", f"{known[lowest]:.2f}", detail)
+
+
+def _mistakes_card(labels: np.ndarray, p: np.ndarray) -> Card:
+    flagged, attack = p >= _THRESHOLD, labels == 1
+    alarms, misses = int((flagged & ~attack).sum()), int((~flagged & attack).sum())
+    return Card(f"Mistakes at {_THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{plural(alarms, 'false alarm')}, {misses} missed")
+
+# %% ../../nbs/reports/52_explanation_report.ipynb #684ad246
 def _first_cards(
     study: FaithfulnessStudy,
     drivers: GlobalImportance,
@@ -353,47 +386,10 @@ def _first_cards(
     p: np.ndarray,
 ) -> list[Card]:
     "The figures of the first screen."
-    cards, found = list[Card](), [one for one in shortcuts if one.found]
-    open_ones = [one for one in shortcuts if one.found is None]
-    if best := _recommended(study):
-        value, chance = study.mean(best, "normalized_aopc"), study.mean("random", "normalized_aopc")
-        between = "no interval" if value.low is None else f"[{value.low:.0%}, {value.high:.0%}]"
-        asked = f"{value.n} of {study.n_texts} flagged texts of {word_range([one.text for one in study.explanations[best]])}"
-        cards.append(
-            Card(
-                f"{TITLES[best]}: order of words",
-                f"{value.estimate:.0%} of the best order",
-                f"{between}; random order {chance.estimate:.0%}; {asked}",
-                _judge(study),
-            )
-        )
-    up, down = _up_and_down(drivers)
-    calm = f"; {_listed(down)} calm{'s' * (len(down) == 1)} it" if down else ""
-    cards.append(Card("Raises the alarm most", ", ".join(up) or "no word reliably", f"SHAP on {drivers.n_texts[ALL]} texts{calm}"))
-    what = ", ".join(one.name for one in found) or "none found"
-    what += f"; cannot be told: {', '.join(one.name for one in open_ones)}" if open_ones else ""
-    cards.append(Card("Shortcuts", f"{len(found)} of {len(shortcuts)}", what, "fail" if found else "undecided" if open_ones else "pass"))
-    variants = [one for one in variant_agreements if one.name != CONTROL and one.rank_correlation.estimate is not None]
-    if variants:
-        worst = min(variants, key=lambda one: one.rank_correlation.estimate or 0.0)
-        seed = next(
-            (
-                f"; another seed alone: {one.rank_correlation.estimate:.2f}"
-                for one in variant_agreements
-                if one.name == CONTROL and one.rank_correlation.estimate is not None
-            ),
-            "",
-        )
-        cards.append(
-            Card(
-                "Same reasons, quantized",
-                f"{worst.rank_correlation.estimate:.2f}",
-                f"rank correlation of {worst.name}, the lowest of {len(variants)}{seed}",
-            )
-        )
-    flagged, attack = p >= _THRESHOLD, labels == 1
-    alarms, misses = int((flagged & ~attack).sum()), int((~flagged & attack).sum())
-    return [*cards, Card(f"Mistakes at {_THRESHOLD}", f"{alarms + misses} of {len(p):,}", f"{alarms} false alarm{'s' * (alarms != 1)}, {misses} missed")]
+    best = _recommended(study)
+    cards = [_faithfulness_card(study, best) if best else None, _drivers_card(drivers), _shortcuts_card(shortcuts)]
+    cards += [_variants_card(variant_agreements), _mistakes_card(labels, p)]
+    return [card for card in cards if card]
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #234ae9fe
 def _strongest(
@@ -402,12 +398,20 @@ def _strongest(
     k: int = 3,
 ) -> str:  # '"ignore" +0.21, "all" +0.10'
     "The words that speak most for the target, as text: changes of its probability, or shares of all that the method gives."
-    one = entry["methods"][method]
-    total = 1.0 if one.in_probability else float(np.abs(one.scores).sum()) or 1.0
-    words = [word for word in one.top(50) if word.score / total > 0.02][:k]
-    return ", ".join(f"“{_short_label(word.text)}” {score_text(one, word.score, 2)}" for word in words)
+    explanation = entry["methods"][method]
+    total = 1.0 if explanation.in_probability else float(np.abs(explanation.scores).sum()) or 1.0
+    words = [word for word in explanation.top(50) if word.score / total > 0.02][:k]
+    return ", ".join(f"“{_short_label(word.text)}” {score_text(explanation, word.score, 2)}" for word in words)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #9ec1e438
+_REMEDIES = {
+    "language": "add harmless texts in other languages to the training data",
+    "trigger words": "add harmless texts with alarming words to the training data",
+    "punctuation": "train on texts with and without punctuation",
+    "length": "train on attacks inside long harmless texts",
+}
+
+
 def _advice(
     entries: Sequence[Mapping[str, Any]],
     shortcuts: Sequence[Shortcut],
@@ -415,21 +419,18 @@ def _advice(
     empty: float,  # probability of malicious for a text without words
 ) -> str:
     "What to do, in one line."
-    found = [one for one in shortcuts if one.found]
-    first = {
-        "language": "add harmless texts in other languages to the training data", "trigger words": "add harmless texts with alarming words to the training data",
-        "punctuation": "train on texts with and without punctuation", "length": "train on attacks inside long harmless texts",
-    }  # fmt: skip
-    said = ["train on short harmless texts too: it flags even an empty one"] if empty >= _THRESHOLD else []
-    said += [first[one.name] for one in found[:2]]
-    wrong = {entry["outcome"]: entry for entry in entries if empty < _THRESHOLD}
-    if "false positive" in wrong and (words := _strongest(wrong["false positive"], method)):
-        said.append(f"look at the words behind the worst false alarm: {words} ({TITLES[method]})")
-    elif "false positive" in wrong:
-        said.append("the worst false alarm rests on no single word: collect harmless texts like it")
-    return "; ".join(said) or "nothing found to mend; watch it on texts from elsewhere"
+    flags_all = empty >= _THRESHOLD
+    short = "train on short harmless texts too: it flags even an empty one" if flags_all else ""
+    remedies = [_REMEDIES[shortcut.name] for shortcut in shortcuts if shortcut.found][:2]
+    alarms = [entry for entry in entries if entry["outcome"] == "false positive" and not flags_all]
+    alarm = ""
+    if alarms:
+        words = _strongest(alarms[-1], method)
+        behind = f"look at the words behind the worst false alarm: {words} ({TITLES[method]})"
+        alarm = behind if words else "the worst false alarm rests on no single word: collect harmless texts like it"
+    return clauses(short, *remedies, alarm, otherwise="nothing found to mend; watch it on texts from elsewhere")
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #9f006b93
 def _warnings_of(
     entries: Sequence[Mapping[str, Any]],
     missing: Sequence[str],  # kinds of text that do not exist
@@ -438,63 +439,67 @@ def _warnings_of(
     seen: str,  # of ReportInputs.seen_in_training
 ) -> str:
     "What to mind, in one line."
-    fits = [one.local_r2 for entry in entries for one in entry["methods"].values() if one.local_r2 is not None]
-    weak, unsure = sum(r2 < _WEAK_FIT for r2 in fits), sum(not one.converged for entry in entries for one in entry["methods"].values())
-    said = [f"a text without any word has P {empty:.2f} already, words can add {1 - empty:.2f} at most"] if empty >= _THRESHOLD else []
-    said += ["a score says how this model answers when the word is missing, not why a text is an attack"]
-    absent = [kind for kind in missing if kind != "longest"]
-    said += [f"the test texts hold no {' and no '.join(absent)}"] if absent else []
-    said += [f"{weak} of {len(fits)} LIME fits are weak (R² below 0.5)"] if weak else []
-    said += [f"{unsure} integrated gradients did not converge"] if unsure else []
-    said += [f"no {_listed([TITLES[one] for one in left_out])}: not a torch model"] if left_out else []
-    return "; ".join([*said, seen] if seen else said)
+    explanations = [explanation for entry in entries for explanation in entry["methods"].values()]
+    fits = [explanation.local_r2 for explanation in explanations if explanation.local_r2 is not None]
+    weak, unsure = sum(r2 < _WEAK_FIT for r2 in fits), sum(not explanation.converged for explanation in explanations)
+    absent = [f"no {kind}" for kind in missing if kind != "longest"]
+    return clauses(
+        f"a text without any word has P {empty:.2f} already, words can add {1 - empty:.2f} at most" if empty >= _THRESHOLD else "",
+        "a score says how this model answers when the word is missing, not why a text is an attack",
+        f"the test texts hold {listed(absent)}" if absent else "",
+        f"{weak} of {len(fits)} LIME fits are weak (R² below {_WEAK_FIT})" if weak else "",
+        f"{unsure} integrated gradients did not converge" if unsure else "",
+        f"no {listed(TITLES[method] for method in left_out)}: not a torch model" if left_out else "",
+        seen,
+    )
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #838199a4
+_KEPT = (
+    "label", "words", "base_value", "prediction", "additivity_gap", "overlap_gap", "local_r2", "convergence_delta", "converged", "windows", "units",
+    "n_samples", "orders", "subsets", "evaluations",
+)  # fmt: skip
+
+
 def _text_record(
     entry: Mapping[str, Any],  # of `_explain_chosen`
 ) -> dict[str, Any]:
     "One text as the JSON record has it (without times: equal runs give equal records)."
-    kept = (
-        "label", "words", "base_value", "prediction", "additivity_gap", "overlap_gap", "local_r2", "convergence_delta", "converged", "windows", "units",
-        "n_samples", "orders", "subsets", "evaluations",
-    )  # fmt: skip
-    methods = {name: {key: getattr(one, key) for key in kept} for name, one in entry["methods"].items()}
+    methods = {name: {key: getattr(explanation, key) for key in _KEPT} for name, explanation in entry["methods"].items()}
     return {**entry, "methods": methods}
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #cbabb0af
 def _faithfulness_record(
     study: FaithfulnessStudy,
     controlled: Mapping[str, Mapping[str, Estimate]],
 ) -> dict[str, Any]:  # n_texts, best, recommended, judged, doubts, methods: name -> measures, gain, stability, shuffled; random
     "The comparison of methods as the JSON record has it."
-    methods = {
-        m: {
-            **{measure: study.mean(m, measure) for measure in MEASURES}, "gain": study.gain(m),
-            "stability": controlled["stability"].get(m), "shuffled": controlled["shuffled"].get(m),
-        }
-        for m in study.methods
+    means = {who: {measure: study.mean(who, measure) for measure in MEASURES} for who in (*study.methods, "random")}
+    controls = {m: {kind: controlled[kind].get(m) for kind in ("stability", "shuffled")} for m in study.methods}
+    return {
+        "n_texts": study.n_texts, "n_answering": study.n_answering, "best": study.best, "recommended": _recommended(study),
+        "judged": _judge(study), "doubts": _doubts(study), "random": means["random"],
+        "methods": {m: {**means[m], "gain": study.gain(m), **controls[m]} for m in study.methods},
     }  # fmt: skip
-    random = {measure: study.mean("random", measure) for measure in MEASURES}
-    n_texts = study.n_texts
-    found = {"best": study.best, "recommended": _recommended(study), "judged": _judge(study), "doubts": _doubts(study)}
-    return {"n_texts": n_texts, "n_answering": study.n_answering, **found, "methods": methods, "random": random}
+
+# %% ../../nbs/reports/52_explanation_report.ipynb #d9d42bb1
+def _mean_of(pairs: Sequence[Any], name: str, seed: int) -> Estimate:
+    "The mean of a figure over the texts where it is defined."
+    values = [getattr(pair, name) for pair in pairs]
+    return mean_estimate([np.nan if value is None else value for value in values], seed=seed)
 
 
 def _agreement_rows(
     study: FaithfulnessStudy,
 ) -> list[dict[str, Any]]:  # first, second, rank_correlation, top_overlap (with intervals), k; the closest first
     "Mean agreement of each two methods over the texts where it is defined."
-    rows = []
+    rows: list[dict[str, Any]] = []
     for first, second in dict.fromkeys((pair.first, pair.second) for pair in study.agreements):
-        these = [pair for pair in study.agreements if (pair.first, pair.second) == (first, second)]
-        means = {
-            name: mean_estimate([np.nan if (value := getattr(pair, name)) is None else value for pair in these], seed=study.seed)
-            for name in ("rank_correlation", "top_overlap")
-        }
-        rows.append({"first": first, "second": second, "k": these[0].k, **means})
-    return sorted(
-        rows, key=lambda row: -2.0 if row["rank_correlation"].estimate is None else row["rank_correlation"].estimate, reverse=True
-    )
+        pairs = [pair for pair in study.agreements if (pair.first, pair.second) == (first, second)]
+        means = {name: _mean_of(pairs, name, study.seed) for name in ("rank_correlation", "top_overlap")}
+        rows.append({"first": first, "second": second, "k": pairs[0].k, **means})
+    ranks = [row["rank_correlation"].estimate for row in rows]
+    order = sorted(range(len(rows)), key=lambda i: 2.0 if ranks[i] is None else -ranks[i])
+    return [rows[i] for i in order]
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #58a65111
 _OUTCOMES = {
@@ -507,83 +512,105 @@ _OUTCOMES = {
     "your text": "Your text",
 }
 
+# %% ../../nbs/reports/52_explanation_report.ipynb #35b61d61
+def _alone_finding(
+    alone: Explanation,  # by occlusion
+    decided: bool,  # whether the text is decided as an empty one
+) -> str:
+    "What it means that no word counts alone."
+    unit = f"single {alone.level}"
+    if alone.units != len(alone.words):
+        unit = f"group of neighbours ({len(alone.words)} {alone.level}s in {alone.units} groups)"
+    why = "it is decided so without any word already" if decided else "the decision rests on several together"
+    return f"No {unit}, taken out alone, changes that by 0.01 or more: {why}"
 
+# %% ../../nbs/reports/52_explanation_report.ipynb #b560ec16
 def _one_text(
     entry: Mapping[str, Any],  # of `_explain_chosen`
     number: int,  # of the text in this report
 ) -> Markup:
     "A text with its methods side by side: coloured words, the strongest in a table."
-    found: list[Explanation] = list(entry["methods"].values())
-    said = f"P({_short_label(found[0].label)}) = {entry['prediction']:.3f}, " + (
-        f"labelled {entry['label']}" if entry["label"] else "no label"
-    )
-    empty = next((one.base_value for one in found if one.method == "shap"), None)
-    said += "" if empty is None else f"; without any word {empty:.3f}"
-    alone = next((one for one in found if one.method == "occlusion" and one.words), None)
-    if alone is not None and np.abs(alone.scores).max() < 0.01 and len(found) > 1:
-        one_of_them = (
-            f"single {alone.level}"
-            if alone.units == len(alone.words)
-            else f"group of neighbours ({len(alone.words)} {alone.level}s in {alone.units} groups)"
-        )
-        said += f". No {one_of_them}, taken out alone, changes that by 0.01 or more: "
-        same = empty is not None and (empty >= _THRESHOLD) == (entry["prediction"] >= _THRESHOLD)
-        said += "it is decided so without any word already" if same else "the decision rests on several together"
-        found.remove(alone)  # it has nothing to show
-    limit = 500 if entry["outcome"] == "longest" else 1200
-    return heading(_OUTCOMES[entry["outcome"]], 3, f"text-{number}") + paragraph(said) + side_by_side(found, limit=limit)
+    explanations: dict[str, Explanation] = dict(entry["methods"])
+    label = next(iter(explanations.values())).label
+    finding = f"P({_short_label(label)}) = {entry['prediction']:.3f}, "
+    finding += f"labelled {entry['label']}" if entry["label"] else "no label"
+    empty = explanations["shap"].base_value if "shap" in explanations else None
+    finding += "" if empty is None else f"; without any word {empty:.3f}"
+    alone = explanations.get("occlusion")
+    if alone is not None and alone.words and np.abs(alone.scores).max() < 0.01 and len(explanations) > 1:
+        decided = empty is not None and (empty >= _THRESHOLD) == (entry["prediction"] >= _THRESHOLD)
+        finding += f". {_alone_finding(alone, decided)}"
+        del explanations["occlusion"]  # it has nothing to show
+    head = heading(_OUTCOMES[entry["outcome"]], 3, f"text-{number}") + paragraph(finding)
+    return head + side_by_side(list(explanations.values()), limit=500 if entry["outcome"] == "longest" else 1200)
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #279f0765
 def _what_is_shown(entries: Sequence[Mapping[str, Any]]) -> str:
     "The first sentence of the first section."
-    n = len(entries[0]["methods"]) if entries else 0
-    said = f"{len(entries)} texts of the test part, each explained by {n} method{'s' * (n != 1)}; readable are texts of {_READABLE.start} to {_READABLE.stop - 1} words, or the shortest quarter"
-    return f"{said}. Which method to believe is measured in section 2."
+    methods = plural(len(entries[0]["methods"]) if entries else 0, "method")
+    readable = f"readable are texts of {_READABLE.start} to {_READABLE.stop - 1} words, or the shortest quarter"
+    return f"{len(entries)} texts of the test part, each explained by {methods}; {readable}. Which method to believe is measured in section 2."
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #906f48d9
-def _means(study: FaithfulnessStudy, controlled: Mapping[str, Mapping[str, Estimate]]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
+def _two(value: Estimate | None) -> str:  # "0.81 [0.74, 0.88]"
+    "An estimate with two digits, as most of this report's are; a dash when it was not measured."
+    return "–" if value is None else interval_text(value, digits=2)
+
+
+def _means(study: FaithfulnessStudy, controlled: Mapping[str, Mapping[str, Estimate]]) -> list[dict[str, str]]:
+    "One row a method, random order last: what deletion costs, and the controls."
+    rows = []
     for m in (*study.methods, "random"):
-        row = {measure: study.mean(m, measure) for measure in ("normalized_aopc", "comprehensiveness", "sufficiency", "log_odds")}
-        more = {"gain": study.gain(m)} if m != "random" else {}
-        seeds, shuffled = controlled["stability"].get(m), controlled["shuffled"].get(m)
-        cells = {name: interval_text(value, digits=2) for name, value in {**row, **more}.items()}
-        extra = {
-            "seeds": "–" if seeds is None else interval_text(seeds, digits=2),
-            "shuffled": "–" if shuffled is None else interval_text(shuffled, digits=2),
-        }
-        rows.append({"method": TITLES.get(m, "random order (control)"), "gain": "–", **cells, **extra})
+        measures = {measure: study.mean(m, measure) for measure in ("normalized_aopc", "comprehensiveness", "sufficiency", "log_odds")}
+        gain = study.gain(m) if m != "random" else None
+        checks = {"seeds": controlled["stability"].get(m), "shuffled": controlled["shuffled"].get(m)}
+        cells = {name: _two(value) for name, value in {"gain": gain, **measures, **checks}.items()}
+        rows.append({"method": TITLES.get(m, "random order (control)"), **cells})
     return rows
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #efd6c85a
+def _faithfulness_figure(study: FaithfulnessStudy, best: str) -> Markup:
+    "Every method's normalised AOPC, the best on top."
+    means = {TITLES.get(m, m): study.mean(m, "normalized_aopc") for m in (*study.methods, "random")}
+    rows = sorted(means.items(), key=lambda row: -(row[1].estimate or 0.0))
+    axis = f"normalised AOPC: 0 the worst order of words, 1 the best; mean over {study.n_answering} texts"
+    fig = forest(rows, title=f"{TITLES[best]} {_standing(study)}", digits=2, emphasis=TITLES[best], xlabel=axis)
+    caption = "The further to the right, the better a method's order of words; random is what chance gives."
+    return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption=caption)
+
+
+_FAITHFUL = (
+    "{lead} {standing}: its normalised AOPC is {gain} above that of a random order, mean over {n} flagged texts of {lengths}."
+)
+_NO_ORDER = (
+    " On the other {others} that were drawn the best and the worst order differ by less than {least}: "
+    "there any explanation is as good as another."
+)
+
+# %% ../../nbs/reports/52_explanation_report.ipynb #281b899d
+def _faithfulness_finding(study: FaithfulnessStudy, best: str) -> str:
+    "What the recommended method is worth, on how many texts, and what speaks against the others."
+    lengths = word_range([explanation.text for explanation in study.explanations[best]])
+    n, lead, gain = study.n_answering, TITLES[best], _two(study.gain(best))
+    finding = _FAITHFUL.format(lead=lead, standing=_standing(study), gain=gain, n=n, lengths=lengths)
+    if n < study.n_texts:
+        finding += _NO_ORDER.format(others=study.n_texts - n, least=LEAST_RANGE)
+    doubted = {m: doubt for m, doubt in _doubts(study).items() if m in study.leaders and m != best}
+    return finding + "".join(f" {TITLES[m]}: {doubt}." for m, doubt in doubted.items())
+
+
 def _faithfulness_section(
     study: FaithfulnessStudy,
     controlled: Mapping[str, Mapping[str, Estimate]],
 ) -> Markup:
     "Every method against chance: finding, figure, tables."
-    n, best = study.n_answering, _recommended(study)
+    best = _recommended(study)
+    if best is None and study.n_texts:
+        return paragraph(f"Nothing can be said: of {study.n_texts} flagged test texts there is none on which the order of deletions matters.")
     if best is None:
-        none_matters = f"of {study.n_texts} flagged test texts there is none on which the order of deletions matters"
-        return paragraph(f"Nothing can be said: {none_matters if study.n_texts else 'no test text of 4 to 300 words is flagged'}.")
-    rows = [(TITLES[m], study.mean(m, "normalized_aopc")) for m in study.methods] + [("random", study.mean("random", "normalized_aopc"))]
-    rows.sort(key=lambda row: -(row[1].estimate or 0.0))
-    lead, gain = TITLES[best], study.gain(best)
-    title = f"{lead} {_standing(study)}"
-    axis = f"normalised AOPC: 0 the worst order of words, 1 the best; mean over {n} texts"
-    fig = forest(rows, title=title, digits=2, emphasis=lead, xlabel=axis)
-    shown = figure(
-        fig, alt="; ".join(f"{name}: {value}" for name, value in rows),
-        caption="The further to the right, the better a method's order of words; random is what chance gives.",
-    )  # fmt: skip
-    asked = [one.text for one in study.explanations[best]]
-    finding = f"{title}: its normalised AOPC is {interval_text(gain, digits=2)} above that of a random order, mean over {n} flagged texts of {word_range(asked)}."
-    if n < study.n_texts:
-        finding += f" On the other {study.n_texts - n} that were drawn the best and the worst order differ by less than {LEAST_RANGE}: "
-        finding += "there any explanation is as good as another."
-    for m, doubt in _doubts(study).items():
-        finding += f" {TITLES[m]}: {doubt}." if m in study.leaders and m != best else ""
-    tables = _faithfulness_tables(_means(study, controlled))
-    return paragraph(finding) + shown + tables + paragraph(_control_finding(controlled))
+        return paragraph("Nothing can be said: no test text of 4 to 300 words is flagged.")
+    tables = _faithfulness_tables(_means(study, controlled)) + paragraph(_control_finding(controlled))
+    return paragraph(_faithfulness_finding(study, best)) + _faithfulness_figure(study, best) + tables
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #b1ec036d
 def _faithfulness_tables(rows: Sequence[Mapping[str, object]]) -> Markup:
@@ -600,24 +627,38 @@ def _faithfulness_tables(rows: Sequence[Mapping[str, object]]) -> Markup:
     steady = "Good are low log-odds, another seed near 1 (SHAP is exact up to ten words: 1) and shuffled weights near 0"
     return table(rows, columns=falls, caption=good) + table(rows, columns=checks, caption=steady)
 
+# %% ../../nbs/reports/52_explanation_report.ipynb #370a968c
+def _named(values: Mapping[str, Estimate]) -> str:
+    return listed(f"{TITLES[m]} ({_two(value)})" for m, value in values.items())
 
+
+def _seeds_finding(seeds: Mapping[str, Estimate]) -> str:
+    "How much the methods that draw at random depend on their seed; empty when none does."
+    shaky = {m: value for m, value in seeds.items() if (value.estimate or 0.0) < _STEADY}
+    if shaky:
+        return f"Another seed changes the order of words by {_named(shaky)}: take more samples before a single word is believed."
+    return "What depends on a seed is steady." if seeds else ""
+
+
+def _blind_finding(blind: Mapping[str, Estimate]) -> str:
+    "Which methods show the text rather than the model, by the explanation of shuffled weights."
+    gives = agree(len(blind), "gives a similar picture", "give similar pictures")
+    shows = agree(len(blind), "it shows", "they show")
+    return f"{_named(blind)} {gives} for weights that know nothing: {shows} the text as much as the model." if blind else ""
+
+# %% ../../nbs/reports/52_explanation_report.ipynb #df1671e1
 def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
     "What the controls say."
     seeds, weights = (
         {m: value for m, value in controlled[kind].items() if value.estimate is not None} for kind in ("stability", "shuffled")
     )
-    blind = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in weights.items() if (value.estimate or 0.0) > _BLIND]
-    shaky = [f"{TITLES[m]} ({interval_text(value, digits=2)})" for m, value in seeds.items() if (value.estimate or 0.0) < _STEADY]
-    unsure = [TITLES[m] for m, value in weights.items() if (value.estimate or 0.0) <= _BLIND < (value.high or 0.0)]
-    said = []
-    if blind:
-        gives, shows = ("gives a similar picture", "it shows") if len(blind) == 1 else ("give similar pictures", "they show")
-        said += [f"{_listed(blind)} {gives} for weights that know nothing: {shows} the text as much as the model."]
-    said += [f"Another seed changes the order of words by {_listed(shaky)}: take more samples before a single word is believed."] if shaky else []
-    said += ["What depends on a seed is steady."] if seeds and not shaky else []
-    said += [f"Whether {_listed(unsure)} show{'s' * (len(unsure) == 1)} the model or the text cannot be told from so few texts."] if unsure else []
-    said += ["What looks inside answers to what the model has learned."] if weights and not blind and not unsure else []
-    return " ".join(said) or "Neither control applies to these methods on these texts."
+    blind = {m: value for m, value in weights.items() if (value.estimate or 0.0) > _BLIND}
+    unsure = [TITLES[m] for m, value in weights.items() if m not in blind and (value.high or 0.0) > _BLIND]
+    show = agree(len(unsure), "shows", "show")
+    untold = f"Whether {listed(unsure)} {show} the model or the text cannot be told from so few texts." if unsure else ""
+    learned = "What looks inside answers to what the model has learned." if weights and not blind and not unsure else ""
+    sentences = filter(None, (_blind_finding(blind), _seeds_finding(seeds), untold, learned))
+    return " ".join(sentences) or "Neither control applies to these methods on these texts."
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #6bf864d4
 def _agreement_section(
@@ -627,98 +668,102 @@ def _agreement_section(
     "How far the methods agree, as a finding and a table."
     if not agreements:
         return paragraph("One method only, or no text to compare on: nothing to compare.")
-    first, last = agreements[0], agreements[-1]
-    pair = [f"{TITLES[row['first']]} and {TITLES[row['second']]}" for row in agreements]
-    finding = f"{pair[0]} agree most (rank correlation {interval_text(first['rank_correlation'], digits=2)}), {pair[-1]} least ({interval_text(last['rank_correlation'], digits=2)})."
-    finding = finding if len(pair) > 1 else f"{pair[0]}: rank correlation {interval_text(first['rank_correlation'], digits=2)}."
+    pairs = [f"{TITLES[row['first']]} and {TITLES[row['second']]}" for row in agreements]
+    ranks = [_two(row["rank_correlation"]) for row in agreements]
+    finding = f"{pairs[0]}: rank correlation {ranks[0]}."
+    if len(pairs) > 1:
+        finding = f"{pairs[0]} agree most (rank correlation {ranks[0]}), {pairs[-1]} least ({ranks[-1]})."
     rows = [
-        {"methods": name, "rank": interval_text(row["rank_correlation"], digits=2), "top": interval_text(row["top_overlap"], digits=2)}
-        for name, row in zip(pair, agreements, strict=True)
+        {"methods": pair, "rank": rank, "top": _two(row["top_overlap"])}
+        for pair, rank, row in zip(pairs, ranks, agreements, strict=True)
     ]
-    columns = {"methods": "methods", "rank": "rank correlation, all words", "top": f"share of the top {first['k']} both name"}
+    columns = {"methods": "methods", "rank": "rank correlation, all words", "top": f"share of the top {agreements[0]['k']} both name"}
     return paragraph(finding) + table(rows, columns=columns, caption=f"Mean over {n_texts} flagged test texts, with 95 % intervals")
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #cdeb6fdd
 def _driver_figure(rows: Sequence[ImportanceRow], title: str, n: int, label: str) -> Markup:
     shown = [(_short_label(row.name), row.direction) for row in rows]
-    inks = {name: "#D55E00" if (value.estimate or 0.0) > 0 else "#0072B2" for name, value in shown}
-    fig = forest(
-        shown,
-        title=title,
-        digits=2,
-        reference=0.0,
-        signed=True,
-        colours=inks,
-        xlabel=f"mean SHAP value for P({_short_label(label)}) in the texts that hold it",
-    )
+    inks = {name: colour("malicious" if (value.estimate or 0.0) > 0 else "benign") for name, value in shown}
+    axis = f"mean SHAP value for P({_short_label(label)}) in the texts that hold it"
+    fig = forest(shown, title=title, digits=2, reference=0.0, signed=True, colours=inks, xlabel=axis)
     caption = f"Mean score with 95 % interval over the texts that hold it; {n} test texts in all. Right of the line: raises the alarm."
     return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in shown), caption=caption)
 
 
-def _by_class(rows_of: Mapping[str, Sequence[ImportanceRow]], what: str, plural: str, k: int) -> Markup:
+def _by_class(rows_of: Mapping[str, Sequence[ImportanceRow]], what: str, kinds: str, k: int) -> Markup:
     cells = [
-        {"class": kind, "name": escape(row.name, 40), "importance": interval_text(row.importance, digits=2), "direction": interval_text(row.direction, digits=2), "support": row.support}
+        {"class": kind, "name": escape(row.name, 40), "importance": _two(row.importance), "direction": _two(row.direction), "support": row.support}
         for kind, rows in rows_of.items() if kind != ALL for row in rows[:k]
     ]  # fmt: skip
-    columns = {
-        "class": "texts labelled",
-        "name": what,
-        "importance": "mean |score|",
-        "direction": "mean score",
-        "support": "texts that hold it",
-    }
-    return table(cells, columns=columns, caption=f"The strongest {plural} by class, with 95 % intervals")
+    columns = {"class": "texts labelled", "name": what, "importance": "mean |score|", "direction": "mean score", "support": "texts that hold it"}
+    return table(cells, columns=columns, caption=f"The strongest {kinds} by class, with 95 % intervals")
+
+# %% ../../nbs/reports/52_explanation_report.ipynb #1ab99282
+_WEIGHTIEST = " Of the pattern families {name} weighs most: mean |score| {weight} in the {support} texts where it matches."
+_OTHER_WORDS = " All words of a text that no family knows weigh {weight} together{calm}."
 
 
+def _families_finding(drivers: GlobalImportance) -> str:
+    "Which pattern family weighs most, beside the words that no family knows."
+    rows = {row.name: row for row in drivers.families[ALL]}
+    rest = rows.pop(OTHER, None)
+    if not rows:
+        seen = [f"{escape(name.lower(), 40)} in {count}" for name, count in list(drivers.matched.items())[:3]]
+        some = f" ({listed(seen)})" if seen else ""
+        return f" No pattern family matches in {drivers.min_support} or more of the {drivers.n_texts[ALL]} texts{some}: what families do cannot be told."
+    if rest is None:
+        return ""
+    most = max(rows.values(), key=lambda row: row.importance.estimate or 0.0)
+    calm = "; they are also what makes a text look harmless" if (rest.direction.high or 0.0) < 0 else ""
+    first = _WEIGHTIEST.format(name=most.name.lower(), weight=_two(most.importance), support=most.support)
+    return first + _OTHER_WORDS.format(weight=_two(rest.importance), calm=calm)
+
+# %% ../../nbs/reports/52_explanation_report.ipynb #26a4d411
 def _drivers_section(
     drivers: GlobalImportance,
 ) -> Markup:
     "Words and families with their intervals: finding, figures, table by class."
+    n, every = drivers.n_texts[ALL], drivers.families[ALL]
     words = _sure_rows(drivers.words[ALL]) or [row for row in drivers.words[ALL] if any(c.isalnum() for c in row.name)][:6]
-    families, n = [row for row in drivers.families[ALL] if row.name != OTHER], drivers.n_texts[ALL]
     if not words:
         return paragraph(f"No word stands in {drivers.min_support} or more of the {n} texts: nothing to add up.")
-    finding = f"{_moving_words(drivers)} (mean over the texts that hold a word)."
-    rest = next((row for row in drivers.families[ALL] if row.name == OTHER), None)
-    known = max(families, key=lambda row: row.importance.estimate or 0.0, default=None)
-    if not known:
-        seen = [f"{escape(name.lower(), 40)} in {count}" for name, count in list(drivers.matched.items())[:3]]
-        finding += f" No pattern family matches in {drivers.min_support} or more of the {n} texts{f' ({_listed(seen)})' if seen else ''}: what families do cannot be told."
-    elif rest:
-        finding += f" Of the pattern families {known.name.lower()} weighs most: mean |score| {interval_text(known.importance, digits=2)} in the {known.support} texts where it matches. All words of a text that no family knows weigh {interval_text(rest.importance, digits=2)} together{'; they are also what makes a text look harmless' if (rest.direction.high or 0.0) < 0 else ''}."
-    body = paragraph(finding) + _driver_figure(words, _moving_words(drivers), n, drivers.label)
+    moving = _moving_words(drivers)
+    body = paragraph(f"{moving} (mean over the texts that hold a word).{_families_finding(drivers)}")
+    body += _driver_figure(words, moving, n, drivers.label)
+    families, rest = [row for row in every if row.name != OTHER][:8], [row for row in every if row.name == OTHER]
     if families:
-        body += _driver_figure(
-            [*families[:8], *([rest] if rest else [])], "What the words of each pattern family do together", n, drivers.label
-        )
+        body += _driver_figure([*families, *rest], "What the words of each pattern family do together", n, drivers.label)
+    by_class = _by_class(drivers.words, "word", "words", 6) + _by_class(drivers.families, "pattern family", "pattern families", 5)
     shown = f"{TITLES[drivers.method]} on {n} test texts; words in fewer than {drivers.min_support} texts are left out."
-    return (
-        body
-        + _by_class(drivers.words, "word", "words", 6)
-        + _by_class(drivers.families, "pattern family", "pattern families", 5)
-        + note(shown)
-    )
+    return body + by_class + note(shown)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #c9a25027
+_RESULTS = {True: "✗ found", False: "✓ not found", None: "? cannot be told"}
+
+
+def _witnesses(shortcut: Shortcut) -> Markup:
+    "Texts that show a shortcut, with the probability before and after the change."
+    body = heading(f"Texts that show it: {shortcut.name}", 3, f"shortcut-{shortcut.name.replace(' ', '-')}")
+    for witness in shortcut.witnesses[:3]:
+        before = "" if witness.before is None else f", before the change {witness.before:.2f}; as changed:"
+        body += paragraph(f"P {witness.after:.2f}{before}") + texts_as_data(witness.text, 300)
+    return body
+
+# %% ../../nbs/reports/52_explanation_report.ipynb #9a286847
 def _shortcuts_section(
     shortcuts: Sequence[Shortcut],
 ) -> Markup:
     "Tests, their results, and the texts that show them."
-    found, marks = [one.name for one in shortcuts if one.found], {True: "✗ found", False: "✓ not found", None: "? cannot be told"}
-    said = f"Found: {_listed(found)}." if found else "None was found."
+    found = [shortcut.name for shortcut in shortcuts if shortcut.found]
     rows = [
-        {"name": one.name, "mark": marks[one.found], "share": interval_text(one.share, digits=2), "finding": one.finding}
-        for one in shortcuts
+        {"name": shortcut.name, "mark": _RESULTS[shortcut.found], "share": _two(shortcut.share), "finding": shortcut.finding}
+        for shortcut in shortcuts
     ]
     columns = {"name": "shortcut", "mark": "result", "share": "share of texts", "finding": "what happened"}
-    body = paragraph(said) + table(rows, columns=columns, caption=f"Found: the 95 % interval lies above {FOUND_ABOVE}; not found: below")
-    shown = [one for one in shortcuts if one.found is not False and one.witnesses]
-    for one in shown:
-        body += heading(f"Texts that show it: {one.name}", 3, f"shortcut-{one.name.replace(' ', '-')}")
-        for witness in one.witnesses[:3]:
-            was = "" if witness.before is None else f", before the change {witness.before:.2f}; as changed:"
-            body += paragraph(f"P {witness.after:.2f}{was}") + texts_as_data(witness.text, 300)
-    return body
+    caption = f"Found: the 95 % interval lies above {FOUND_ABOVE}; not found: below"
+    body = paragraph(f"Found: {listed(found)}." if found else "None was found.") + table(rows, columns=columns, caption=caption)
+    shown = [shortcut for shortcut in shortcuts if shortcut.found is not False and shortcut.witnesses]
+    return body + Markup().join(_witnesses(shortcut) for shortcut in shown)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #dee942ae
 def _method_section() -> Markup:
@@ -736,7 +781,7 @@ def _method_section() -> Markup:
         "Intervals are bootstraps over texts. They do not know about chance in training or about other sources of text."
     )
 
-
+# %% ../../nbs/reports/52_explanation_report.ipynb #6cce88a5
 _GLOSSARY = {
     "score": "how much a word moves the probability; gradients and attention are shown as shares of all that the method gives",
     "base value": "where scores start: LIME: the intercept of the fit; SHAP: the probability with every word removed; integrated gradients: with blank tokens",

@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -21,7 +22,7 @@ from secml_workbench.base import (
     InputError, Record, check_number, current_provenance, load_settings, set_threads, to_jsonable, track,
 )
 from secml_workbench.data import (
-    Corpus, Estimate, PatternFamily, evaluate, find_disguised, load_families, metrics_table,
+    Columns, Corpus, Estimate, PatternFamily, evaluate, find_disguised, load_families, metrics_table,
 )
 from secml_workbench.features import (
     HEADS, FamilyScore, FeatureConfig, FeatureScore, PatternRow, TransferRow, added, family_columns, family_scores,
@@ -32,9 +33,13 @@ from secml_workbench.models import (
 )
 from .inputs import at_most, open_inputs
 from secml_workbench.view import (
-    Card, FirstScreen, Markup, colour, facts, figure, figure_style, forest, heading, highlight, interval_text,
-    new_figure, note, paragraph, plain_label, table,
+    Card, FirstScreen, Markup, capitalised, clauses, colour, estimate_text, facts, figure, figure_style, forest,
+    heading, highlight, interval_text, listed, new_figure, note, number_text, paragraph, percent, plain_label,
+    points, section, spaced, table,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 # %% auto #0
 __all__ = []
@@ -45,14 +50,14 @@ def _cost_per_text(
     texts: Sequence[str],
 ) -> dict[str, float]:  # family -> milliseconds a text
     "What each family costs on this machine, batched."
-    found = {}
+    costs = {}
     for family, part in features.named_steps["families"].transformer_list:
         started = time.perf_counter()
         part.transform(texts)
-        found[family] = 1000 * (time.perf_counter() - started) / max(len(texts), 1)
-    return found
+        costs[family] = 1000 * (time.perf_counter() - started) / max(len(texts), 1)
+    return costs
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #39cbcfbb
 def _second_opinions(
     matrices: Mapping[str, np.ndarray],  # train, validation, test -> (n, features)
     labels: Mapping[str, np.ndarray],
@@ -62,14 +67,14 @@ def _second_opinions(
     seed: int,
 ) -> dict[str, Estimate]:  # family, or "all" -> what it adds to the classifier's average precision
     "What each family adds to the classifier."
-    found = {}
+    gains = {}
     for family, columns in {**family_columns(names), "all": np.arange(len(names))}.items():
         head = fit_head(matrices["train"][:, columns], labels["train"], seed)
-        asked = [
+        parts = [
             (labels[part], classifier_p[part], head.predict_proba(matrices[part][:, columns])[:, 1]) for part in ("validation", "test")
         ]
-        found[family] = added(*asked, groups=groups, seed=seed)
-    return found
+        gains[family] = added(*parts, groups=groups, seed=seed)
+    return gains
 
 # %% ../../nbs/reports/53_features_report.ipynb #fb31a8be
 def _corpus_map(
@@ -103,7 +108,7 @@ def _is_coordinate(
     "Whether a column is one of many that mean something only together."
     return _COORDINATE.fullmatch(name) is not None
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #8f8dbc51
 def _leave_out(
     corpus: Corpus,
     config: FeatureConfig,
@@ -123,7 +128,7 @@ def _leave_out(
     except InputError as error:
         return [], str(error)
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #5e40c9c8
 def _detectors(
     train: tuple[np.ndarray, Corpus],  # matrix and texts
     test: tuple[np.ndarray, Corpus],
@@ -147,7 +152,7 @@ def _fall(row: TransferRow) -> float:
 
 
 def _falls(row: TransferRow) -> bool:
-    "Whether it falls by _FALLS or more, and the intervals lie apart."
+    "Whether it falls by `_FALLS` or more, and the intervals lie apart."
     return _fall(row) > _FALLS and (row.home["all"].low or 0.0) > (row.away["all"].high or 1.0)
 
 
@@ -159,57 +164,6 @@ def _furthest_fall(
     return max(known, key=lambda row: (_falls(row), _fall(row)), default=None)
 
 # %% ../../nbs/reports/53_features_report.ipynb #09a8427d
-def _separating(families: Sequence[FamilyScore]) -> str:
-    "Which family separates best, if that can be told, in a sentence without its end."
-    top, others = families[0], families[1:]
-    if top.alone.estimate is None:
-        return "What separates attacks could not be told"
-    level = [one for one in others if (one.alone.high or 0.0) >= (top.alone.low or 0.0)]
-    if level:
-        return f"No family is shown to separate attacks better than {_inside(_TITLES[top.name])} (AUC {top.alone.estimate:.2f})"
-    return f"{_TITLES[top.name]} separate attacks best (AUC {top.alone.estimate:.2f})"
-
-
-def _useful(adds: Mapping[str, Estimate]) -> list[str]:
-    "Families that are shown to add to the model, as words within a sentence."
-    return [_inside(_TITLES[family]) for family, value in adds.items() if family != "all" and (value.low or 0.0) > _NOTICEABLE]
-
-
-def _adding(
-    adds: Mapping[str, Estimate],
-    alone: Estimate,  # the model's average precision
-) -> str:
-    "What adds to the model, in a sentence without its end."
-    found, precision = _useful(adds), alone.estimate
-    if found:
-        return f"{_listed(found)} add to the model"
-    if precision is not None and 1 - precision < 5 * _NOTICEABLE:
-        return "the model leaves them nearly no room"
-    return "nothing is shown to add to the model"
-
-# %% ../../nbs/reports/53_features_report.ipynb #9a3867f2
-def _verdict_of(
-    families: Sequence[FamilyScore],
-    adds: Mapping[str, Estimate],
-    rows: Sequence[TransferRow],
-    alone: Estimate,  # the model's average precision
-) -> str:
-    "The finding: what separates, what adds, what does not hold elsewhere."
-    worst = _furthest_fall(rows)
-    said = f"{_separating(families)}; {_adding(adds, alone)}"
-    if worst is None:
-        return f"{said}. Whether that holds elsewhere cannot be told: no source could be left out."
-    away, home = worst.away["all"].estimate or 0.0, worst.home["all"].estimate or 0.0
-    fell = sum(_falls(row) for row in rows)
-    if not fell:
-        return f"{said}. No fall of AUC by {_FALLS} or more is shown on an unseen source (at worst {away:.2f}, {home:.2f} on known ones)."
-    return f"{said}. All features together fall to AUC {away:.2f} on {plain_label(worst.source, 24)}, trained without it ({fell} of {len(rows)} sources)."
-
-
-def _listed(parts: Sequence[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-# %% ../../nbs/reports/53_features_report.ipynb #c0957338
 _TITLES = {
     "basic": "Lengths and signs", "linguistic": "Grammar features", "semantic": "Semantic features",
     "security": "Attack patterns", "statistical": "TF-IDF features", "all": "All features",
@@ -221,10 +175,93 @@ def _inside(title: str) -> str:
     return title if title.startswith("TF-IDF") else title[0].lower() + title[1:]
 
 
-def _plain(value: Estimate, digits: int = 2) -> str:
-    return "undefined" if value.estimate is None else f"{value.estimate:.{digits}f}"
+def _separating(families: Sequence[FamilyScore]) -> str:
+    "Which family separates best, if that can be told, in a sentence without its end."
+    top, others = families[0], families[1:]
+    if top.alone.estimate is None:
+        return "What separates attacks could not be told"
+    if any((family.alone.high or 0.0) >= (top.alone.low or 0.0) for family in others):
+        return f"No family is shown to separate attacks better than {_inside(_TITLES[top.name])} (AUC {top.alone.estimate:.2f})"
+    return f"{_TITLES[top.name]} separate attacks best (AUC {top.alone.estimate:.2f})"
+
+# %% ../../nbs/reports/53_features_report.ipynb #c05bf6b3
+def _useful(adds: Mapping[str, Estimate]) -> list[str]:
+    "Families that are shown to add to the model, as words within a sentence."
+    return [_inside(_TITLES[family]) for family, value in adds.items() if family != "all" and (value.low or 0.0) > _NOTICEABLE]
 
 
+def _adding(
+    adds: Mapping[str, Estimate],
+    alone: Estimate,  # the model's average precision
+) -> str:
+    "What adds to the model, in a sentence without its end."
+    useful, precision = _useful(adds), alone.estimate
+    if useful:
+        return f"{listed(useful)} add to the model"
+    if precision is not None and 1 - precision < 5 * _NOTICEABLE:
+        return "the model leaves them nearly no room"
+    return "nothing is shown to add to the model"
+
+# %% ../../nbs/reports/53_features_report.ipynb #9a3867f2
+_NOWHERE = "Whether that holds elsewhere cannot be told: no source could be left out."
+_HOLDS = "No fall of AUC by {limit} or more is shown on an unseen source (at worst {away:.2f}, {home:.2f} on known ones)."
+_FELL = "All features together fall to AUC {away:.2f} on {source}, trained without it ({fell} of {sources} sources)."
+
+
+def _elsewhere(rows: Sequence[TransferRow]) -> str:
+    "Whether what separates holds on unseen sources."
+    worst = _furthest_fall(rows)
+    if worst is None:
+        return _NOWHERE
+    away, home = worst.away["all"].estimate or 0.0, worst.home["all"].estimate or 0.0
+    fell = sum(_falls(row) for row in rows)
+    if not fell:
+        return _HOLDS.format(limit=_FALLS, away=away, home=home)
+    return _FELL.format(away=away, source=plain_label(worst.source, 24), fell=fell, sources=len(rows))
+
+# %% ../../nbs/reports/53_features_report.ipynb #da8a2df0
+def _verdict_of(
+    families: Sequence[FamilyScore],
+    adds: Mapping[str, Estimate],
+    rows: Sequence[TransferRow],
+    alone: Estimate,  # the model's average precision
+) -> str:
+    "The finding: what separates, what adds, what does not hold elsewhere."
+    return f"{_separating(families)}; {_adding(adds, alone)}. {_elsewhere(rows)}"
+
+# %% ../../nbs/reports/53_features_report.ipynb #c0957338
+def _best_card(families: Sequence[FamilyScore], whole: Estimate) -> Card:
+    best, every = interval_text(families[0].alone), f"all: {estimate_text(whole)}"
+    second = f"next: {_inside(_TITLES[families[1].name])} {estimate_text(families[1].alone)}" if len(families) > 1 else ""
+    return Card("Best family alone", _TITLES[families[0].name], clauses(f"AUC {best}", every, second))
+
+
+def _adds_card(adds: Mapping[str, Estimate], alone: Estimate) -> Card:
+    top = max(adds, key=lambda family: -1.0 if adds[family].estimate is None else adds[family].estimate or 0.0)
+    most = f"the most: {_inside(_TITLES[top])} {points(adds[top], 2)} points of average precision"
+    return Card("Shown to add to the model", listed(_useful(adds)) or "nothing", f"{most}; the model has {estimate_text(alone)}")
+
+
+def _fall_card(worst: TransferRow, n: int) -> Card:
+    known = f"known sources {estimate_text(worst.home['all'], digits=2)}"
+    where = f"all features on {plain_label(worst.source, 24)}; {known}; {n} left out in turn"
+    mark = "fail" if _falls(worst) else "pass" if _fall(worst) <= _FALLS else "undecided"
+    value = f"AUC {estimate_text(worst.away['all'], digits=2)}"
+    return Card("Furthest fall, unseen", value, f"{where}; fails: falls by {_FALLS} or more", mark)
+
+# %% ../../nbs/reports/53_features_report.ipynb #7063907f
+def _patterns_card(anywhere: PatternRow) -> Card:
+    harmless = f"and {percent(anywhere.benign.estimate or 0.0, 1)} of harmless texts"
+    hidden = f"{anywhere.disguised} attacks only once a disguise is undone"
+    return Card("Patterns match", f"{percent(anywhere.attacks.estimate or 0.0)} of attacks", f"{harmless}; {hidden}")
+
+
+def _cost_card(costs: Mapping[str, float]) -> Card:
+    dear, total = max(costs, key=costs.__getitem__), sum(costs.values())
+    share = f"{_inside(_TITLES[dear])} {percent(costs[dear] / max(total, 1e-9))} of it"
+    return Card("Cost", f"{total:.1f} ms a text", share)
+
+# %% ../../nbs/reports/53_features_report.ipynb #d48c8b7b
 def _first_cards(
     families: Sequence[FamilyScore],
     whole: Estimate,
@@ -236,34 +273,8 @@ def _first_cards(
 ) -> list[Card]:
     "The figures of the first screen."
     worst = _furthest_fall(rows)
-    cards = [_best_card(families, whole), _adds_card(adds, alone), *([_fall_card(worst, len(rows))] if worst else [])]
-    anywhere, dear, total = patterns[-1], max(costs, key=lambda family: costs[family]), sum(costs.values())
-    harmless = f"and {anywhere.benign.estimate or 0.0:.1%} of harmless texts"
-    hidden = f"{anywhere.disguised} attacks only once a disguise is undone"
-    cards.append(Card("Patterns match", f"{anywhere.attacks.estimate or 0.0:.0%} of attacks", f"{harmless}; {hidden}"))
-    share = f"{_inside(_TITLES[dear])} {costs[dear] / max(total, 1e-9):.0%} of it"
-    return [*cards, Card("Cost", f"{total:.1f} ms a text", share)]
-
-
-def _best_card(families: Sequence[FamilyScore], whole: Estimate) -> Card:
-    best = f"AUC {interval_text(families[0].alone, digits=3)}; all: {_plain(whole, 3)}"
-    second = f"; next: {_inside(_TITLES[families[1].name])} {_plain(families[1].alone, 3)}" if len(families) > 1 else ""
-    return Card("Best family alone", _TITLES[families[0].name], best + second)
-
-
-def _adds_card(adds: Mapping[str, Estimate], alone: Estimate) -> Card:
-    top = max(adds, key=lambda family: -1.0 if adds[family].estimate is None else adds[family].estimate or 0.0)
-    gain = f"{interval_text(adds[top], scale=100, digits=2, signed=True)} points of average precision"
-    said = f"the most: {_inside(_TITLES[top])} {gain}; the model has {_plain(alone, 3)}"
-    found = _useful(adds)
-    return Card("Shown to add to the model", _listed(found) if found else "nothing", said)
-
-
-def _fall_card(worst: TransferRow, n: int) -> Card:
-    known = f"{plain_label(worst.source, 24)}; known sources {_plain(worst.home['all'])}"
-    mark = "fail" if _falls(worst) else "pass" if _fall(worst) <= _FALLS else "undecided"
-    said = f"all features on {known}; {n} left out in turn; fails: falls by {_FALLS} or more"
-    return Card("Furthest fall, unseen", f"AUC {_plain(worst.away['all'])}", said, mark)
+    falls = [_fall_card(worst, len(rows))] if worst else []
+    return [_best_card(families, whole), _adds_card(adds, alone), *falls, _patterns_card(patterns[-1]), _cost_card(costs)]
 
 # %% ../../nbs/reports/53_features_report.ipynb #8dee1dc2
 def _advice(
@@ -273,179 +284,193 @@ def _advice(
     patterns: Sequence[PatternRow],
 ) -> str:
     "What to do, in one line."
-    found = _useful(adds)
-    said = [f"stack {_listed(found)} beside the model"] if found else ["keep the model alone; read its mistakes by the features below"]
-    worst = _furthest_fall(rows)
-    if worst and _falls(worst):
-        said.append(f"collect texts like {plain_label(worst.source, 24)} before deploying elsewhere")
+    useful, worst = _useful(adds), _furthest_fall(rows)
     loud = [_inside(row.title) for row in patterns[:-1] if (row.benign.low or 0.0) > 0.01]
-    said += [f"narrow the patterns of {_listed(loud)}: they match in more than 1 % of harmless texts"] if loud else []
-    idle = [_inside(_TITLES[one.name]) for one in families if one.loss.high is not None and one.loss.high < _NOTICEABLE]
-    said += [f"{_listed(idle)} can be left out of a detector: the others know the same"] if idle and len(idle) < len(families) else []
-    return "; ".join(said)
+    idle = [_inside(_TITLES[family.name]) for family in families if family.loss.high is not None and family.loss.high < _NOTICEABLE]
+    return clauses(
+        f"stack {listed(useful)} beside the model" if useful else "keep the model alone; read its mistakes by the features below",
+        f"collect texts like {plain_label(worst.source, 24)} before deploying elsewhere" if worst and _falls(worst) else "",
+        f"narrow the patterns of {listed(loud)}: they match in more than 1 % of harmless texts" if loud else "",
+        f"{listed(idle)} can be left out of a detector: the others know the same" if 0 < len(idle) < len(families) else "",
+    )
 
 # %% ../../nbs/reports/53_features_report.ipynb #567a334e
+def _families_figure(families: Sequence[FamilyScore], whole: Estimate) -> Markup:
+    every = _TITLES["all"]
+    rows = [(every, whole), *((_TITLES[family.name], family.alone) for family in families)]
+    inks = {name: colour("emphasis" if name == every else "plain") for name, _ in rows}
+    best = f"{_TITLES[families[0].name]} alone reach an AUC of {families[0].alone.estimate or 0.0:.3f}"
+    title = f"{best}; all together {whole.estimate or 0.0:.3f}"
+    axis = "ROC AUC on the test part (0.5: chance, 1: separates perfectly)"
+    fig = forest(rows, title=title, xlabel=axis, colours=inks, emphasis=every)
+    caption = "Logistic regression on each family's features, fitted on the training part; the line is the 95 % interval."
+    return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption=caption)
+
+
+def _families_table(families: Sequence[FamilyScore]) -> Markup:
+    cells = [
+        {"family": _TITLES[family.name], "columns": family.columns, "alone": interval_text(family.alone), "loss": interval_text(family.loss, digits=4, signed=True)}
+        for family in families
+    ]  # fmt: skip
+    columns = {"family": "family", "columns": "features", "alone": "AUC alone", "loss": "AUC lost without it (paired)"}
+    return table(cells, columns=columns, caption="Families alone and what is lost without them, with 95 % intervals")
+
+# %% ../../nbs/reports/53_features_report.ipynb #0d0db24e
 def _families_section(
     families: Sequence[FamilyScore],
     whole: Estimate,
     rivals: Mapping[str, Mapping[str, Estimate]],  # detector -> metrics
 ) -> Markup:
     "Each family alone and what is lost without it, then detectors."
-    rows = [("All features", whole), *((_TITLES[one.name], one.alone) for one in families)]
-    inks = {name: "#222222" if name == "All features" else "#0072B2" for name, _ in rows}
-    title = f"{_TITLES[families[0].name]} alone reach an AUC of {families[0].alone.estimate or 0.0:.3f}; all together {whole.estimate or 0.0:.3f}"
-    fig = forest(
-        rows, title=title, xlabel="ROC AUC on the test part (0.5: chance, 1: separates perfectly)", colours=inks, emphasis="All features"
-    )
-    needed = [_inside(_TITLES[one.name]) for one in families if (one.loss.low or 0.0) > 0]
-    finding = (
-        f"Without {' or without '.join(needed)} something is lost that the others do not know."
-        if needed
-        else "No family is indispensable: what is lost without one cannot be told from nothing."
-    )
-    cells = [
-        {"family": _TITLES[one.name], "columns": one.columns, "alone": interval_text(one.alone, digits=3), "loss": interval_text(one.loss, digits=4, signed=True)}
-        for one in families
-    ]  # fmt: skip
-    columns = {"family": "family", "columns": "features", "alone": "AUC alone", "loss": "AUC lost without it (paired)"}
-    shown = figure(
-        fig,
-        alt="; ".join(f"{name}: {value}" for name, value in rows),
-        caption="Logistic regression on each family's features, fitted on the training part; the line is the 95 % interval.",
-    )
-    return (
-        paragraph(finding)
-        + shown
-        + table(cells, columns=columns, caption="Families alone and what is lost without them, with 95 % intervals")
-        + heading("As detectors", 3, "detectors")
-        + metrics_table(
-            rivals, "On the same test texts, with 95 % intervals by bootstrap (above: by the AUC's variance); the model may have been trained on more texts than the others"
-        )
-    )
+    needed = [_inside(_TITLES[family.name]) for family in families if (family.loss.low or 0.0) > 0]
+    finding = "No family is indispensable: what is lost without one cannot be told from nothing."
+    if needed:
+        finding = f"Without {' or without '.join(needed)} something is lost that the others do not know."
+    compared = "On the same test texts, with 95 % intervals by bootstrap (above: by the AUC's variance)"
+    caption = f"{compared}; the model may have been trained on more texts than the others"
+    body = paragraph(finding) + _families_figure(families, whole) + _families_table(families)
+    return body + heading("As detectors", 3, "detectors") + metrics_table(rivals, caption)
 
 # %% ../../nbs/reports/53_features_report.ipynb #7e665b5b
+def _words_of(name: str, limit: int) -> str:
+    "A column's name without its family, as a label."
+    return plain_label(spaced(name.partition("__")[2]), limit)
+
+
+def _histogram(axes: Axes, column: np.ndarray, labels: np.ndarray) -> None:
+    "One feature by class; the ends hold what lies beyond."
+    low, high = np.quantile(column, [0.005, 0.995])
+    edges = np.linspace(low, high if high > low else low + 1, 25)
+    for kind, title in ((0, "benign"), (1, "malicious")):
+        own = np.clip(column[labels == kind], edges[0], edges[-1])
+        share = np.full(len(own), 100 / max(len(own), 1))
+        axes.hist(own, edges.tolist(), weights=share, color=colour(title), alpha=0.5, label="attack" if kind else "harmless")
+    axes.tick_params(labelsize=7)
+    axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.ticklabel_format(axis="x", scilimits=(-2, 4))
+    axes.xaxis.get_offset_text().set_fontsize(7)
+    axes.grid(axis="x", visible=False)
+
+# %% ../../nbs/reports/53_features_report.ipynb #6d6cba86
 def _distributions(best: Sequence[FeatureScore], values: np.ndarray, labels: np.ndarray) -> Figure:
     "Histograms of single features by class."
+    columns, rows = 3, -(-len(best) // 3)
     with figure_style():
-        columns = 3
-        rows = -(-len(best) // columns)
         fig = Figure(figsize=(7.2, 0.5 + 1.55 * rows), layout="constrained")
-        for place, (one, column) in enumerate(zip(best, values.T, strict=True)):
+        for place, (feature, column) in enumerate(zip(best, values.T, strict=True)):
             axes = fig.add_subplot(rows, columns, place + 1)
-            low, high = np.quantile(column, [0.005, 0.995])
-            edges = np.linspace(low, high if high > low else low + 1, 25)
-            for kind, title in ((0, "benign"), (1, "malicious")):
-                own = np.clip(column[labels == kind], edges[0], edges[-1])
-                share = np.full(len(own), 100 / max(len(own), 1))
-                axes.hist(own, edges.tolist(), weights=share, color=colour(title), alpha=0.5, label="attack" if kind else "harmless")
-            name = plain_label(one.name.partition("__")[2].replace("_", " "), 30)
-            axes.set_title(name, fontsize=8.5, fontweight="normal", loc="left", parse_math=False)
-            axes.tick_params(labelsize=7)
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-            axes.ticklabel_format(axis="x", scilimits=(-2, 4))
-            axes.xaxis.get_offset_text().set_fontsize(7)
-            axes.grid(axis="x", visible=False)
+            _histogram(axes, column, labels)
+            axes.set_title(_words_of(feature.name, 30), fontsize=8.5, fontweight="normal", loc="left", parse_math=False)
             if place % columns == 0:
                 axes.set_ylabel("% of class", fontsize=7.5)
             if place == 0:
                 fig.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8, frameon=False)
         return fig
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #55531be7
 def _correlations(names: Sequence[str], values: np.ndarray) -> Figure:
     "Spearman's rank correlation of each two features."
+    n = len(names)
+    ranks = np.apply_along_axis(rankdata, 0, values)
+    rho = np.nan_to_num(np.corrcoef(ranks.T)) if n > 1 else np.ones((1, 1))
     with figure_style():
-        ranks = np.apply_along_axis(rankdata, 0, values)
-        found = np.nan_to_num(np.corrcoef(ranks.T)) if len(names) > 1 else np.ones((1, 1))
-        n = len(names)
         fig, axes = new_figure("What single features share", height=1.3 + 0.27 * n)
-        picture = axes.imshow(found, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-        labels = [plain_label(name.partition("__")[2].replace("_", " "), 34) for name in names]
-        axes.set_yticks(range(n), [f"{label}  {i + 1}" for i, label in enumerate(labels)], fontsize=7.5, parse_math=False)
+        picture = axes.imshow(rho, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+        labels = [f"{_words_of(name, 34)}  {i}" for i, name in enumerate(names, 1)]
+        axes.set_yticks(range(n), labels, fontsize=7.5, parse_math=False)
         axes.set_xticks(range(n), [str(i + 1) for i in range(n)], fontsize=7.5)
         for i, j in np.ndindex(n, n):
             if i != j:
-                said, on = f"{round(float(found[i, j]), 1) + 0.0:.1f}".replace("-", "−"), "white" if abs(found[i, j]) > 0.6 else "#222222"
-                axes.text(j, i, said, ha="center", va="center", fontsize=6, color=on)
+                ink = "white" if abs(rho[i, j]) > 0.6 else colour("emphasis")
+                axes.text(j, i, number_text(float(rho[i, j]), 1), ha="center", va="center", fontsize=6, color=ink)
         axes.grid(visible=False)
         fig.colorbar(picture, ax=axes, label="rank correlation", shrink=0.8)
         return fig
 
 # %% ../../nbs/reports/53_features_report.ipynb #2a94fdd6
+_BEST_FEATURE = "By itself {name} separates best: it is {way} in an attack than in a harmless text with a chance of {chance}."
+_NO_FEATURE = (
+    "No single feature is shown to separate attacks from harmless texts: the interval of {name}, which did best on the validation part, holds 0.5."
+)
+
+
+def _is_told(auc: Estimate) -> bool:
+    "Whether an AUC is shown to differ from chance."
+    return auc.low is not None and auc.high is not None and not auc.low <= 0.5 <= auc.high
+
+
+def _feature_finding(top: FeatureScore) -> str:
+    "What the strongest feature says."
+    if not _is_told(top.auc):
+        return _NO_FEATURE.format(name=top.name)
+    auc = top.auc.estimate or 0.5
+    return _BEST_FEATURE.format(name=top.name, way="larger" if auc > 0.5 else "smaller", chance=percent(max(auc, 1 - auc)))
+
+# %% ../../nbs/reports/53_features_report.ipynb #752f08f0
+def _features_figure(best: Sequence[FeatureScore]) -> Markup:
+    "The AUC of each of the strongest features by itself."
+    rows = [(plain_label(feature.name, 44), feature.auc) for feature in best[:15]]
+    inks = {name: colour("malicious" if (value.estimate or 0.5) > 0.5 else "benign") for name, value in rows}
+    title = f"{best[0].name} separates best by itself" if _is_told(best[0].auc) else "No single feature is shown to separate"
+    axis = "ROC AUC of the feature by itself (right of 0.5: larger in attacks)"
+    fig = forest(rows, title=title, digits=2, reference=0.5, colours=inks, xlabel=axis)
+    caption = (
+        "The strongest on the validation part, in that order; their values are of the test part. Left out are doubles of a stronger feature "
+        "(rank correlation of 0.9 or more on the validation part). Orange: larger in attacks; blue: smaller."
+    )
+    return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption=caption)
+
+# %% ../../nbs/reports/53_features_report.ipynb #5ae10cc0
 def _features_section(
     best: Sequence[FeatureScore],
     values: np.ndarray,  # (n, len(best)) of the test part, as they are: not scaled
     labels: np.ndarray,
 ) -> Markup:
     "The strongest single features: figure, distributions, correlation."
-    top = best[0]
-    way = "larger" if (top.auc.estimate or 0.5) > 0.5 else "smaller"
-    rows = [(plain_label(one.name, 44), one.auc) for one in best[:15]]
-    inks = {name: "#D55E00" if (value.estimate or 0.5) > 0.5 else "#0072B2" for name, value in rows}
-    told = top.auc.low is not None and top.auc.high is not None and not top.auc.low <= 0.5 <= top.auc.high
-    fig = forest(
-        rows,
-        title=f"{top.name} separates best by itself" if told else "No single feature is shown to separate",
-        digits=2,
-        reference=0.5,
-        colours=inks,
-        xlabel="ROC AUC of the feature by itself (right of 0.5: larger in attacks)",
-    )
-    finding = f"By itself {top.name} separates best: it is {way} in an attack than in a harmless text with a chance of {max(top.auc.estimate or 0.5, 1 - (top.auc.estimate or 0.5)):.0%}."
-    if not told:
-        finding = f"No single feature is shown to separate attacks from harmless texts: the interval of {top.name}, which did best on the validation part, holds 0.5."
-    shown = figure(
-        fig,
-        alt="; ".join(f"{name}: {value}" for name, value in rows),
-        caption="The strongest on the validation part, in that order; their values are of the test part. Left out are doubles of a stronger feature (rank correlation of 0.9 or more on the validation part). Orange: larger in attacks; blue: smaller.",
-    )
     six = best[:6]
     apart = figure(
         _distributions(six, values[:, : len(six)], labels),
-        alt=f"Histograms of {', '.join(one.name for one in six)} by class",
+        alt=f"Histograms of {', '.join(feature.name for feature in six)} by class",
         caption="How the six strongest differ: share of each class; the ends hold what lies beyond.",
     )
     matrix = figure(
-        _correlations([one.name for one in best[:12]], values[:, :12]),
+        _correlations([feature.name for feature in best[:12]], values[:, :12]),
         alt="Rank correlations of the strongest features",
         caption="Red: they rise together; blue: one rises where the other falls. Features that are strongly correlated say the same.",
     )
-    return paragraph(finding) + shown + apart + matrix
+    return paragraph(_feature_finding(best[0])) + _features_figure(best) + apart + matrix
 
 # %% ../../nbs/reports/53_features_report.ipynb #6b5c592b
+_NOTHING_ADDS = (
+    "No family is shown to add to {name}: no interval lies above {least:.1f} points, "
+    "which is what a second opinion must add to be worth its milliseconds."
+)
+
+
+def _adds_figure(adds: Mapping[str, Estimate], title: str) -> Markup:
+    "What each family adds, with the line that decides."
+    rows = [(_TITLES[family], value) for family, value in sorted(adds.items(), key=lambda item: -(item[1].estimate or 0.0))]
+    fig = forest(
+        rows, title=title, scale=100, digits=2, reference=0.0, signed=True, limit=_NOTICEABLE, limit_label="worth it",
+        colours={name: colour("plain") for name, _ in rows},
+        xlabel="average precision with the family beside the model − without (points)",
+    )  # fmt: skip
+    caption = "Two log-odds are weighed by logistic regression on the validation part, and compared with the model's alone on the test part (paired)."
+    return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption=caption)
+
+# %% ../../nbs/reports/53_features_report.ipynb #8b1c44d2
 def _model_section(
     adds: Mapping[str, Estimate],
     name: str,  # of the model
     alone: Estimate,  # its average precision
 ) -> Markup:
     "What each family adds to the classifier."
-    rows = [(_TITLES[family], value) for family, value in sorted(adds.items(), key=lambda one: -(one[1].estimate or 0.0))]
-    found = _useful(adds)
-    finding = (
-        f"{_listed(found)[0].upper()}{_listed(found)[1:]} add to {name}."
-        if found
-        else f"No family is shown to add to {name}: no interval lies above {100 * _NOTICEABLE:.1f} points, which is what a second opinion must add to be worth its milliseconds."
-    )
+    useful = capitalised(listed(_useful(adds)))
+    finding = f"{useful} add to {name}." if useful else _NOTHING_ADDS.format(name=name, least=100 * _NOTICEABLE)
+    own = f"By itself the model's average precision on these texts is {interval_text(alone)}."
     room = "" if alone.estimate is None else f" Nothing can add more than {100 * (1 - alone.estimate):.1f} points."
-    title = f"{_listed(found)[0].upper()}{_listed(found)[1:]} add to the model" if found else "Nothing is shown to add to the model"
-    fig = forest(
-        rows,
-        title=title,
-        scale=100,
-        digits=2,
-        reference=0.0,
-        signed=True,
-        limit=_NOTICEABLE,
-        limit_label="worth it",
-        colours={one: "#0072B2" for one, _ in rows},
-        xlabel="average precision with the family beside the model − without (points)",
-    )
-    said = paragraph(f"{finding} By itself the model's average precision on these texts is {interval_text(alone, digits=3)}.{room}")
-    return said + figure(
-        fig,
-        alt="; ".join(f"{one}: {value}" for one, value in rows),
-        caption="Two log-odds are weighed by logistic regression on the validation part, and compared with the model's alone on the test part (paired).",
-    )
+    title = f"{useful} add to the model" if useful else "Nothing is shown to add to the model"
+    return paragraph(f"{finding} {own}{room}") + _adds_figure(adds, title)
 
 # %% ../../nbs/reports/53_features_report.ipynb #a233d12e
 def _mean(rows: Sequence[TransferRow], who: str) -> float:
@@ -460,13 +485,12 @@ def _sources_section(
     rows = [row for row in rows if all(value.estimate is not None for value in (*row.away.values(), *row.home.values()))]
     if not rows:
         return paragraph(f"No source could be left out{f': {why}' if why else ''}. Whether this holds elsewhere cannot be told from this corpus.")
-    who = [one for one in rows[0].away if not one.startswith("without ")]
-    means = {one: _mean(rows, one) for one in who}
+    means = {who: _mean(rows, who) for who in rows[0].away if not who.startswith("without ")}
     body = paragraph(_sources_finding(rows, means)) + _judges_table(rows, means) + _without_table(rows, means) + _sources_figure(rows)
-    asked = "not asked for here (parameter transformer_rows)"
-    if "transformer" in who:
-        asked = "MiniLM for one epoch, on no more than transformer_rows of the same texts"
-    body += note(f"A transformer fine-tuned without the source: {asked}.")
+    how_trained = "not asked for here (parameter transformer_rows)"
+    if "transformer" in means:
+        how_trained = "MiniLM for one epoch, on no more than transformer_rows of the same texts"
+    body += note(f"A transformer fine-tuned without the source: {how_trained}.")
     few = "* has too few harmless texts of its own: its attacks are compared with held-out harmless texts of the others."
     return body if all(row.own_benign for row in rows) else body + note(few)
 
@@ -475,23 +499,26 @@ _JUDGES = {
     **_TITLES, "all": "All features, logistic", "boosted trees": "All features, boosted trees",
     "TF-IDF": "TF-IDF, whole (baseline)", "transformer": "Transformer, fine-tuned",
 }  # fmt: skip
+_UNSEEN = (
+    "On unseen sources the highest mean AUC ({highest:.2f}) is that of {best}, the lowest ({lowest:.2f}) that of {worst}; "
+    "the most is lost by {loser} ({lost:.2f} on average)."
+)
 
 
 def _sources_finding(rows: Sequence[TransferRow], means: Mapping[str, float]) -> str:
     "Who does best and worst on unseen sources, and who loses most."
-    lost = {one: float(np.mean([(row.home[one].estimate or 0.0) - (row.away[one].estimate or 0.0) for row in rows])) for one in means}
+    lost = {who: float(np.mean([(row.home[who].estimate or 0.0) - (row.away[who].estimate or 0.0) for row in rows])) for who in means}
     best, worst, loser = max(means, key=means.__getitem__), min(means, key=means.__getitem__), max(lost, key=lost.__getitem__)
-    first, last, most = (_inside(_JUDGES[one]) for one in (best, worst, loser))
-    highest = f"On unseen sources the highest mean AUC ({means[best]:.2f}) is that of {first}"
-    return f"{highest}, the lowest ({means[worst]:.2f}) that of {last}; the most is lost by {most} ({lost[loser]:.2f} on average)."
+    names = {"best": _inside(_JUDGES[best]), "worst": _inside(_JUDGES[worst]), "loser": _inside(_JUDGES[loser])}
+    return _UNSEEN.format(highest=means[best], lowest=means[worst], lost=lost[loser], **names)
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #01605ba6
 def _judges_table(rows: Sequence[TransferRow], means: Mapping[str, float]) -> Markup:
     "One row a judge, one column a source."
     cells = []
-    for one in sorted(means, key=lambda name: -means[name]):
-        found = {f"s{i}": f"{row.away[one].estimate:.2f} ({row.home[one].estimate:.2f})" for i, row in enumerate(rows)}
-        cells.append({"who": _JUDGES[one], "mean": f"{means[one]:.2f}", **found})
+    for who in sorted(means, key=lambda name: -means[name]):
+        by_source = {f"s{i}": f"{row.away[who].estimate:.2f} ({row.home[who].estimate:.2f})" for i, row in enumerate(rows)}
+        cells.append({"who": _JUDGES[who], "mean": f"{means[who]:.2f}", **by_source})
     sources = {f"s{i}": f"{plain_label(row.source, 18)}{'' if row.own_benign else ' *'}" for i, row in enumerate(rows)}
     caption = "AUC on the source that was left out; in brackets on held-out texts of the sources that were known"
     return table(cells, columns={"who": "judged by", "mean": "mean, unseen", **sources}, caption=caption, best={"mean": "max"})
@@ -499,40 +526,57 @@ def _judges_table(rows: Sequence[TransferRow], means: Mapping[str, float]) -> Ma
 
 def _without_table(rows: Sequence[TransferRow], means: Mapping[str, float]) -> Markup:
     "What each family is worth on unseen sources."
-    left = {one: _mean(rows, f"without {one}") for one in means if f"without {one}" in rows[0].away}
-    if not left:
+    without = {who: _mean(rows, f"without {who}") for who in means if f"without {who}" in rows[0].away}
+    if not without:
         return Markup()
-    lacking: list[dict[str, object]] = []
-    for one, value in sorted(left.items(), key=lambda pair: pair[1]):
-        lost = f"{round(means['all'] - value, 3) + 0.0:+.3f}".replace("-", "−")
-        lacking.append({"family": _JUDGES[one], "all": f"{means['all']:.3f}", "without": f"{value:.3f}", "lost": lost})
+    cells = [
+        {"family": _JUDGES[who], "all": f"{means['all']:.3f}", "without": f"{value:.3f}", "lost": number_text(means["all"] - value, signed=True)}
+        for who, value in sorted(without.items(), key=lambda item: item[1])
+    ]  # fmt: skip
     headings = {"family": "left out", "all": "all features", "without": "without it", "lost": "lost"}
     caption = "Mean AUC on unseen sources when a family is left out; what is negative gets better without it"
-    return table(lacking, columns=headings, caption=caption)
+    return table(cells, columns=headings, caption=caption)
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #2162adb7
 def _sources_figure(rows: Sequence[TransferRow]) -> Markup:
     "All features on each unseen source."
     names = [f"{plain_label(row.source, 30)} ({row.n_attacks} attacks)" for row in rows]
     fig = forest(
         [(name, row.away["all"]) for name, row in zip(names, rows, strict=True)],
         title="All features, source by source", digits=2, xlabel="ROC AUC on the unseen source",
-        colours=dict.fromkeys(names, "#0072B2"), reference=float(np.mean([row.home["all"].estimate or 0.0 for row in rows])),
+        colours=dict.fromkeys(names, colour("plain")), reference=float(np.mean([row.home["all"].estimate or 0.0 for row in rows])),
     )  # fmt: skip
     alt = "; ".join(f"{row.source}: {row.away['all']}" for row in rows)
     return figure(fig, alt=alt, caption="The thin line: mean AUC on known sources.")
 
 # %% ../../nbs/reports/53_features_report.ipynb #1f5a70a2
-def _example(texts: Sequence[str], rows: Sequence[int], family: PatternFamily, said: str) -> Markup:
+def _example(texts: Sequence[str], rows: Sequence[int], family: PatternFamily, where: str) -> Markup:
     "The shortest of some texts, with what the family found marked."
     if not rows:
         return Markup()
-    text = min((texts[row] for row in rows), key=lambda one: (len(one) < 25, len(one)))
+    text = min((texts[row] for row in rows), key=lambda text: (len(text) < 25, len(text)))
     hits = find_disguised(text, [family])
-    how = sorted({one for hit in hits for one in hit.how})
-    return paragraph(f"{said}{f' (undone: {_listed(how)})' if how else ''}") + highlight(
-        text, [(hit.start, hit.end, 1.0) for hit in hits], limit=600, signed=False
-    )
+    undone = listed(sorted({disguise for hit in hits for disguise in hit.how}))
+    spans = [(hit.start, hit.end, 1.0) for hit in hits]
+    return paragraph(f"{where}{f' (undone: {undone})' if undone else ''}") + highlight(text, spans, limit=600, signed=False)
+
+# %% ../../nbs/reports/53_features_report.ipynb #1ad12950
+def _patterns_table(rows: Sequence[PatternRow]) -> Markup:
+    "In how many attacks and harmless texts each family matches."
+    cells = [
+        {"family": row.title, "hidden": row.disguised, **{kind: interval_text(share, scale=100, digits=1) for kind, share in (("attacks", row.attacks), ("benign", row.benign))}}
+        for row in rows
+    ]  # fmt: skip
+    columns = {
+        "family": "pattern family",
+        "attacks": "% of attacks",
+        "benign": "% of harmless texts",
+        "hidden": "attacks found only once a disguise is undone",
+    }
+    return table(cells, columns=columns, caption="Share of test texts in which a family matches, with 95 % intervals")
+
+# %% ../../nbs/reports/53_features_report.ipynb #a2334d16
+_ANYWHERE = "Some family matches in {attacks} % of attacks and {benign} % of harmless texts; {most} most often."
 
 
 def _patterns_section(
@@ -543,67 +587,48 @@ def _patterns_section(
     labels: np.ndarray,
 ) -> Markup:
     "Shares by family, then texts that show hits and false alarms."
-    anywhere, first = rows[-1], rows[0]
-    finding = f"Some family matches in {interval_text(anywhere.attacks, scale=100, digits=1)} % of attacks and {interval_text(anywhere.benign, scale=100, digits=1)} % of harmless texts; {_inside(first.title)} most often."
-    cells = [
-        {
-            "family": row.title,
-            "attacks": interval_text(row.attacks, scale=100, digits=1),
-            "benign": interval_text(row.benign, scale=100, digits=1),
-            "hidden": row.disguised,
-        }
-        for row in rows
-    ]
-    columns = {
-        "family": "pattern family",
-        "attacks": "% of attacks",
-        "benign": "% of harmless texts",
-        "hidden": "attacks found only once a disguise is undone",
-    }
-    body = paragraph(finding) + table(cells, columns=columns, caption="Share of test texts in which a family matches, with 95 % intervals")
-    known, shown = {family.name: family for family in families}, 0
-    for row in rows[:-1]:
-        of_kind = [[i for i in matched[row.name] if labels[i] == kind] for kind in (1, 0)]
-        if shown < 4 and any(of_kind):
-            body += (
-                heading(row.title, 3, f"pattern-{shown}")
-                + _example(texts, of_kind[0], known[row.name], "In an attack")
-                + _example(texts, of_kind[1], known[row.name], "False alarm: in a harmless text")
-            )
-            shown += 1
+    shares = {kind: interval_text(getattr(rows[-1], kind), scale=100, digits=1) for kind in ("attacks", "benign")}
+    body = paragraph(_ANYWHERE.format(**shares, most=_inside(rows[0].title))) + _patterns_table(rows)
+    known = {family.name: family for family in families}
+    with_texts = [row for row in rows[:-1] if matched[row.name]][:4]
+    for number, row in enumerate(with_texts):
+        attacks, harmless = ([i for i in matched[row.name] if labels[i] == kind] for kind in (1, 0))
+        body += heading(row.title, 3, f"pattern-{number}") + _example(texts, attacks, known[row.name], "In an attack")
+        body += _example(texts, harmless, known[row.name], "False alarm: in a harmless text")
     return body
 
 # %% ../../nbs/reports/53_features_report.ipynb #16634f49
+def _map_figure(places: np.ndarray, labels: np.ndarray) -> Figure:
+    "One mark a text, by class."
+    with figure_style():
+        fig, axes = new_figure("Attacks and harmless texts by all features", height=4.6)
+        fig.set_dpi(160)
+        for kind, title, marker, name in ((0, "benign", "o", "harmless"), (1, "malicious", "^", "attack")):
+            x, y = places[labels == kind].T
+            axes.scatter(x, y, s=9, marker=marker, color=colour(title), alpha=0.55, linewidths=0, label=name, rasterized=True)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        axes.grid(visible=False)
+        axes.legend(frameon=False, markerscale=2, loc="upper right")
+        return fig
+
+# %% ../../nbs/reports/53_features_report.ipynb #5bdf23d3
+_NEIGHBOURS = (
+    "Of {n:,} test texts {alike} (by chance {chance}) have a nearest neighbour of their own class by all features. "
+    "Where the marks mix, these features do not tell attacks from harmless texts."
+)
+
+
 def _map_section(
     places: np.ndarray,  # (n, 2)
     labels: np.ndarray,
     alike: float,  # share whose nearest other text has their class
 ) -> Markup:
     "The texts in two dimensions."
-    with figure_style():
-        fig, axes = new_figure("Attacks and harmless texts by all features", height=4.6)
-        fig.set_dpi(160)
-        for kind, title, mark in ((0, "benign", "o"), (1, "malicious", "^")):
-            own = places[labels == kind]
-            axes.scatter(
-                own[:, 0],
-                own[:, 1],
-                s=9,
-                marker=mark,
-                color=colour(title),
-                alpha=0.55,
-                linewidths=0,
-                label="harmless" if kind == 0 else "attack",
-                rasterized=True,
-            )
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.grid(visible=False)
-        axes.legend(frameon=False, markerscale=2, loc="upper right")
-    caption = "Each mark is a text; near marks have like features. Distances between far groups and the axes mean nothing (t-SNE)."
     chance = float(np.square(np.bincount(labels, minlength=2) / max(len(labels), 1)).sum())
-    finding = f"Of {len(labels):,} test texts {alike:.0%} (by chance {chance:.0%}) have a nearest neighbour of their own class by all features. Where the marks mix, these features do not tell attacks from harmless texts."
-    return paragraph(finding) + figure(fig, alt=f"Map of {len(labels)} texts", caption=caption)
+    finding = _NEIGHBOURS.format(n=len(labels), alike=percent(alike), chance=percent(chance))
+    caption = "Each mark is a text; near marks have like features. Distances between far groups and the axes mean nothing (t-SNE)."
+    return paragraph(finding) + figure(_map_figure(places, labels), alt=f"Map of {len(labels)} texts", caption=caption)
 
 # %% ../../nbs/reports/53_features_report.ipynb #854a47ac
 def _method_section() -> Markup:
@@ -615,7 +640,7 @@ def _method_section() -> Markup:
         "What a family adds: stacked generalization (Wolpert, 1992), learned on the validation part. Intervals do not know about chance in training or about other corpora."
     )
 
-
+# %% ../../nbs/reports/53_features_report.ipynb #0d7db41c
 _GLOSSARY = {
     "ROC AUC": "the chance that an attack gets a higher value than a harmless text: 0.5 says nothing, 1 separates perfectly",
     "average precision": "area under the precision-recall curve",

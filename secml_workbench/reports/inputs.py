@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
-from ..base import InputError, Settings, UnsupportedError, brief, refuse_unknown
-from ..data import Corpus, Splits, load_corpus
+from ..base import InputError, Settings, UnsupportedError, brief
+from ..data import Columns, Corpus, Splits, load_corpus
 from ..models import TextClassifier, load_classifier, read_training, tiny_detector
 
 if TYPE_CHECKING:
@@ -32,18 +32,16 @@ def open_classifier(
 
 def open_corpus(
     data: Corpus | str | None,  # one that is read already, a file, "packaged" or "tiny"
-    columns: Mapping[str, str],  # of a file: text_column, label_column, positive_label
+    columns: Columns | None = None,  # of a file
     settings: Settings | None = None,
 ) -> Corpus:
-    "`load_corpus` with columns that are given by name. Raises InputError: other names, or names for a corpus that is read already."
-    refuse_unknown(columns, ("text_column", "label_column", "positive_label"), "argument")
-    if isinstance(data, Corpus) and not columns:
+    "A corpus that is read already, or what `load_corpus` gives. Raises InputError: columns for a corpus that is read already."
+    if isinstance(data, Corpus) and columns is None:
         return data
     if not isinstance(data, str):
-        what = f"{', '.join(columns)} says nothing about it" if columns else "expected a Corpus, or what load_corpus takes"
+        what = "columns say nothing about it" if isinstance(data, Corpus) else "expected a Corpus, or what load_corpus takes"
         raise InputError(f"corpus is {type(data).__name__}; {what}")
-    named: dict[str, Any] = {name: value for name, value in columns.items() if value}
-    return load_corpus(data, settings=settings, **named)
+    return load_corpus(data, columns, settings=settings)
 
 # %% ../../nbs/reports/00_inputs.ipynb #6c1d9b04
 def at_most(
@@ -110,17 +108,18 @@ def _with_label(load: Callable[[str], Any], label: str) -> tuple[Any, bool]:
 def open_inputs(
     model: str,  # folder, name in the settings, hub name, or "tiny"
     data: str,  # file, "packaged" or "tiny"
+    columns: Columns | None = None,  # of a file; their positive_label is a class of the model, of the data, or of both
     *,
-    positive_label: str = "",  # a class of the model, of the data, or of both
-    text_column: str = "text",
-    label_column: str = "label",
     seed: int = 42,  # of the split
     device: str = "auto",
     settings: Settings | None = None,
 ) -> ReportInputs:
     "Open the classifier and the corpus of a report. Raises InputError for what is not there or does not fit."
-    columns: dict[str, Any] = {"text_column": text_column, "label_column": label_column, "settings": settings}
-    corpus, fits_data = _with_label(lambda label: load_corpus(data, positive_label=label, **columns), positive_label)
+    columns = columns or Columns()
+    positive_label = columns.positive_label
+    corpus, fits_data = _with_label(
+        lambda label: load_corpus(data, replace(columns, positive_label=label), settings=settings), positive_label
+    )
     classifier, fits_model = _with_label(
         lambda label: open_classifier(model, settings, positive_label=label, device=device), positive_label
     )

@@ -21,7 +21,7 @@ from secml_workbench.base import (
     InputError, Provenance, Record, Settings, UnsupportedError, brief, check_writable, current_provenance, load_settings,
     refuse_unknown, set_threads, slug, to_jsonable, track,
 )
-from ..data import Corpus, Estimate, evaluate, flip_rate, get_metric, length_slices
+from ..data import Columns, Corpus, Estimate, evaluate, flip_rate, get_metric, length_slices
 from ..explanation import agreement_table, explanation_agreement, flagged_texts, nearest_texts
 from secml_workbench.models import (
     RUNTIMES, TextClassifier, TorchClassifier, fit_baseline, has_openvino, load_classifier, save_baseline, scores,
@@ -377,12 +377,11 @@ def _write_judgements(
     for variant in dict.fromkeys(way.artifact.variant for way in made.values()):
         ways = [way for way in made.values() if way.artifact.variant == variant]
         best = min(ways, key=lambda way: (not way.gate.passed, timing.latencies[way.name].batch1_p50))
-        verdict = gates[best.name]
         judgement = {
-            "decision": verdict.decision, "reasons": verdict.reasons, "judged_on": "test", "threshold": _THRESHOLD,
-            "test": verdict, "validation": best.gate, "latency_ms": _latency_record(timing, best.name),
+            **to_jsonable(gates[best.name]), "judged_on": "test", "threshold": _THRESHOLD,
+            "validation": to_jsonable(best.gate), "latency_ms": _latency_record(timing, best.name),
         }  # fmt: skip
-        record_judgement(best.artifact, to_jsonable(judgement), best.runtime)
+        record_judgement(best.artifact, judgement, best.runtime)
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #ae9a64ae
 def _ship(

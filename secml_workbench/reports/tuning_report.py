@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -21,24 +20,24 @@ from tqdm.auto import tqdm
 from secml_workbench.base import (
     InputError, Record, brief, current_provenance, load_settings, refuse_unknown, set_threads, to_jsonable, track,
 )
-from ..data import METRICS, Corpus, Estimate, evaluate, paired_difference, threshold_at_fpr, undefined
+from ..data import METRICS, Columns, Corpus, Estimate, evaluate, paired_difference, threshold_at_fpr, undefined
 from secml_workbench.models import (
     SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, load_torch, scores, train,
 )
 from .inputs import at_most, open_inputs
 from secml_workbench.tuning import (
-    HyperparameterSearchSpace, OptimizationConfig, TuningResult, default_params, edges, full_space,
+    HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges, full_space,
     measure_title, recipe_words, show_params, small_space, trial_table, tune,
 )
 from secml_workbench.view import (
-    Card, FirstScreen, Markup, bars, colour, facts, figure, figure_style, forest, heading, interval_text,
-    new_figure, note, paragraph, plain_label, table, texts_as_data,
+    Card, FirstScreen, Markup, agree, bars, capitalised, clauses, colour, duration, estimate_text, facts, figure,
+    figure_style, forest, interval_text, listed, new_figure, note, paragraph, percent, plain_label, points, section, spaced,
+    spelled, table, texts_as_data,
 )
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_log = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = []
@@ -69,7 +68,7 @@ def _space_of(
     make = small_space if search_space == "small" else full_space
     return make(**{name: tuple(values) for name, values in also.items()})
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #f5b44835
 def _run_study(
     corpus: Corpus,
     encoder: Path,
@@ -95,10 +94,10 @@ def _compare(
 ) -> dict[str, dict[str, Estimate]]:  # classifier -> metric -> estimate
     "Every classifier's metrics on the same texts."
     names = list(dict.fromkeys([metric, *_SHOWN]))
-    how: dict[str, Any] = {"hard_benign": test.hard_benign, "metrics": names, "seed": seed}
-    return {name: evaluate(test.labels, one, **how) for name, one in tqdm(p.items(), desc="test metrics", leave=False)}
+    asked: dict[str, Any] = {"hard_benign": test.hard_benign, "metrics": names, "seed": seed}
+    return {who: evaluate(test.labels, column, **asked) for who, column in tqdm(p.items(), desc="test metrics", leave=False)}
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #99fea353
 def _advantage(
     test: Corpus,
     p: Mapping[str, np.ndarray],
@@ -127,7 +126,7 @@ def _rate(
     half = width * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return Estimate(share, max(0.0, middle - half), min(1.0, middle + half), n)
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #a3918c90
 def _on_source(
     labels: np.ndarray,  # (n,) 0 benign, 1 malicious: the source's texts, then those that they are ranked against
     p: np.ndarray,  # (n,) probability of malicious
@@ -162,7 +161,7 @@ def _hold_out(
     first, second = next(iter(folds))
     return at_most(corpus.take(first), rows, seed), at_most(corpus.take(second), _HELD_ROWS, seed)
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #279576b3
 def _source_folds(
     corpus: Corpus,
     most: int,  # sources
@@ -184,7 +183,21 @@ def _ranked_with(
         return test
     return test.joined(held.take(held.labels != classes.pop()))
 
+# %% ../../nbs/reports/50_tuning_report.ipynb #fb96e335
+def _rivals_without(
+    fit: Corpus,  # to train on, without the source
+    held: Corpus,  # to stop at
+    encoder: Path,
+    seed: int,
+) -> dict[str, TextClassifier]:  # model, baseline
+    "A short fine-tune and the baseline, trained on the same texts."
+    recipe = replace(SHORT, warmup_steps=len(fit) // SHORT.batch_size // 10, seed=seed)
+    return {
+        "model": train(TrainingJob(encoder, fit, held, recipe))[0],
+        "baseline": fit_baseline(fit.texts, fit.labels, seed=seed),
+    }
 
+# %% ../../nbs/reports/50_tuning_report.ipynb #52e89a74
 def _leave_source_out(
     fold: Any,  # of Corpus.leave_one_source_out
     encoder: Path,
@@ -196,11 +209,7 @@ def _leave_source_out(
     fit, held = _hold_out(fold.train, rows, seed)
     test = at_most(fold.test, max_test_rows, seed)
     ranked = _ranked_with(test, held)
-    recipe = replace(SHORT, warmup_steps=len(fit) // SHORT.batch_size // 10, seed=seed)
-    rivals: dict[str, TextClassifier] = {
-        "model": train(TrainingJob(encoder, fit, held, recipe))[0],
-        "baseline": fit_baseline(fit.texts, fit.labels, seed=seed),
-    }
+    rivals = _rivals_without(fit, held, encoder, seed)
     entry: dict[str, Any] = {
         "source": fold.source,
         "rows": len(test),
@@ -216,19 +225,14 @@ def _leave_source_out(
     return entry
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #09924fdd
-def _counted(
-    number: int,
-    what: str,  # in the singular
-) -> str:  # "six trials"
-    "A number with its noun; words up to twelve."
-    words = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-    return f"{words[number] if number < len(words) else f'{number:,}'} {what}{'' if number == 1 else 's'}"
+def _trials(result: TuningResult) -> str:  # "six trials"
+    "How many trials there were."
+    return spelled(sum(result.counts.values()), "trial")
 
 
 def _took(result: TuningResult) -> str:  # "42 min"
     "The time that all trials took together."
-    seconds = sum(t.seconds or 0 for t in result.trials)
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    return duration(sum(trial.seconds or 0 for trial in result.trials))
 
 
 def _short(estimate: Estimate) -> str:
@@ -237,49 +241,63 @@ def _short(estimate: Estimate) -> str:
         return "undefined"
     return interval_text(estimate) if estimate.low is not None else f"{interval_text(estimate)} (too few texts)"
 
+# %% ../../nbs/reports/50_tuning_report.ipynb #067ccf93
+def _points(difference: Estimate) -> str:  # "+0.8 pt [+0.2, +1.4]"
+    "A difference in percentage points, with a second digit where the interval is narrower than one point."
+    narrow = difference.low is not None and difference.high is not None and difference.high - difference.low < 0.01
+    return points(difference, 2 if narrow else 1, "pt")
 
-def _points(estimate: Estimate) -> str:  # "+0.8 pt [+0.2, +1.4]"
-    "A difference in percentage points with its interval."
-    fine = estimate.low is not None and estimate.high is not None and estimate.high - estimate.low < 0.01
-    text = interval_text(estimate, scale=100, digits=2 if fine else 1, signed=True)
-    return text if estimate.estimate is None else text.replace(" [", " pt [") if "[" in text else f"{text} pt"
 
-
-def _judge(estimate: Estimate) -> str:  # pass, fail or undecided
+def _judge(difference: Estimate) -> str:  # pass, fail or undecided
     "Whether a difference is above or below zero for sure."
-    if estimate.low is None or estimate.high is None:
+    if difference.low is None or difference.high is None:
         return "undecided"
-    return "pass" if estimate.low > 0 else "fail" if estimate.high < 0 else "undecided"
+    return "pass" if difference.low > 0 else "fail" if difference.high < 0 else "undecided"
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #456bc1c5
+def _no_winner(result: TuningResult) -> str:  # one sentence
+    "The finding when no trial is the best."
+    broken = sorted({name for trial in result.trials for name in trial.broken})
+    if broken:
+        constraints = agree(len(broken), "constraint", "constraints")
+        return f"{capitalised(_trials(result))}, and none keeps the {constraints} on {listed(map(measure_title, broken))}."
+    ended = f"None of {_trials(result)} completed" if any(result.counts.values()) else "No trial came to its end"
+    reasons = [f": {trial.reason}" for trial in result.trials if trial.reason]
+    return f"{ended}, so nothing can be said about tuning{reasons[-1] if reasons else ''}."
+
+# %% ../../nbs/reports/50_tuning_report.ipynb #d6eecdd9
+_FINDINGS = {
+    "pass": "{Many} gained {gain} {title} over the default hyperparameters on test.",
+    "fail": "The best of {many} is worse than the defaults on test: {gain} {title}.",
+    "undecided": "On test the best of {many} cannot be told from the defaults: {gain} {title}.",
+}
+
+
 def _verdict_of(
     result: TuningResult,
     gain: Estimate,  # best over default, on test
 ) -> str:  # one sentence
     "What tuning gained, as the finding of the report."
     title, best, default = METRICS[result.metric].title, result.best, result.default
-    many = _counted(sum(result.counts.values()), "trial").capitalize()
     if best is None:
-        broken = sorted({name for t in result.trials for name in t.broken})
-        if broken:
-            return f"{many}, and none keeps the constraint{'s' if len(broken) > 1 else ''} on {' and '.join(measure_title(name) for name in broken)}."
-        reasons = [t.reason for t in result.trials if t.reason]
-        none = f"None of {many.lower()} completed" if sum(result.counts.values()) else "No trial came to its end"
-        return f"{none}, so nothing can be said about tuning" + (f": {reasons[-1]}." if reasons else ".")
+        return _no_winner(result)
+    many = _trials(result)
     if best.is_default:
-        return f"{many} found nothing better than the default hyperparameters ({title} {best.value:.3f} on validation)."
+        return f"{capitalised(many)} found nothing better than the default hyperparameters ({title} {best.value:.3f} on validation)."
     if gain.estimate is None:
-        reached = f"{many} reached {title} {best.value:.3f} on validation; the gain over the defaults is unknown"
         why = "their trial did not complete" if default is None or default.state != "complete" else gain.reason
-        return f"{reached}, because {why}."
-    ends = {
-        "pass": f"{many} gained {_points(gain)} {title} over the default hyperparameters on test.",
-        "fail": f"The best of {many.lower()} is worse than the defaults on test: {_points(gain)} {title}.",
-        "undecided": f"On test the best of {many.lower()} cannot be told from the defaults: {_points(gain)} {title}.",
-    }
-    return ends[_judge(gain)]
+        return f"{capitalised(many)} reached {title} {best.value:.3f} on validation; the gain over the defaults is unknown, because {why}."
+    return _FINDINGS[_judge(gain)].format(Many=capitalised(many), many=many, gain=_points(gain), title=title)
 
+# %% ../../nbs/reports/50_tuning_report.ipynb #51c3bd7a
+def _at_the_edge(
+    touched: Mapping[str, str],  # from `edges`
+) -> str:
+    "Where a wider space may hold something better; empty when the best trial lies inside."
+    directions = [f"{spaced(name)} {'upwards' if end == 'highest' else 'downwards'}" for name, end in touched.items()]
+    return f"the best trial is at the edge: widen {listed(directions)}" if directions else ""
 
+# %% ../../nbs/reports/50_tuning_report.ipynb #70454ef2
 def _advice(
     result: TuningResult,
     gain: Estimate,
@@ -287,18 +305,17 @@ def _advice(
     sampled: int,  # texts that a trial was trained on, when that is a sample; 0: all
 ) -> str:  # one line
     "What to do."
-    wider = [f"{name.replace('_', ' ')} {'upwards' if end == 'highest' else 'downwards'}" for name, end in touched.items()]
-    more = f"; the best trial is at the edge: widen {' and '.join(wider)}" if wider else ""
+    if result.best is None and result.counts["complete"]:
+        return "look at section 2 for how far the trials are from the constraints; loosen one, or give another study_name a wider space"
     if result.best is None:
-        if result.counts["complete"]:
-            return "look at section 2 for how far the trials are from the constraints; loosen one, or give another study_name a wider space"
         return "read the reasons in section 2, mend them and run again: the study goes on"
-    if _judge(gain) == "pass":
-        shown = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in show_params(result.best_params).items())
-        if sampled:
-            return f"try on all texts, against the shipped recipe, what was best on {sampled:,} texts a trial: {shown}{more}"
-        return f"train with {shown}{more}"
-    return f"keep the defaults; decide with more trials and more texts for each (n_trials, max_train_rows){more}"
+    recipe = ", ".join(f"{spaced(name)} {value}" for name, value in show_params(result.best_params).items())
+    first = f"train with {recipe}"
+    if sampled:
+        first = f"try on all texts, against the shipped recipe, what was best on {sampled:,} texts a trial: {recipe}"
+    if _judge(gain) != "pass":
+        first = "keep the defaults; decide with more trials and more texts for each (n_trials, max_train_rows)"
+    return clauses(first, _at_the_edge(touched))
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #1d1128e0
 def _reach(
@@ -307,9 +324,10 @@ def _reach(
 ) -> tuple[str, str]:  # "0.61 to 0.93", and of which measure
     "The range of the ROC AUC of a classifier on sources never seen: those of both classes, if there are any."
     whole = [entry for entry in unseen if not entry["ranked_against"]] or unseen
-    found = [entry[who]["roc_auc"].estimate for entry in whole if entry[who]["roc_auc"].estimate is not None]
-    ends = sorted({f"{min(found):.3f}", f"{max(found):.3f}"}) if found else ["–"]
-    return " to ".join(ends), "ROC AUC" if len(whole) == len(unseen) else f"ROC AUC ({_counted(len(whole), 'source')} with both classes)"
+    areas = [entry[who]["roc_auc"].estimate for entry in whole if entry[who]["roc_auc"].estimate is not None]
+    ends = sorted({f"{min(areas):.3f}", f"{max(areas):.3f}"}) if areas else ["–"]
+    some = f" ({spelled(len(whole), 'source')} with both classes)" if len(whole) < len(unseen) else ""
+    return " to ".join(ends), f"ROC AUC{some}"
 
 
 def _worst(
@@ -321,29 +339,64 @@ def _worst(
     sign = 1 if key == "recall" else -1
     return min(there, key=lambda entry: sign * entry["model"][key].estimate, default=None)
 
+# %% ../../nbs/reports/50_tuning_report.ipynb #2751c46e
+def _mistakes(
+    unseen: Sequence[Mapping[str, Any]],
+) -> str:
+    "What a fine-tune does wrong on sources that it never saw; empty where that is little."
+    missed, flagged, wrong = _worst(unseen, "recall"), _worst(unseen, "fpr"), []
+    if missed and missed["model"]["recall"].estimate < 0.9:
+        share = percent(1 - missed["model"]["recall"].estimate)
+        wrong.append(f"misses {share} of the attacks of {plain_label(missed['source'], 30)}")
+    if flagged and flagged["model"]["fpr"].estimate > 0.05:
+        share = percent(flagged["model"]["fpr"].estimate)
+        wrong.append(f"flags {share} of the harmless texts of {plain_label(flagged['source'], 30)}")
+    return f"at the threshold meant for 1 % false alarms it {listed(wrong)}" if wrong else ""
 
+# %% ../../nbs/reports/50_tuning_report.ipynb #5561ba68
 def _reminder(
     unseen: Sequence[Mapping[str, Any]],
     seen: str,  # from `seen_in_training`
     test: Corpus,
 ) -> str:  # one line
     "What to mind."
-    said = []
-    if unseen:
-        value, title = _reach(unseen, "model")
-        said.append(f"the test part flatters: on sources never seen a fine-tune reaches {value} {title}")
-    missed, flagged = _worst(unseen, "recall"), _worst(unseen, "fpr")
-    at = []
-    if missed and missed["model"]["recall"].estimate < 0.9:
-        at.append(f"misses {1 - missed['model']['recall'].estimate:.0%} of the attacks of {plain_label(missed['source'], 30)}")
-    if flagged and flagged["model"]["fpr"].estimate > 0.05:
-        at.append(f"flags {flagged['model']['fpr'].estimate:.0%} of the harmless texts of {plain_label(flagged['source'], 30)}")
-    if at:
-        said.append(f"at the threshold meant for 1 % false alarms it {' and '.join(at)}")
-    said += [seen] if seen else []
-    return "; ".join(said) or f"the {len(test):,} test texts come from the same sources as the training texts"
+    value, title = _reach(unseen, "model")
+    flatters = f"the test part flatters: on sources never seen a fine-tune reaches {value} {title}" if unseen else ""
+    same = f"the {len(test):,} test texts come from the same sources as the training texts"
+    return clauses(flatters, _mistakes(unseen), seen, otherwise=same)
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #840a7d4a
+def _apart(text: str) -> tuple[str, str]:  # "0.98", "[0.97, 0.99]"
+    "The text of an estimate in two: the number, and its interval, which may be empty."
+    value, _, interval = text.partition(" [")
+    return value, f"[{interval}" if interval else ""
+
+
+def _gain_card(result: TuningResult, gain: Estimate) -> Card:
+    what = "gain by tuning above 0"
+    if result.best is not None and result.best.is_default:
+        return Card(what, "none", "the defaults were best on validation")
+    value, interval = ("unknown", "") if gain.estimate is None else _apart(_points(gain))
+    detail = f"{interval} {METRICS[result.metric].title}, best recipe against defaults, test"
+    return Card(what, value, detail.strip(), _judge(gain))
+
+# %% ../../nbs/reports/50_tuning_report.ipynb #ed66f308
+def _model_card(
+    measured: Mapping[str, Mapping[str, Estimate]],
+    ahead: Estimate,  # model over TF-IDF, ROC AUC
+) -> Card:
+    value, interval = _apart(_short(measured["model"]["roc_auc"]))
+    rival = f"TF-IDF {estimate_text(measured['baseline']['roc_auc'])}; difference {_points(ahead)}"
+    detail = f"{interval} ROC AUC, test; {rival}" if interval else rival
+    return Card("shipped model better than TF-IDF", value, detail, _judge(ahead))
+
+
+def _unseen_card(unseen: Sequence[Mapping[str, Any]]) -> Card:
+    (value, title), (rival, _), missed = _reach(unseen, "model"), _reach(unseen, "baseline"), _worst(unseen, "recall")
+    lowest = f"lowest recall at 1 % FPR {missed['model']['recall'].estimate:.2f}" if missed else ""
+    return Card("sources never seen", value, clauses(title, f"TF-IDF {rival}", lowest))
+
+# %% ../../nbs/reports/50_tuning_report.ipynb #eab65bbf
 def _first_cards(
     result: TuningResult,
     gain: Estimate,
@@ -352,25 +405,10 @@ def _first_cards(
     unseen: Sequence[Mapping[str, Any]],
 ) -> list[Card]:
     "The figures of the first screen."
-    best, counts, title = result.best, result.counts, METRICS[result.metric].title
-    own = best is not None and best.is_default
-    value, _, interval = ("none" if own else _points(gain) if gain.estimate is not None else "unknown").partition(" [")
-    detail = f"{title}, best recipe against defaults, test"
-    detail = "the defaults were best on validation" if own else f"[{interval} {detail}" if interval else detail
-    cards = [Card("gain by tuning above 0", value, detail, None if own else _judge(gain))]
-    auc, rival = measured["model"]["roc_auc"], measured["baseline"]["roc_auc"]
-    value, _, interval = _short(auc).partition(" [")
-    detail = f"TF-IDF {_short(rival).partition(' ')[0]}; difference {_points(ahead)}"
-    cards.append(
-        Card("shipped model better than TF-IDF", value, f"[{interval} ROC AUC, test; {detail}" if interval else detail, _judge(ahead))
-    )
-    if unseen:
-        value, title = _reach(unseen, "model")
-        missed = _worst(unseen, "recall")
-        lowest = f"; lowest recall at 1 % FPR {missed['model']['recall'].estimate:.2f}" if missed else ""
-        cards.append(Card("sources never seen", value, f"{title}; TF-IDF {_reach(unseen, 'baseline')[0]}{lowest}"))
-    ended = ", ".join(f"{number} {state}" for state, number in counts.items())
-    return [*cards, Card("trials", str(sum(counts.values())), f"{ended}; {_took(result)} in all; one seed")]
+    ended = ", ".join(f"{number} {state}" for state, number in result.counts.items())
+    trials = Card("trials", str(sum(result.counts.values())), f"{ended}; {_took(result)} in all; one seed")
+    cards = [_gain_card(result, gain), _model_card(measured, ahead)]
+    return [*cards, *([_unseen_card(unseen)] if unseen else []), trials]
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #e9ceb963
 def _recipe_table(
@@ -390,7 +428,7 @@ def _recipe_table(
     }
     shown = {who: show_params(params) for who, params in recipes.items()}
     return table(
-        [{"": key.replace("_", " "), **{who: shown[who].get(key) for who in shown}} for key in names],
+        [{"": spaced(key), **{who: shown[who].get(key) for who in shown}} for key in names],
         columns=columns,
         caption="The recipes, value by value",
     )
@@ -402,7 +440,7 @@ def _test_table(
 ) -> Markup:
     "Metrics with their intervals, one row a metric, one column a classifier."
     keys = list(next(iter(measured.values())))
-    cells = [{"": METRICS[key].title, **{who: _short(one[key]) for who, one in measured.items()}} for key in keys]
+    cells = [{"": METRICS[key].title, **{who: _short(metrics[key]) for who, metrics in measured.items()}} for key in keys]
     caption = f"Test part, {rows:,} texts, with 95 % intervals; F1 and FPR on hard benign texts at a threshold of 0.5"
     return table(cells, columns={"": "Metric", **{who: who for who in measured}}, caption=caption)
 
@@ -415,13 +453,35 @@ def _gain_section(
     rows: int,  # test texts
 ) -> Markup:
     "Best against default: finding, recipes, test metrics."
-    said = paragraph(_verdict_of(result, gain)) + _recipe_table(result, trained)
+    head = paragraph(_verdict_of(result, gain)) + _recipe_table(result, trained)
     own = result.best is not None and result.best.is_default
     titles = {"default": "Defaults (best)"} if own else {"best": "Best trial", "default": "Defaults"}
     shown = {title: measured[who] for who, title in {**titles, "model": "Shipped model"}.items() if who in measured}
-    return said + _test_table(shown, rows)
+    return head + _test_table(shown, rows)
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #2b7677ad
+def _called(trial: TrialRecord, result: TuningResult) -> str:  # "defaults and best"; empty for the others
+    "What a trial is called in a figure."
+    return " and ".join(["defaults"] * trial.is_default + ["best"] * (trial is result.best))
+
+
+def _ink(trial: TrialRecord, result: TuningResult) -> str:
+    "The colour of a trial: the best and the default one stand out."
+    return colour("best" if trial is result.best else "default" if trial.is_default else "complete")
+
+
+def _draw_trial(axes: Axes, trial: TrialRecord, name: str) -> None:
+    "One trial by its value: the last one that is known, or the bottom of the figure."
+    y = trial.value if trial.state == "complete" else trial.history[-1] if trial.history else None
+    where = axes.get_xaxis_transform() if y is None else axes.transData
+    shape = {"complete": "o", "pruned": "v"}.get(trial.state, "X")
+    ink = colour("default" if trial.is_default else trial.state)
+    axes.plot([trial.number], [0.03 if y is None else y], shape, color=ink, ms=7, mec="white", mew=1, transform=where)
+    if name:
+        spot = (trial.number, 0 if y is None else y)
+        axes.annotate(name, spot, xytext=(6, -11), textcoords="offset points", fontsize=8.5)
+
+# %% ../../nbs/reports/50_tuning_report.ipynb #e85011f8
 def _history_figure(
     result: TuningResult,
     title: str,  # the finding
@@ -429,59 +489,41 @@ def _history_figure(
     "Validation metric by trial: complete, pruned and failed trials by shape, the best so far as a line."
     from matplotlib.ticker import MaxNLocator
 
-    done = [t for t in result.trials if t.state == "complete"]
+    done = [trial for trial in result.trials if trial.state == "complete"]
+    better = max if result.direction == "maximize" else min
+    so_far = [better(trial.value for trial in done[: i + 1] if trial.value is not None) for i in range(len(done))]
     with figure_style():
         fig, axes = new_figure(title, height=2.9, xlabel="trial", ylabel=f"validation {METRICS[result.metric].title}")
-        better = max if result.direction == "maximize" else min
-        so_far = [better(t.value for t in done[: i + 1] if t.value is not None) for i in range(len(done))]
-        axes.step([t.number for t in done], so_far, where="post", color=colour("best"), lw=1.4)
-        for t in result.trials:
-            y = t.value if t.state == "complete" else t.history[-1] if t.history else None
-            shape, name = {"complete": "o", "pruned": "v"}.get(t.state, "X"), "default" if t.is_default else t.state
-            where = axes.get_xaxis_transform() if y is None else axes.transData
-            axes.plot(
-                [t.number],
-                [0.03 if y is None else y],
-                shape,
-                color=colour(name),
-                ms=7,
-                mec="white",
-                mew=1,
-                transform=where,
-            )
-            if t.is_default or t is result.best:
-                text = " and ".join(["defaults"] * t.is_default + ["best"] * (t is result.best))
-                axes.annotate(
-                    text,
-                    (t.number, y if y is not None else 0),
-                    xytext=(6, -11),
-                    textcoords="offset points",
-                    fontsize=8.5,
-                )
+        axes.step([trial.number for trial in done], so_far, where="post", color=colour("best"), lw=1.4)
+        for trial in result.trials:
+            _draw_trial(axes, trial, _called(trial, result))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.08, y=0.15)
         return fig
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #612a1fc3
+def _endings(result: TuningResult) -> str:
+    "How the trials ended, as a list within a sentence."
+    counts = result.counts
+    pruned = f"{counts['pruned']} stopped early because the others were better by then" if counts["pruned"] else ""
+    failed = f"{counts['failed']} failed" if counts["failed"] else ""
+    return ", ".join(filter(None, (f"{counts['complete']} ran to their end", pruned, failed)))
+
+
 def _search_sentence(result: TuningResult) -> str:
     "The finding of the section on the search."
-    counts = result.counts
-    if not sum(counts.values()):
-        return f"No trial came to its end{f': {result.stopped}' if result.stopped else ''}."
-    ended = [f"{counts['complete']} ran to their end"]
-    ended += [f"{counts['pruned']} stopped early because the others were better by then"] if counts["pruned"] else []
-    ended += [f"{counts['failed']} failed"] if counts["failed"] else []
-    dead = sum(t.state == "given up" for t in result.trials)
-    said = f"Of {_counted(sum(counts.values()), 'trial')} ({_took(result)}) {', '.join(ended)}"
-    said += f"; {_counted(dead, 'further trial')} killed the process time and again and gave up its place" if dead else ""
-    said += f"; the study stopped before its total: {result.stopped}" if result.stopped else ""
-    if result.best is None:
-        return f"{said}."
-    default = (
-        "" if result.default_value is None or result.best.is_default else f", the defaults {result.default_value:.3f}"
-    )
-    which = f"trial {result.best.number}{', the warm start,' if result.best.is_warm_start else ''}"
-    return f"{said}; {which} reached {result.best_value:.3f}{default}."
+    best, stopped = result.best, result.stopped
+    if not any(result.counts.values()):
+        return f"No trial came to its end{f': {stopped}' if stopped else ''}."
+    dead = sum(trial.state == "given up" for trial in result.trials)
+    given_up = f"{spelled(dead, 'further trial')} killed the process time and again and gave up its place" if dead else ""
+    early = f"the study stopped before its total: {stopped}" if stopped else ""
+    reached = ""
+    if best is not None:
+        warm = ", the warm start," if best.is_warm_start else ""
+        default = "" if result.default_value is None or best.is_default else f", the defaults {result.default_value:.3f}"
+        reached = f"trial {best.number}{warm} reached {result.best_value:.3f}{default}"
+    return clauses(f"Of {_trials(result)} ({_took(result)}) {_endings(result)}", given_up, early, reached) + "."
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #cd78b600
 def _front_section(result: TuningResult) -> Markup:
@@ -489,17 +531,38 @@ def _front_section(result: TuningResult) -> Markup:
     names = {"trial": "Trial", "value": f"Validation {METRICS[result.metric].title}", "second": measure_title(result.second_objective)}
     rows: list[dict[str, object]] = [
         {
-            "trial": t.number,
-            "value": f"{t.value:.4f}",
-            "second": f"{t.measured[result.second_objective]:.4g}",
-            "recipe": recipe_words(t.params),
+            "trial": trial.number,
+            "value": f"{trial.value:.4f}",
+            "second": f"{trial.measured[result.second_objective]:.4g}",
+            "recipe": recipe_words(trial.params),
         }
-        for t in result.front
+        for trial in result.front
     ]
-    said = f"{_counted(len(rows), 'trial').capitalize()} of {result.counts['complete']} on the Pareto front: no other is better in one objective without being worse in the other."
-    return paragraph(said) + table(rows, columns={**names, "recipe": "Hyperparameters"}, caption="The trials of the front")
+    first = f"{capitalised(spelled(len(rows), 'trial'))} of {result.counts['complete']} on the Pareto front"
+    finding = paragraph(f"{first}: no other is better in one objective without being worse in the other.")
+    return finding + table(rows, columns={**names, "recipe": "Hyperparameters"}, caption="The trials of the front")
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #8a89a992
+def _curves(
+    result: TuningResult,
+) -> list[TrialRecord]:
+    "The trials that have a curve: the best first, then the default one, so that their labels find room."
+    with_history = [trial for trial in result.trials if trial.history]
+    return sorted(with_history, key=lambda trial: (trial is not result.best, not trial.is_default))
+
+
+def _draw_curve(axes: Axes, trial: TrialRecord, result: TuningResult) -> None:
+    main = trial is result.best or trial.is_default
+    style: dict[str, Any] = {
+        "ls": "--" if trial.state != "complete" else "-",
+        "lw": 2.2 if main else 1,
+        "alpha": 1 if main else 0.5,
+        "zorder": 3 if main else 2,
+    }
+    epochs = range(1, len(trial.history) + 1)
+    axes.plot(epochs, trial.history, marker="o", color=_ink(trial, result), ms=4, mew=0, **style)
+
+# %% ../../nbs/reports/50_tuning_report.ipynb #7859061d
 def _curves_figure(
     result: TuningResult,
     title: str,  # the finding
@@ -507,42 +570,45 @@ def _curves_figure(
     "The validation metric after each epoch, one line a trial."
     from matplotlib.ticker import MaxNLocator
 
+    values = [value for trial in result.trials for value in trial.history]
+    span = max(values, default=1) - min(values, default=0)
     with figure_style():
         fig, axes = new_figure(title, height=2.8, xlabel="epoch", ylabel=f"validation {METRICS[result.metric].title}")
-        named: list[float] = []
-        span = max((v for t in result.trials for v in t.history), default=1) - min(
-            (v for t in result.trials for v in t.history), default=0
-        )
-        for t in sorted(
-            (t for t in result.trials if t.history), key=lambda t: (t is not result.best, not t.is_default)
-        ):
-            main = t is result.best or t.is_default
-            ink = colour("best" if t is result.best else "default" if t.is_default else "complete")
-            style: dict[str, Any] = {
-                "ls": "--" if t.state != "complete" else "-",
-                "lw": 2.2 if main else 1,
-                "alpha": 1 if main else 0.5,
-                "zorder": 3 if main else 2,
-            }
-            axes.plot(range(1, len(t.history) + 1), t.history, marker="o", color=ink, ms=4, mew=0, **style)
-            label = " and ".join(["defaults"] * t.is_default + ["best"] * (t is result.best)) or str(t.number)
-            spot = (len(t.history), t.history[-1])
-            if main or all(abs(spot[1] - other) > span / 12 for other in named):
-                axes.annotate(
-                    label, spot, xytext=(6, 0), textcoords="offset points", va="center", fontsize=8, color=ink
-                )
-                named.append(spot[1])
+        labelled: list[float] = []
+        for trial in _curves(result):
+            _draw_curve(axes, trial, result)
+            name, end = _called(trial, result), trial.history[-1]
+            if name or all(abs(end - other) > span / 12 for other in labelled):
+                where: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+                axes.annotate(name or str(trial.number), (len(trial.history), end), fontsize=8, color=_ink(trial, result), **where)
+                labelled.append(end)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.margins(x=0.12, y=0.12)
         return fig
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #e61942ce
+def _complete(result: TuningResult) -> list[TrialRecord]:
+    "The trials that have a value."
+    return [trial for trial in result.trials if trial.state == "complete" and trial.value is not None]
+
+
 def _varied(result: TuningResult) -> list[str]:
     "The hyperparameters that differ among the complete trials."
-    done = [t for t in result.trials if t.state == "complete"]
-    return [name for name in (done[0].params if done else ()) if len({t.params.get(name) for t in done}) > 1]
+    done = [trial for trial in result.trials if trial.state == "complete"]
+    return [name for name in (done[0].params if done else ()) if len({trial.params.get(name) for trial in done}) > 1]
 
 
+def _slice_ticks(axes: Axes, name: str, tried: Sequence[Any]) -> None:
+    "Ticks where values were tried: three for the learning rate, all for whole numbers."
+    if name == "learning_rate":
+        axes.set_xscale("log")
+        ticks = [min(tried), math.sqrt(min(tried) * max(tried)), max(tried)]
+        axes.set_xticks(ticks, [f"{tick:.0e}" for tick in ticks])
+        axes.minorticks_off()
+    elif name in ("batch_size", "epochs", "max_length"):
+        axes.set_xticks(sorted(set(tried)))
+
+# %% ../../nbs/reports/50_tuning_report.ipynb #6fb05f5a
 def _slices_figure(
     result: TuningResult,
     title: str,  # the finding
@@ -550,83 +616,42 @@ def _slices_figure(
     "Validation metric against each hyperparameter that varied, complete trials only."
     from matplotlib.figure import Figure as NewFigure
 
-    done = [t for t in result.trials if t.state == "complete" and t.value is not None]
-    names = _varied(result)
+    done, names = _complete(result), _varied(result)
+    rows = math.ceil(len(names) / 3)
     with figure_style():
-        fig = NewFigure(figsize=(7.2, 2.2 * math.ceil(len(names) / 3) + 0.5), layout="constrained")
+        fig = NewFigure(figsize=(7.2, 2.2 * rows + 0.5), layout="constrained")
         fig.suptitle(plain_label(title, 120), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-        grid = fig.subplots(math.ceil(len(names) / 3), min(3, len(names)), sharey=True, squeeze=False).ravel()
+        grid = fig.subplots(rows, min(3, len(names)), sharey=True, squeeze=False).ravel()
         for axes, name in zip(grid, names, strict=False):
-            for t in done:
-                ink = colour("best" if t is result.best else "default" if t.is_default else "complete")
-                shape = "s" if t.is_default else "o"
-                axes.plot([t.params[name]], [t.value], shape, color=ink, ms=6.5, mec="white", mew=1)
-            axes.set_xlabel(name.replace("_", " "))
-            if name == "learning_rate":
-                axes.set_xscale("log")
-                low, high = min(t.params[name] for t in done), max(t.params[name] for t in done)
-                axes.set_xticks([low, math.sqrt(low * high), high], [f"{v:.0e}" for v in (low, math.sqrt(low * high), high)])
-                axes.minorticks_off()
-            elif name in ("batch_size", "epochs", "max_length"):
-                axes.set_xticks(sorted({t.params[name] for t in done}))
+            for trial in done:
+                shape = "s" if trial.is_default else "o"
+                axes.plot([trial.params[name]], [trial.value], shape, color=_ink(trial, result), ms=6.5, mec="white", mew=1)
+            axes.set_xlabel(spaced(name))
+            _slice_ticks(axes, name, [trial.params[name] for trial in done])
         for axes in grid[len(names) :]:
             axes.set_visible(False)
         grid[0].set_ylabel(f"validation {METRICS[result.metric].title}")
         return fig
 
+# %% ../../nbs/reports/50_tuning_report.ipynb #d831cc07
+def _importance_sentence(result: TuningResult) -> str:
+    "Which hyperparameter matters, if that can be told."
+    done = spelled(result.counts["complete"], "complete trial")
+    if not result.importances:
+        return f"{capitalised(done)} are too few to tell which hyperparameter matters."
+    (name, share), (_, second), *_ = sorted([*result.importances.items(), ("", 0.0)], key=lambda item: -item[1])
+    if share < 1.5 * max(second, 1 / len(result.importances)):
+        return f"No hyperparameter stands out in {done}."
+    return f"{capitalised(spaced(name))} explains {percent(share)} of the difference, as far as {done} can tell."
+
 
 def _hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) -> str:
     "The finding of the section on hyperparameters."
-    done = _counted(result.counts["complete"], "complete trial")
-    (name, share), (_, second), *_ = sorted([*result.importances.items(), ("", 0.0), ("", 0.0)], key=lambda i: -i[1])
-    if not result.importances:
-        said = f"{done.capitalize()} are too few to tell which hyperparameter matters."
-    elif share < 1.5 * max(second, 1 / len(result.importances)):
-        said = f"No hyperparameter stands out in {done}."
-    else:
-        said = (
-            f"{name.replace('_', ' ').capitalize()} explains {share:.0%} of the difference, as far as {done} can tell."
-        )
-    if touched:
-        said += (
-            " The best trial lies at an edge of the space: "
-            + ", ".join(f"{n.replace('_', ' ')} ({e})" for n, e in touched.items())
-            + "; the parameter also_search takes another range."
-        )
-    return said
+    where = ", ".join(f"{spaced(name)} ({end})" for name, end in touched.items())
+    wider = f" The best trial lies at an edge of the space: {where}; the parameter also_search takes another range."
+    return _importance_sentence(result) + (wider if touched else "")
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #3980a493
-def _parallel_figure(
-    result: TuningResult,
-    title: str,  # the finding
-) -> Figure:
-    "Parallel coordinates (Inselberg, 1985): one line a complete trial through its hyperparameters to its value."
-    done = sorted((t for t in result.trials if t.state == "complete" and t.value is not None), key=lambda t: t is result.best)
-    names = _varied(result)
-    with figure_style():
-        fig, axes = new_figure(title, height=3.2)
-        columns = [[t.params[name] for t in done] for name in names] + [[t.value for t in done]]
-        heights = [_positions(column, name == "learning_rate") for column, name in zip(columns, [*names, ""], strict=True)]
-        for i, t in enumerate(done):
-            ink = colour("best" if t is result.best else "default" if t.is_default else "complete")
-            main = t is result.best or t.is_default
-            axes.plot(range(len(columns)), [one[i] for one in heights], color=ink, lw=2.4 if main else 1, alpha=1 if main else 0.45)
-        for x, column in enumerate(columns):
-            axes.axvline(x, color="#888888", lw=0.8, zorder=0)
-            words = all(isinstance(value, str) for value in column)
-            ends = sorted(set(column)) if words else [min(column), max(column)]
-            for y, value in zip(np.linspace(0, 1, len(ends)) if words else (0, 1), ends, strict=False):
-                text = plain_label(value, 12) if words else f"{value:.3g}"
-                axes.annotate(text, (x, y), xytext=(0, 5 if y else -11), textcoords="offset points", ha="center", fontsize=7.5)
-        axes.set_xticks(range(len(columns)), [*(name.replace("_", "\n") for name in names), METRICS[result.metric].title], fontsize=8)
-        axes.tick_params(axis="x", pad=10, length=0)
-        axes.set_yticks([])
-        axes.margins(y=0.12)
-        for side in axes.spines.values():
-            side.set_visible(False)
-        return fig
-
-
 def _positions(column: Sequence[Any], log: bool) -> list[float]:
     "Where values lie between 0, the smallest, and 1, the largest."
     if isinstance(column[0], str):
@@ -636,18 +661,56 @@ def _positions(column: Sequence[Any], log: bool) -> list[float]:
     span = float(scaled.max() - scaled.min())
     return [0.5] * len(scaled) if span == 0 else [float(value) for value in (scaled - scaled.min()) / span]
 
+
+def _draw_axis(axes: Axes, x: int, column: Sequence[Any]) -> None:
+    "One of the parallel axes, with the values at its ends, or all words."
+    axes.axvline(x, color=colour("baseline"), lw=0.8, zorder=0)
+    words = all(isinstance(value, str) for value in column)
+    ends = sorted(set(column)) if words else [min(column), max(column)]
+    for y, value in zip(np.linspace(0, 1, len(ends)) if words else (0, 1), ends, strict=False):
+        text = plain_label(value, 12) if words else f"{value:.3g}"
+        axes.annotate(text, (x, y), xytext=(0, 5 if y else -11), textcoords="offset points", ha="center", fontsize=7.5)
+
+# %% ../../nbs/reports/50_tuning_report.ipynb #c30e04f0
+def _parallel_figure(
+    result: TuningResult,
+    title: str,  # the finding
+) -> Figure:
+    "Parallel coordinates (Inselberg, 1985): one line a complete trial through its hyperparameters to its value."
+    done, names = sorted(_complete(result), key=lambda trial: trial is result.best), _varied(result)
+    columns = [[trial.params[name] for trial in done] for name in names] + [[trial.value for trial in done]]
+    heights = [_positions(column, name == "learning_rate") for column, name in zip(columns, [*names, ""], strict=True)]
+    with figure_style():
+        fig, axes = new_figure(title, height=3.2)
+        for i, trial in enumerate(done):
+            main = bool(_called(trial, result))
+            line = [height[i] for height in heights]
+            axes.plot(range(len(columns)), line, color=_ink(trial, result), lw=2.4 if main else 1, alpha=1 if main else 0.45)
+        for x, column in enumerate(columns):
+            _draw_axis(axes, x, column)
+        axes.set_xticks(range(len(columns)), [*(name.replace("_", "\n") for name in names), METRICS[result.metric].title], fontsize=8)
+        axes.tick_params(axis="x", pad=10, length=0)
+        axes.set_yticks([])
+        axes.margins(y=0.12)
+        for side in axes.spines.values():
+            side.set_visible(False)
+        return fig
+
 # %% ../../nbs/reports/50_tuning_report.ipynb #8290adc3
+_COMPARED = {"pass": "it is better", "fail": "it is worse", "undecided": "no difference can be told"}
+
+
 def _model_sentence(
     ahead: Estimate,
     measured: Mapping[str, Mapping[str, Estimate]],
     rows: int,
 ) -> str:
     "The finding of the section on the model."
-    end = {"pass": "it is better", "fail": "it is worse", "undecided": "no difference can be told"}[_judge(ahead)]
-    said = (
-        f"On {rows:,} test texts ROC AUC is {measured['model']['roc_auc']}, TF-IDF's {measured['baseline']['roc_auc']}"
-    )
-    return f"{said}: {end} ({_points(ahead)}, paired)." if ahead.estimate is not None else f"{said}; {ahead.reason}."
+    own, rival = measured["model"]["roc_auc"], measured["baseline"]["roc_auc"]
+    first = f"On {rows:,} test texts ROC AUC is {own}, TF-IDF's {rival}"
+    if ahead.estimate is None:
+        return f"{first}; {ahead.reason}."
+    return f"{first}: {_COMPARED[_judge(ahead)]} ({_points(ahead)}, paired)."
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #338735d6
 _TRAINED = (("model", "fine-tune"), ("baseline", "TF-IDF"))
@@ -667,49 +730,57 @@ def _source_rows(
         rows += [(f"{name} · {title}", entry[who]["roc_auc"]) for who, title in _TRAINED]
     return rows
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #07dcbee8
 def _source_table(unseen: Sequence[Mapping[str, Any]]) -> Markup:
     "What the two do on each source left out."
     rows = []
     for entry in unseen:
         for who, title in _TRAINED:
-            one = entry[who]
-            auc = str(one["roc_auc"]) + ("*" if entry["ranked_against"] else "")
-            flagged = {key: None if one[key].estimate is None else str(one[key]) for key in ("recall", "fpr")}
-            rows.append(
-                {
-                    "source": entry["source"],
-                    "n": f"{entry['malicious']:,} of {entry['rows']:,}",
-                    "who": title,
-                    "auc": auc,
-                    **flagged,
-                }
-            )
+            measured, star = entry[who], "*" if entry["ranked_against"] else ""
+            flagged = {key: None if measured[key].estimate is None else str(measured[key]) for key in ("recall", "fpr")}
+            malicious = f"{entry['malicious']:,} of {entry['rows']:,}"
+            rows.append({"source": entry["source"], "n": malicious, "who": title, "auc": f"{measured['roc_auc']}{star}", **flagged})
     columns = {"source": "Source left out", "n": "Malicious", "who": "Trained on the others", "auc": "ROC AUC",
                "recall": "Recall at threshold", "fpr": "FPR at threshold"}  # fmt: skip
-    return table(
-        rows,
-        columns=columns,
-        caption="Threshold: 1 % false alarms on held-out texts of the other sources. 95 % intervals. "
-        "* The source has one class; its ROC AUC is against held-out texts of the other class from the other sources.",
+    caption = (
+        "Threshold: 1 % false alarms on held-out texts of the other sources. 95 % intervals. "
+        "* The source has one class; its ROC AUC is against held-out texts of the other class from the other sources."
     )
+    return table(rows, columns=columns, caption=caption)
 
-
+# %% ../../nbs/reports/50_tuning_report.ipynb #3fb1f306
 def _source_sentence(unseen: Sequence[Mapping[str, Any]], measured: Mapping[str, Mapping[str, Estimate]]) -> str:
     "The finding of the section on new sources."
-    value, title = _reach(unseen, "model")
-    rival = _reach(unseen, "baseline")[0]
-    own = measured["model"]["roc_auc"]
-    worse = [e["source"] for e in unseen if e["advantage"].high is not None and e["advantage"].high < 0]
-    said = f"On {_counted(len(unseen), 'source')} left out a short fine-tune reaches {value}, TF-IDF {rival} {title}"
-    said += (
-        f"; on the sources that it knows the shipped model has ROC AUC {own.estimate:.3f}"
-        if own.estimate is not None
-        else ""
-    )
-    return said + (f". TF-IDF is better on {' and '.join(plain_label(name, 30) for name in worse)}." if worse else ".")
+    (value, title), (rival, _) = _reach(unseen, "model"), _reach(unseen, "baseline")
+    own = measured["model"]["roc_auc"].estimate
+    known = "" if own is None else f"on the sources that it knows the shipped model has ROC AUC {own:.3f}"
+    first = f"On {spelled(len(unseen), 'source')} left out a short fine-tune reaches {value}, TF-IDF {rival} {title}"
+    worse = [entry["source"] for entry in unseen if entry["advantage"].high is not None and entry["advantage"].high < 0]
+    better = f" TF-IDF is better on {listed(plain_label(name, 30) for name in worse)}." if worse else ""
+    return f"{clauses(first, known)}.{better}"
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #001cbe6a
+_CODE = """\
+from secml_workbench import load_classifier
+from secml_workbench.models import TrainingConfig, train_detector
+from secml_workbench.tuning import load_study
+
+study = load_study({study!r})
+{weights}train_detector("models/mine", {data!r}, TrainingConfig({recipe}))  # the recipe on all texts"""
+_WEIGHTS = "best = load_classifier({model!r})  # the best trial's weights\n"
+
+
+def _use_code(
+    result: TuningResult,
+    data: str,  # corpus or file, as in the parameters
+) -> str:
+    "Code that trains by the best recipe."
+    values = {name: f"{value:.6g}" if isinstance(value, float) else repr(value) for name, value in result.best_params.items()}
+    recipe = ", ".join(f"{name}={value}" for name, value in values.items())
+    weights = "" if result.best_model is None else _WEIGHTS.format(model=str(result.best_model))
+    return _CODE.format(study=result.study_name, weights=weights, data=data, recipe=recipe)
+
+# %% ../../nbs/reports/50_tuning_report.ipynb #bc492230
 def _use_section(
     result: TuningResult,
     data: str,  # corpus or file, as in the parameters
@@ -717,19 +788,6 @@ def _use_section(
     "How to train by the best recipe, and how to look at the study again."
     if result.best is None:
         return paragraph("There is no recipe to use.")
-    given = ", ".join(
-        f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value!r}"
-        for name, value in result.best_params.items()
-    )
-    kept = "" if result.best_model is None else f"best = load_classifier({str(result.best_model)!r})  # the best trial's weights\n"
-    code = (
-        "from secml_workbench import load_classifier\n"
-        "from secml_workbench.models import TrainingConfig, train_detector\n"
-        "from secml_workbench.tuning import load_study\n\n"
-        f"study = load_study({result.study_name!r})\n{kept}"
-        f'train_detector("models/mine", {data!r}, TrainingConfig({given}))  # the recipe on all texts'
-    )
-    same = f"MLflow has it too: runs:/{result.run_id}/model. " if result.run_id and result.best_model else ""
-    return paragraph(
-        f"The best trial's model and its recipe as code. {same}The study stays in the store, and the same report goes on with it."
-    ) + texts_as_data(code, 2000)
+    tracked = f"MLflow has it too: runs:/{result.run_id}/model. " if result.run_id and result.best_model else ""
+    finding = f"The best trial's model and its recipe as code. {tracked}The study stays in the store, and the same report goes on with it."
+    return paragraph(finding) + texts_as_data(_use_code(result, data), 2000)

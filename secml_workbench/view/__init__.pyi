@@ -47,7 +47,6 @@ from .first_screen import (
     badge as badge,
 )
 from .plots import (
-    TradeoffPoint as TradeoffPoint,
     bars as bars,
     colour as colour,
     distribution as distribution,
@@ -55,5 +54,8 @@ from .plots import (
     forest as forest,
     new_figure as new_figure,
     signed_bars as signed_bars,
+)
+from .tradeoffs import (
+    TradeoffPoint as TradeoffPoint,
     tradeoff as tradeoff,
 )

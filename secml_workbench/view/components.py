@@ -76,7 +76,7 @@ def heading(
         raise InputError(f"heading level {level!r}, id {id!r}; expected 1 to 6; a letter, then letters, digits, - or _")
     return Markup(f'<h{level} id="{id}">{safe(text)}</h{level}>')
 
-
+# %% ../../nbs/view/03_components.ipynb #8f5699c6
 def section(
     contents: Sequence[tuple[str, str]],  # (id, title) of each section, as `FirstScreen` takes them
     id: str,  # of this one
@@ -108,7 +108,7 @@ def _shown(value: object, limit: int | None = 300) -> str:
         return ", ".join(_shown(item) for item in value) or "–"
     return value.html if isinstance(value, Markup) else escape(value, limit).html or "–"
 
-
+# %% ../../nbs/view/03_components.ipynb #5cd4bd38
 def _number(value: object) -> float | None:
     "The number that a cell leads with, for aligning and comparing; None when it has none."
     value = getattr(value, "estimate", value)
@@ -136,7 +136,7 @@ def _numeric(values: Iterable[object]) -> bool:
     there = [value for value in values if value is not None and value not in ("", "–")]
     return bool(there) and all(_number(value) is not None for value in there)
 
-
+# %% ../../nbs/view/03_components.ipynb #0779d932
 def _column(values: Sequence[object]) -> str:
     "The class of a column: long texts (which keep a readable width), numbers, or neither."
     if any(len(bare(value)) > 40 for value in values):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # %% auto #0
-__all__ = ['PALETTE', 'colour', 'figure_style', 'new_figure', 'forest', 'TradeoffPoint', 'tradeoff', 'distribution', 'bars',
-           'signed_bars']
+__all__ = ['PALETTE', 'colour', 'figure_style', 'new_figure', 'forest', 'log_axis', 'distribution', 'bars', 'signed_bars']
 
 # %% ../../nbs/view/05_plots.ipynb #7a98e6b2
 _BLUE, _SKY, _GREEN, _ORANGE = "#0072B2", "#56B4E9", "#009E73", "#E69F00"  # Okabe and Ito, 2008
@@ -50,6 +48,8 @@ PALETTE: dict[str, str] = {
     "failed": _ORANGE,
     "complete": _BLUE,
     "running": _GREEN,
+    "emphasis": _BLACK,
+    "plain": _BLUE,
 }
 
 
@@ -206,22 +206,8 @@ def _guide_lines(axes: Axes, reference: float | None, limit: float | None, label
         color=_BLACK,
     )
 
-# %% ../../nbs/view/05_plots.ipynb #68f74a06
-@dataclass(frozen=True)
-class TradeoffPoint:
-    "One variant in the trade-off figure."
-
-    name: str
-    size_mb: float  # 10⁶ bytes of what is shipped
-    latency_ms: float
-    note: str = ""  # beside the name: "F1 −0.2 [−0.6, +0.2]"
-    decision: str = ""  # "pass", "fail", "undecided", or "" for a reference
-
-
-_SHAPES = {"pass": "o", "fail": "X", "undecided": "^", "": "s"}
-
-
-def _log_axis(axis: object, values: Sequence[float]) -> None:
+# %% ../../nbs/view/05_plots.ipynb #681f49f5
+def log_axis(axis: object, values: Sequence[float]) -> None:
     "Round tick values that lie in a padded range, written plainly."
     from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
@@ -231,78 +217,19 @@ def _log_axis(axis: object, values: Sequence[float]) -> None:
     axis.set_minor_locator(NullLocator())  # type: ignore[attr-defined]
     axis.set_major_formatter(StrMethodFormatter("{x:g}"))  # type: ignore[attr-defined]
 
-# %% ../../nbs/view/05_plots.ipynb #b241dbfa
-def tradeoff(
-    points: Sequence[TradeoffPoint],  # at least one
-    *,
-    title: str,  # the finding, one sentence
-    ylabel: str = "latency of one text, median (ms)",
-    chosen: str = "",  # the name that is ringed
-    width: float = 7.2,  # inches
-) -> Figure:
-    "Size against latency, both on logarithmic axes; the label says the loss, the shape the verdict."
-    with figure_style():
-        fig, axes = new_figure(title, width=width, height=3.6, xlabel="size on disk (MB)", ylabel=ylabel)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        sizes, times = [p.size_mb for p in points], [p.latency_ms for p in points]
-        for p in points:
-            axes.plot(
-                [p.size_mb],
-                [p.latency_ms],
-                _SHAPES[p.decision],
-                color=colour(p.name),
-                ms=9,
-                mec="white",
-                mew=1,
-            )
-            if p.name == chosen:
-                axes.plot([p.size_mb], [p.latency_ms], "o", mfc="none", mec=_BLACK, mew=1.4, ms=16)
-        _label_points(axes, points, chosen)
-        axes.set_xlim(min(sizes) / 1.6, max(sizes) * 1.6)
-        axes.set_ylim(min(times) / 2.5, max(times) * 2.5)
-        _log_axis(axes.xaxis, sizes)
-        _log_axis(axes.yaxis, times)
-        return fig
-
-# %% ../../nbs/view/05_plots.ipynb #10d6d7ae
-_PLACES = [(0, 1, "center"), (0, -1, "center"), (1, 0, "left"), (-1, 0, "right"), (0, 2, "center"), (0, -2, "center"),
-           (1, 1, "left"), (-1, 1, "right"), (1, -1, "left"), (-1, -1, "right"), (0, 3, "center"), (0, -3, "center")]  # fmt: skip
-
-
-def _box(x: float, y: float, wide: float, high: float, align: str) -> tuple[float, float, float, float]:
-    "Left, bottom, right, top of a label whose middle is at that height."
-    left = {"left": x, "right": x - wide, "center": x - wide / 2}[align]
-    return left, y - high / 2, left + wide, y + high / 2
-
-
-def _label_points(axes: Axes, points: Sequence[TradeoffPoint], chosen: str) -> None:
-    "Name and note beside each mark, at the first place where nothing is yet; the chosen one first."
-    x, y = np.log([p.size_mb for p in points]), np.log([p.latency_ms for p in points])
-    across, up = 400 / (np.ptp(x) + 2 * np.log(1.6)), 190 / (np.ptp(y) + 2 * np.log(2.5))  # points of the page
-    spots = {p.name: (float(a * across), float(b * up)) for p, a, b in zip(points, x, y, strict=True)}
-    taken = [_box(*spot, 10, 10, "center") for spot in spots.values()]
-    ends = min(a for a, _ in spots.values()) - 40, max(a for a, _ in spots.values()) + 40
-    edges = [float((end + sign * np.log(2.5)) * up) for end, sign in ((min(y), -1), (max(y), 1))]  # axis and title
-    for p in sorted(points, key=lambda p: p.name != chosen):
-        lines = [plain_label(p.name), *([plain_label(p.note, 60)] if p.note else [])]
-        wide, high = 4.9 * max(map(len, lines)), 11 * len(lines)
-
-        def cost(place: tuple[int, int, str]) -> tuple[int, int]:
-            box = _box(spots[p.name][0] + 9 * place[0], spots[p.name][1] + (7 + high / 2) * place[1], wide, high, place[2])  # noqa: B023
-            hits = sum(box[0] < r and left < box[2] and box[1] < top and low < box[3] for left, low, r, top in taken)
-            outside = (box[0] < ends[0]) + (box[2] > ends[1]) + (box[1] < edges[0]) + (box[3] > edges[1])
-            return hits + outside, _PLACES.index(place)
-
-        dx, dy, align = min(_PLACES, key=cost)
-        taken.append(_box(spots[p.name][0] + 9 * dx, spots[p.name][1] + (7 + high / 2) * dy, wide, high, align))
-        axes.annotate(
-            "\n".join(lines), (p.size_mb, p.latency_ms), xytext=(9 * dx, (7 + high / 2) * dy), textcoords="offset points",
-            ha=align, va="center", fontsize=8.5, color="#222222", parse_math=False, fontweight="bold" if p.name == chosen else "normal",
-            arrowprops={"arrowstyle": "-", "color": "#999999", "lw": 0.7} if abs(dy) > 1 else None,  # a line to a mark that is not next to it
-        )  # fmt: skip
-
 # %% ../../nbs/view/05_plots.ipynb #7550ca7e
+def _draw_sample(axes: Axes, row: int, name: str, values: Sequence[float], unit: str) -> None:
+    "One row: every value as a dot, the median and the 95th percentile as bars and numbers."
+    jitter = np.random.default_rng(0).uniform(-0.26, 0.26, len(values))
+    dots: dict[str, Any] = {"ms": 2.6, "alpha": 0.35, "mew": 0, "rasterized": len(values) > 200}
+    axes.plot(values, row + jitter, "o", color=colour(name), **dots)
+    middle, tail = np.percentile(values, [50, 95])
+    axes.plot([middle], [row], "|", color=_BLACK, ms=17, mew=2)
+    axes.plot([tail], [row], "|", color=_BLACK, ms=9, mew=1.2)
+    beside = f"{middle:.3g} {unit}, p95 {tail:.3g}"
+    axes.text(1.02, row, beside, transform=axes.get_yaxis_transform(), va="center", fontsize=8.5)
+
+# %% ../../nbs/view/05_plots.ipynb #a15dfedf
 def distribution(
     samples: Mapping[str, Sequence[float]],  # name -> values, all in one unit
     *,
@@ -316,24 +243,11 @@ def distribution(
         fig, axes = new_figure(title, width=width, height=1.25 + 0.42 * len(samples), xlabel=xlabel)
         fig.set_dpi(200)  # of what is rasterized: hundreds of dots would make a heavy page
         for row, (name, values) in enumerate(samples.items()):
-            jitter = np.random.default_rng(0).uniform(-0.26, 0.26, len(values))
-            dots: dict[str, Any] = {"ms": 2.6, "alpha": 0.35, "mew": 0, "rasterized": len(values) > 200}
-            axes.plot(values, row + jitter, "o", color=colour(name), **dots)
-            middle, tail = np.percentile(values, [50, 95])
-            axes.plot([middle], [row], "|", color=_BLACK, ms=17, mew=2)
-            axes.plot([tail], [row], "|", color=_BLACK, ms=9, mew=1.2)
-            axes.text(
-                1.02,
-                row,
-                f"{middle:.3g} {unit}, p95 {tail:.3g}",
-                transform=axes.get_yaxis_transform(),
-                va="center",
-                fontsize=8.5,
-            )
+            _draw_sample(axes, row, name, values, unit)
         axes.set_yticks(range(len(samples)), [plain_label(name) for name in samples], parse_math=False)
         axes.set_ylim(len(samples) - 0.4, -0.6)
         axes.set_xscale("log")
-        _log_axis(axes.xaxis, [v for values in samples.values() for v in values])
+        log_axis(axes.xaxis, [v for values in samples.values() for v in values])
         axes.grid(axis="y", visible=False)
         return fig
 

@@ -32,11 +32,11 @@ def number_text(
 
 # %% ../../nbs/view/00_words.ipynb #aa04c2be
 def percent(
-    share: float,  # 0 to 1
+    share: float | None,  # 0 to 1; None: unknown
     digits: int = 0,  # after the point
 ) -> str:  # "53%"
     "A share in percent."
-    return minus(f"{share:.{digits}%}")
+    return "–" if share is None else minus(f"{share:.{digits}%}")
 
 
 def times(
@@ -52,7 +52,7 @@ def megabytes(
     "Bytes in units of 10⁶."
     return f"{size / 1e6:.1f} MB"
 
-
+# %% ../../nbs/view/00_words.ipynb #d60916ff
 def duration(
     seconds: float,
 ) -> str:  # "42 s", "17 min", "1.7 h"
@@ -159,7 +159,7 @@ def plural(
     "A number with its noun."
     return f"{number:,} {agree(number, noun, nouns or f'{noun}s')}"
 
-
+# %% ../../nbs/view/00_words.ipynb #908bae93
 def spelled(
     number: int,
     noun: str,  # in the singular

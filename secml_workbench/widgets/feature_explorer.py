@@ -13,7 +13,7 @@ import ipywidgets as widgets
 import numpy as np
 
 from ..base import InputError, check_number
-from ..data import Corpus, PatternFamily, find_disguised, load_corpus, load_families
+from ..data import Columns, Corpus, PatternFamily, find_disguised, load_corpus, load_families
 from ..features import FAMILIES, MAX_CHARACTERS, FeatureConfig, keep_rows, make_features
 from ..models import check_texts, clean_text
 from ..reports import open_corpus
@@ -137,7 +137,7 @@ def beside(
             own = np.clip(column[known.labels == kind], edges[0], edges[-1])
             share = np.full(len(own), 100 / max(len(own), 1))
             axes.hist(own, edges, weights=share, color=colour(title), alpha=0.5, label="attack" if kind else "harmless")
-        axes.axvline(value, color="#222222", lw=1.6, label="this text")
+        axes.axvline(value, color=colour("emphasis"), lw=1.6, label="this text")
         axes.legend(frameon=False, fontsize=8)
     return figure(fig, alt=f"Distribution of {name}; this text has {value:.4g}", caption="The end bin holds what lies beyond.")
 
@@ -218,7 +218,7 @@ def features_explorer(
     config: FeatureConfig | None = None,  # None: all families; scaled never, so that values keep their units
     max_texts: int = 400,  # of the corpus, a stratified sample
     seed: int = 42,
-    **columns: str,  # text_column, label_column, positive_label of a corpus file, as load_corpus takes them
+    columns: Columns | None = None,  # of a corpus file, as load_corpus takes them
 ) -> FeaturesExplorer:
     "A widget on features of single texts beside a corpus. Raises InputError: texts, corpus or config that are none."
     config = FeatureConfig() if config is None else config

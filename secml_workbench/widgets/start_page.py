@@ -11,7 +11,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from ..base import InputError, Record, Settings, load_settings
-from ..data import Corpus, load_corpus
+from ..data import Columns, Corpus, load_corpus
 from ..models import TextClassifier
 from ..reports import framed, open_classifier, open_corpus
 from ..view import Markup, facts, heading, paragraph, plain_label
@@ -95,7 +95,7 @@ class Start(Panel):
         def work(tick: Tick) -> tuple[Corpus, TextClassifier]:
             if not data.strip():
                 raise InputError("no corpus is named; name a CSV, TSV, JSONL or Parquet file, packaged or tiny")
-            corpus = open_corpus(data, columns, self.settings)
+            corpus = open_corpus(data, Columns.named(columns), self.settings)
             tick(1, 2)
             return corpus, open_classifier(model, self.settings)
 

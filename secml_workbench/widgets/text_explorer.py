@@ -13,14 +13,18 @@ import ipywidgets as widgets
 import numpy as np
 
 from ..base import InputError, brief, check_number
-from ..data import Corpus
+from ..data import Columns, Corpus
 from secml_workbench.explanation import (
     METHODS, TITLES, Explanation, PerturbationEngine, explain, methods_for, quality,
 )
 from ..models import TextClassifier, check_classifier, clean_text
 from ..reports import open_classifier, open_corpus
-from ..view import Markup, figure, heading, highlight, legend, note, number_text, paragraph, plain_label, plural, visible
-from .panels import Panel, Tick, Watched, control, html_of, in_a_row, view, when_changed, wide_text
+from secml_workbench.view import (
+    Markup, figure, heading, highlight, legend, note, number_text, paragraph, plain_label, plural, visible,
+)
+from secml_workbench.widgets.panels import (
+    Panel, Tick, Watched, control, html_of, in_a_row, view, when_changed, wide_text,
+)
 from .text_picker import Picker
 
 # %% auto #0
@@ -241,7 +245,7 @@ def explore(
     max_texts: int = 400,  # of the corpus
     n_samples: int = 500,  # of each explanation
     seed: int = 42,
-    **columns: str,  # text_column, label_column, positive_label of a corpus file, as load_corpus takes them
+    columns: Columns | None = None,  # of a corpus file, as load_corpus takes them
 ) -> Explorer:
     "A widget: pick or type a text, see decision and reasons, switch words off, compare two models. Raises InputError: bad arguments, no such model."
     given = [classifier] if beside is None else [classifier, beside]
@@ -251,7 +255,7 @@ def explore(
     if not isinstance(text, str):
         raise InputError(f"text is {brief(text, 40)}; expected a str")
     check_number(max_texts, "max_texts", 20, whole=True)
-    texts = None if corpus is None and not columns else open_corpus(corpus, columns)
+    texts = None if corpus is None and columns is None else open_corpus(corpus, columns)
     explorer = Explorer(classifiers, text, n_samples, seed, pick=texts is not None)
     if explorer.picker and texts is not None:
         explorer.picker.ask(classifiers, texts, max_texts, seed)

@@ -14,7 +14,7 @@ from typing import Any
 import ipywidgets as widgets
 
 from ..base import InputError, Record, Settings, brief, load_settings, slug
-from ..data import get_metric
+from ..data import Columns, get_metric
 from ..models import load_classifier, scores
 from ..quantization import Flip, flips
 from ..reports import open_inputs
@@ -203,8 +203,8 @@ class QuantizeExplorer(Panel):
 
     def _asked(self, one: Variant, tick: Tick) -> Markup:
         given: Mapping[str, Any] = self.record.parameters
-        columns = {key: given[key] for key in ("text_column", "label_column", "positive_label", "seed") if key in given}
-        inputs = open_inputs(given["model"], given["data"], settings=self.settings, **columns)
+        seed = int(given.get("seed", 42))
+        inputs = open_inputs(given["model"], given["data"], Columns.named(given), seed=seed, settings=self.settings)
         test = inputs.test(int(given.get("max_test_rows", 1500)))
         positive, folder = given.get("positive_label", ""), self.settings.resolve(one.path)
         variant = load_classifier(folder, positive_label=positive, runtime=one.runtime, settings=self.settings)
