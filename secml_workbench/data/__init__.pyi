@@ -28,6 +28,10 @@ from .estimates import (
     mean_estimate as mean_estimate,
     undefined as undefined,
 )
+from .shares import (
+    difference_of as difference_of,
+    share_of as share_of,
+)
 from .metrics import (
     METRICS as METRICS,
     evaluate as evaluate,
@@ -48,15 +52,13 @@ from .patterns import (
     spans_in_many as spans_in_many,
     utf8 as utf8,
 )
-from .deobfuscation import (
+from .normalization import (
+    Reading as Reading,
     UNDONE as UNDONE,
-    View as View,
+)
+from .deobfuscation import (
+    deobfuscate as deobfuscate,
     encoded_characters as encoded_characters,
     find_disguised as find_disguised,
     lexicon as lexicon,
-    views as views,
-)
-from .shares import (
-    difference_of as difference_of,
-    share_of as share_of,
 )
