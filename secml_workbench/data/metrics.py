@@ -41,7 +41,7 @@ def _no_nan(*columns: np.ndarray) -> None:
     if bad:
         raise InputError(f"{bad} probabilities are NaN; check the classifier")
 
-
+# %% ../../nbs/data/08_metrics.ipynb #f096500e
 def _why_undefined(y: np.ndarray, p: np.ndarray, needs: str) -> str:
     "Why a metric with these needs is not defined on these texts; empty when it is."
     bad, malicious = int(np.isnan(p).sum()), int(y.sum())

@@ -37,7 +37,7 @@ class PatternFamily:
     catches: tuple[str, ...] = ()  # attacks that the family must find
     spares: tuple[str, ...] = ()  # harmless texts that no family of its file may find anything in
 
-
+# %% ../../nbs/data/09_patterns.ipynb #4dccafa7
 @dataclass(frozen=True)
 class PatternMatch:
     "A hit and its place: `text == original[start:end]`."
@@ -61,7 +61,7 @@ def _compiled(pattern: str) -> Any:
     options.max_mem = _MEMORY
     return re2.compile(pattern, options)
 
-
+# %% ../../nbs/data/09_patterns.ipynb #60d98fe8
 @lru_cache(maxsize=128)
 def _matcher(patterns: tuple[str, ...]) -> Any:
     "One automaton for all patterns of a family. InputError: one of them, or all together, do not compile."
@@ -92,7 +92,7 @@ def _reason(
     place = f" at character {pattern.index(piece) + 1}" if pattern.count(piece) == 1 else ""
     return f"{what} {piece if piece.isprintable() else ascii(piece)}{place}"
 
-
+# %% ../../nbs/data/09_patterns.ipynb #9a2ab4a3
 def _fault(pattern: str) -> str:
     "What is wrong with a pattern, ready for a message; empty when nothing is."
     if not pattern.strip():
@@ -133,7 +133,7 @@ _ENDS = re.compile(r"(?<!\\)(?:\\\\)*(?:[$^]|\\[AzB])")  # what tells the end of
 def _knows_ends(pattern: str) -> bool:
     return bool(_ENDS.search(pattern.replace("[^", "[")))
 
-
+# %% ../../nbs/data/09_patterns.ipynb #f8e1d26b
 def _in_joined(matcher: Any, raws: Sequence[bytes]) -> list[list[tuple[int, int]]]:
     starts = [0, *accumulate(len(raw) + len(_GAP) for raw in raws)][: len(raws)]
     spans: list[list[tuple[int, int]]] = [[] for _ in raws]
@@ -149,7 +149,7 @@ def _in_joined(matcher: Any, raws: Sequence[bytes]) -> list[list[tuple[int, int]
         spans[i] = [match.span() for match in matcher.finditer(raws[i])]
     return spans
 
-
+# %% ../../nbs/data/09_patterns.ipynb #58225d1c
 def spans_in_many(
     matcher: Any,  # a compiled RE2 pattern
     raws: Sequence[bytes],  # UTF-8 texts
@@ -178,7 +178,7 @@ def utf8(
     except UnicodeEncodeError:
         return _SURROGATE.sub("\ufffd", text).encode()
 
-
+# %% ../../nbs/data/09_patterns.ipynb #6460f469
 def find_in_many(
     texts: Sequence[str],  # n texts, any
     families: Sequence[PatternFamily] | None = None,  # None: the packaged ones
@@ -204,7 +204,7 @@ def find_patterns(
     "What the families find in a text; defined for every string. InputError: not a string; a family that does not compile."
     return find_in_many([text], families)[0]
 
-
+# %% ../../nbs/data/09_patterns.ipynb #5b7cdd97
 def match_families(
     texts: Sequence[str],  # any texts
     families: Sequence[PatternFamily] | None = None,  # None: the packaged ones
@@ -228,7 +228,7 @@ def _texts_of(entry: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]
         raise InputError(f"{where}: {key} is {brief(values, 60)}; expected a list of at least one text, none of them empty")
     return tuple(values)
 
-
+# %% ../../nbs/data/09_patterns.ipynb #7316d7f9
 def _line_of(entry: Mapping[str, Any], key: str, where: str) -> str:
     value = entry[key]
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
@@ -267,7 +267,7 @@ def _first_hit(text: str, families: Sequence[PatternFamily]) -> tuple[PatternMat
         return match, next(n for n, hits in enumerate(alone, 1) if any(hit.start == match.start for hit in hits))
     return None
 
-
+# %% ../../nbs/data/09_patterns.ipynb #c09424c2
 def _unproved(families: Sequence[PatternFamily], file: str) -> Iterator[str]:
     "What the families' own texts show to be wrong, ready for a message."
     for family in families:
@@ -300,7 +300,7 @@ def _parsed(source: str, file: str) -> tuple[PatternFamily, ...]:
         raise InputError(fault)
     return families
 
-
+# %% ../../nbs/data/09_patterns.ipynb #ed0fab06
 @lru_cache(maxsize=1)
 def _packaged() -> tuple[PatternFamily, ...]:
     return _parsed(asset("patterns.toml"), "patterns.toml")
