@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+import zipfile
 from functools import cache
 
 import numpy as np
@@ -306,6 +307,19 @@ def test_files_of_strangers_are_refused(corpus, tmp_path):
         load_features(folder)
 
 
+def test_features_of_the_old_layout_are_refused_in_one_line_that_says_what_to_do(corpus, tmp_path):
+    "Before the rooms every class stood in a module of the package itself."
+    folder = save_features(make_features(LIGHT).fit(corpus.texts, corpus.labels), LIGHT, tmp_path / "f")
+    with zipfile.ZipFile(folder / "features.skops") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(folder / "features.skops", "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content.replace(b"secml_workbench.features.", b"secml_workbench."))
+    with pytest.raises(InputError, match=r"features\.skops.*again") as refused:
+        load_features(folder)
+    assert "\n" not in str(refused.value) and "cannot import" not in str(refused.value)
+
+
 def test_saving_keeps_what_else_is_in_a_folder_and_loading_compares(corpus, tmp_path):
     fitted = make_features(LIGHT).set_output(transform="pandas").fit(corpus.texts, corpus.labels)
     (tmp_path / "docs").mkdir()
@@ -377,7 +391,7 @@ class Greedy(Stopped):
         self.features, self.file, self.out = features, file, out
 
     def transform(self, texts):
-        with pytest.raises(InputError, match="another run is writing"):
+        with pytest.raises(InputError, match="another run is at work"):
             streaming.write_features(self.file, self.out, self.features)
         return super().transform(texts)
 

@@ -18,17 +18,86 @@ from .explainers import EXACT_UNITS
 from secml_workbench.explanation.explaining import (
     METHODS, RANDOM, check_request, explain, make_engine, next_seed, resolve_method,
 )
-from .faithfulness import JUDGED_UNITS, aopc_bounds, measure_faithfulness, unit_scores
-from .perturbation import PerturbationEngine, split_words
+from .faithfulness import aopc_bounds, judging_engine, measure_faithfulness, unit_scores
+from .perturbation import split_words
 from .result import TITLES, Explanation, compare_explanations
 from ..models import TextClassifier, check_classifier, check_texts
 from ..view import Markup, interval_text, paragraph, table
 
 # %% auto #0
-__all__ = ['CONTROL', 'LENGTHS', 'VariantAgreement', 'explanation_agreement', 'flagged_texts', 'nearest_texts', 'word_range',
+__all__ = ['LENGTHS', 'CONTROL', 'flagged_texts', 'nearest_texts', 'word_range', 'VariantAgreement', 'explanation_agreement',
            'agreement_table']
 
-# %% ../../nbs/explanation/09_agreement.ipynb #b291c3c8
+# %% ../../nbs/explanation/09_agreement.ipynb #115d23c8
+LENGTHS = (range(4, 10), range(4, 61), range(4, 301))  # words
+
+
+def flagged_texts(
+    texts: Sequence[str],
+    p: np.ndarray,  # (n,) probability of attack
+    n_texts: int = 15,  # at most; two thirds of it from the second range of lengths, half from the third
+    *,
+    lengths: Sequence[range] = LENGTHS,  # how many words they may have: the first range that holds enough, else the last
+    threshold: float = 0.5,
+    seed: int = 0,
+) -> list[str]:
+    "Flagged texts, short ones if there are enough, drawn at random, in the order given."
+    longest = 20 * max(words.stop for words in lengths)  # characters: what is longer is not split into words
+    sizes = {i: len(split_words(texts[i])) for i in np.flatnonzero(p >= threshold).tolist() if len(texts[i]) < longest}
+    rows: list[int] = []
+    most = n_texts
+    for dearer, words in enumerate(lengths):
+        rows, most = [i for i, size in sizes.items() if size in words], max(2, 2 * n_texts // (2 + dearer))
+        if len(rows) >= most:
+            break
+    if len(rows) > most:
+        rows = sorted(np.random.default_rng(seed).choice(rows, most, replace=False).tolist())
+    return [texts[i] for i in rows]
+
+# %% ../../nbs/explanation/09_agreement.ipynb #a09f8219
+def nearest_texts(
+    texts: Sequence[str],
+    p: np.ndarray,  # (n,) probability of attack
+    n_texts: int = 15,  # at most
+    *,
+    threshold: float = 0.5,
+    without: Collection[str] = (),  # texts that are taken already
+) -> list[str]:
+    "The texts of 4 to 60 words whose probability is nearest to the threshold, the nearest first."
+    order, taken = np.argsort(np.abs(np.asarray(p) - threshold), kind="stable"), set(without)
+    fitting = (texts[i] for i in order if texts[i] not in taken and len(split_words(texts[i][:2000])) in LENGTHS[1])
+    return list(islice(fitting, n_texts))
+
+# %% ../../nbs/explanation/09_agreement.ipynb #18f8c56e
+def word_range(
+    texts: Sequence[str],  # at least one
+) -> str:  # "4 to 9 words"
+    "How long texts are, for a sentence."
+    sizes = [len(split_words(text)) for text in texts]
+    return f"{min(sizes)} to {max(sizes)} words" if min(sizes) < max(sizes) else f"{sizes[0]} words"
+
+# %% ../../nbs/explanation/09_agreement.ipynb #cf824565
+@dataclass(frozen=True)
+class _Account:
+    explanation: Explanation
+    normalized_aopc: float
+
+
+def _account(
+    classifier: TextClassifier,
+    text: str,
+    method: str,
+    target: str | None,
+    n_samples: int,
+    seed: int,
+) -> _Account:
+    engine = make_engine(classifier, text, n_samples=n_samples)
+    explanation = explain(classifier, text, method, target=target, n_samples=n_samples, seed=seed, engine=engine)
+    judge = judging_engine(engine)
+    bounds = aopc_bounds(judge, explanation.target, beam=1)
+    return _Account(explanation, measure_faithfulness(judge, explanation.target, unit_scores(judge, explanation), bounds).normalized_aopc)
+
+# %% ../../nbs/explanation/09_agreement.ipynb #36c3fb3e
 @dataclass(frozen=True)
 class VariantAgreement:
     "How far one variant's reasons are from the original's."
@@ -43,36 +112,44 @@ class VariantAgreement:
     flips: tuple[int, ...]  # positions of the texts that are decided otherwise
     words: str = ""  # how long the texts are
 
-
-@dataclass(frozen=True)
-class _Account:
-    explanation: Explanation
-    normalized_aopc: float
-
-
-def _account(classifier: TextClassifier, text: str, method: str, target: str | None, n_samples: int, seed: int) -> _Account:
-    engine = make_engine(classifier, text, n_samples=n_samples)
-    one = explain(classifier, text, method, target=target, n_samples=n_samples, seed=seed, engine=engine)
-    judge = engine if len(engine) <= JUDGED_UNITS else PerturbationEngine(classifier, text, max_units=JUDGED_UNITS)
-    found = measure_faithfulness(judge, one.target, unit_scores(judge, one), aopc_bounds(judge, one.target, beam=1))
-    return _Account(one, found.normalized_aopc)
-
-
-def _variant_agreement(name: str, ours: Sequence[_Account], theirs: Sequence[_Account], threshold: float, k: int, seed: int) -> VariantAgreement:
-    pairs = [compare_explanations(a.explanation, b.explanation, k) for a, b in zip(ours, theirs, strict=True)]
-    flips = [(a.explanation.prediction >= threshold) != (b.explanation.prediction >= threshold) for a, b in zip(ours, theirs, strict=True)]
+# %% ../../nbs/explanation/09_agreement.ipynb #f36ee69b
+def _variant_agreement(
+    name: str, ours: Sequence[_Account], theirs: Sequence[_Account], threshold: float, k: int, seed: int
+) -> VariantAgreement:
+    both = list(zip(ours, theirs, strict=True))
+    pairs = [compare_explanations(a.explanation, b.explanation, k) for a, b in both]
+    flips = [(a.explanation.prediction >= threshold) != (b.explanation.prediction >= threshold) for a, b in both]
     return VariantAgreement(
         name, ours[0].explanation.method, len(pairs),
         mean_estimate([np.nan if pair.rank_correlation is None else pair.rank_correlation for pair in pairs], seed=seed),
         mean_estimate([np.nan if pair.top_overlap is None else pair.top_overlap for pair in pairs], seed=seed),
-        k, mean_estimate([b.normalized_aopc - a.normalized_aopc for a, b in zip(ours, theirs, strict=True)], seed=seed),
-        tuple(np.flatnonzero(flips).tolist()), word_range([one.explanation.text for one in ours]),
+        k, mean_estimate([b.normalized_aopc - a.normalized_aopc for a, b in both], seed=seed),
+        tuple(np.flatnonzero(flips).tolist()), word_range([account.explanation.text for account in ours]),
     )  # fmt: skip
 
-# %% ../../nbs/explanation/09_agreement.ipynb #722daebd
+# %% ../../nbs/explanation/09_agreement.ipynb #e68809fa
 CONTROL = "original, other seed"
 
 
+def _check_variants(original: TextClassifier, variants: Mapping[str, TextClassifier]) -> None:
+    check_classifier(original)
+    if not isinstance(variants, Mapping):
+        raise InputError(f"variants is {type(variants).__name__} {brief(variants, 40)}; expected a dict of name and classifier")
+    for title, variant in variants.items():
+        check_classifier(variant)
+        if title in ("", CONTROL):
+            raise InputError(f"a variant is called {title!r}, which has a meaning here; give it another name")
+        if variant.labels != original.labels:
+            raise InputError(
+                f"{brief(title, 40)} has labels {brief(variant.labels, 60)}, the original {brief(original.labels, 60)}; compare variants of one model"
+            )
+
+# %% ../../nbs/explanation/09_agreement.ipynb #2f45f1fd
+def _draws(method: str, texts: Sequence[str]) -> bool:
+    "Whether another seed can give another explanation of one of the texts."
+    return method == "lime" or (method in RANDOM and any(len(split_words(text)) > EXACT_UNITS for text in texts))
+
+# %% ../../nbs/explanation/09_agreement.ipynb #830584fd
 def explanation_agreement(
     original: TextClassifier,
     variants: Mapping[str, TextClassifier],  # name -> a classifier with the same labels; all in memory
@@ -88,25 +165,15 @@ def explanation_agreement(
 ) -> list[VariantAgreement]:  # one a variant, then the control where chance has a part
     "Compare explanations of variants with the original's. Raises InputError: too few texts, a method from inside, other labels."
     name, texts = resolve_method(method), check_texts(texts)
-    refuse_unknown([name], [one for one in METHODS if not METHODS[one].inside], "explanation method that works on every variant")
+    refuse_unknown([name], [known for known in METHODS if not METHODS[known].inside], "explanation method that works on every variant")
     n_samples, seed = check_request(n_samples, seed)
     check_number(threshold, "threshold", 0, 1)
     check_number(k, "k", 1, whole=True)
-    if not isinstance(variants, Mapping):
-        raise InputError(f"variants is {type(variants).__name__} {brief(variants, 40)}; expected a dict of name and classifier")
+    _check_variants(original, variants)
     if len(texts) < 2:
         raise InputError(f"{len(texts)} texts; expected two or more to compare explanations on")
-    check_classifier(original)
-    for title, variant in variants.items():
-        check_classifier(variant)
-        if title in ("", CONTROL):
-            raise InputError(f"a variant is called {title!r}, which has a meaning here; give it another name")
-        if variant.labels != original.labels:
-            raise InputError(
-                f"{brief(title, 40)} has labels {brief(variant.labels, 60)}, the original {brief(original.labels, 60)}; compare variants of one model"
-            )
     jobs = {"": (original, seed), **{title: (variant, seed) for title, variant in variants.items()}}
-    if name in RANDOM and any(name == "lime" or len(split_words(text)) > EXACT_UNITS for text in texts):
+    if _draws(name, texts):
         jobs[CONTROL] = original, next_seed(seed, 1)
     accounts: dict[str, list[_Account]] = {title: [] for title in jobs}
     with tqdm(total=len(jobs) * len(texts), desc="comparing reasons", unit="text", disable=not progress, leave=False) as bar:
@@ -114,58 +181,22 @@ def explanation_agreement(
             for text in texts:
                 accounts[title].append(_account(classifier, text, name, target, n_samples, own_seed))
                 bar.update(1)
-    return [_variant_agreement(title, accounts[""], some, threshold, k, seed) for title, some in accounts.items() if title]
+    return [_variant_agreement(title, accounts[""], own, threshold, k, seed) for title, own in accounts.items() if title]
 
-# %% ../../nbs/explanation/09_agreement.ipynb #bf82fc6e
-LENGTHS = (range(4, 10), range(4, 61), range(4, 301))  # words
+# %% ../../nbs/explanation/09_agreement.ipynb #49baedbe
+def _finding(variants: Sequence[VariantAgreement], worst: VariantAgreement, control: VariantAgreement | None) -> str:
+    chance = f"; chance alone, another seed of the original, gives {interval_text(control.rank_correlation, digits=2)}" if control else ""
+    finding = (
+        f"{worst.name} is furthest from the original's reasons: rank correlation {interval_text(worst.rank_correlation, digits=2)}{chance}; "
+        f"{len(worst.flips)} of {worst.n_texts} decisions flip."
+    )
+    poorer = [v for v in variants if (v.aopc_difference.high or 0.0) < 0 and (v.aopc_difference.estimate or 0.0) <= -0.02]
+    if not poorer:
+        return finding
+    named = ", ".join(f"{variant.name} ({interval_text(variant.aopc_difference, digits=2)})" for variant in poorer)
+    return f"{finding} Its explanations fit the model less well than the original's, by normalised AOPC: {named}."
 
-
-def flagged_texts(
-    texts: Sequence[str],
-    p: np.ndarray,  # (n,) probability of attack
-    n_texts: int = 15,  # at most; two thirds of it from the second range of lengths, half from the third
-    *,
-    lengths: Sequence[range] = LENGTHS,  # how many words they may have: the first range that holds enough, else the last
-    threshold: float = 0.5,
-    seed: int = 0,
-) -> list[str]:
-    "Flagged texts, short ones if there are enough, drawn at random, in the order given."
-    flagged = np.flatnonzero(p >= threshold).tolist()
-    sizes = {i: len(split_words(texts[i])) for i in flagged if len(texts[i]) < 20 * max(words.stop for words in lengths)}
-    rows: list[int] = []
-    most = n_texts
-    for dearer, words in enumerate(lengths):
-        rows, most = [i for i, size in sizes.items() if size in words], max(2, 2 * n_texts // (2 + dearer))
-        if len(rows) >= most:
-            break
-    if len(rows) > most:
-        rows = sorted(np.random.default_rng(seed).choice(rows, most, replace=False).tolist())
-    return [texts[i] for i in rows]
-
-
-def nearest_texts(
-    texts: Sequence[str],
-    p: np.ndarray,  # (n,) probability of attack
-    n_texts: int = 15,  # at most
-    *,
-    threshold: float = 0.5,
-    without: Collection[str] = (),  # texts that are taken already
-) -> list[str]:
-    "The texts of 4 to 60 words whose probability is nearest to the threshold, the nearest first."
-    order = np.argsort(np.abs(np.asarray(p) - threshold), kind="stable")
-    taken = set(without)
-    found = (texts[i] for i in order if texts[i] not in taken and len(split_words(texts[i][:2000])) in LENGTHS[1])
-    return list(islice(found, n_texts))
-
-
-def word_range(
-    texts: Sequence[str],  # at least one
-) -> str:  # "4 to 9 words"
-    "How long texts are, for a sentence."
-    sizes = [len(split_words(text)) for text in texts]
-    return f"{min(sizes)} to {max(sizes)} words" if min(sizes) < max(sizes) else f"{sizes[0]} words"
-
-# %% ../../nbs/explanation/09_agreement.ipynb #32766375
+# %% ../../nbs/explanation/09_agreement.ipynb #daa5af88
 def agreement_table(
     agreements: Sequence[VariantAgreement],  # of `explanation_agreement`; may be empty
     what: str = "texts",  # what texts they are: "flagged texts"
@@ -177,38 +208,16 @@ def agreement_table(
             "Nothing is compared: no variant, fewer than two texts of 4 to 300 words to compare on, or left out (agreement_texts is 0)."
         )
     worst = min(variants, key=lambda one: -2.0 if one.rank_correlation.estimate is None else one.rank_correlation.estimate)
-    flips = f"{len(worst.flips)} of {worst.n_texts} decisions flip"
-    control = next(
-        (
-            f"; chance alone, another seed of the original, gives {interval_text(one.rank_correlation, digits=2)}"
-            for one in agreements
-            if one.name == CONTROL
-        ),
-        "",
-    )
-    finding = f"{worst.name} is furthest from the original's reasons: rank correlation {interval_text(worst.rank_correlation, digits=2)}{control}; {flips}."
-    if less := [
-        f"{one.name} ({interval_text(one.aopc_difference, digits=2)})"
-        for one in variants
-        if (one.aopc_difference.high or 0.0) < 0 and (one.aopc_difference.estimate or 0.0) <= -0.02
-    ]:
-        finding += f" Its explanations fit the model less well than the original's, by normalised AOPC: {', '.join(less)}."
-    rows = [
-        {
-            "name": one.name,
-            "rank": interval_text(one.rank_correlation, digits=2),
-            "top": interval_text(one.top_overlap, digits=2),
-            "aopc": interval_text(one.aopc_difference, digits=2),
-            "flips": len(one.flips),
-        }
-        for one in agreements
-    ]
+    control = next((one for one in agreements if one.name == CONTROL), None)
+    beside = "the last row is what chance alone does" if control else "no other seed beside it, for these methods and lengths draw nothing"
+    caption = f"{TITLES[worst.method]} on {worst.n_texts} {what} of {worst.words}, with 95 % intervals; {beside}"
     columns = {
-        "name": "variant",
-        "rank": "rank correlation of scores",
-        "top": f"share of the top {worst.k} both name",
-        "aopc": "normalised AOPC, difference",
-        "flips": "flips",
-    }
-    caption = f"{TITLES[worst.method]} on {worst.n_texts} {what} of {worst.words}, with 95 % intervals{'; the last row is what chance alone does' if agreements[-1].name == CONTROL else '; no other seed beside it, for these methods and lengths draw nothing'}"
-    return paragraph(finding) + table(rows, columns=columns, caption=caption)
+        "name": "variant", "rank": "rank correlation of scores", "top": f"share of the top {worst.k} both name",
+        "aopc": "normalised AOPC, difference", "flips": "flips",
+    }  # fmt: skip
+    return paragraph(_finding(variants, worst, control)) + table([_cells(one) for one in agreements], columns=columns, caption=caption)
+
+
+def _cells(one: VariantAgreement) -> dict[str, object]:
+    measures = {"rank": one.rank_correlation, "top": one.top_overlap, "aopc": one.aopc_difference}
+    return {"name": one.name, **{key: interval_text(value, digits=2) for key, value in measures.items()}, "flips": len(one.flips)}

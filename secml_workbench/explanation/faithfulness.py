@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from secml_workbench.models import TextClassifier, TorchClassifier
 
 # %% auto #0
-__all__ = ['SHARES', 'MEASURES', 'JUDGED_UNITS', 'LEAST_RANGE', 'Faithfulness', 'unit_scores', 'aopc_bounds',
+__all__ = ['SHARES', 'MEASURES', 'JUDGED_UNITS', 'LEAST_RANGE', 'Faithfulness', 'judging_engine', 'unit_scores', 'aopc_bounds',
            'measure_faithfulness', 'random_faithfulness', 'FaithfulnessStudy', 'compare_methods', 'shuffled',
            'randomization_test']
 
-# %% ../../nbs/explanation/07_faithfulness.ipynb #4a8a7abc
+# %% ../../nbs/explanation/07_faithfulness.ipynb #520bfde2
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words, each rounded up
 MEASURES = ("normalized_aopc", "aopc", "comprehensiveness", "sufficiency", "log_odds")
 JUDGED_UNITS = 20  # groups of words at most
@@ -50,7 +50,14 @@ class Faithfulness:
     sufficiency: float
     log_odds: float
 
+# %% ../../nbs/explanation/07_faithfulness.ipynb #386dfd02
+def judging_engine(
+    engine: PerturbationEngine,  # that `explain` was given; of words
+) -> PerturbationEngine:  # the same, or one of at most JUDGED_UNITS groups of neighbours
+    "The engine that measures ask: each question about a long text is dear."
+    return engine if len(engine) <= JUDGED_UNITS else PerturbationEngine(engine.classifier, engine.text, max_units=JUDGED_UNITS)
 
+# %% ../../nbs/explanation/07_faithfulness.ipynb #539f8dda
 def unit_scores(
     engine: PerturbationEngine,
     explanation: Explanation,  # of the same text and words
@@ -61,7 +68,7 @@ def unit_scores(
         raise InputError("the explanation is of another text or level than the engine; make_engine gives the one that fits")
     return np.array([explanation.scores[first:last].sum() for first, last in engine.units], dtype=np.float64)
 
-
+# %% ../../nbs/explanation/07_faithfulness.ipynb #446e9547
 def _removed(order: np.ndarray) -> np.ndarray:  # bool (n + 1, n)
     "Masks that lose their units in this order: none, the first, the first two, …"
     ranks = np.empty(len(order), dtype=int)
@@ -73,7 +80,45 @@ def _logit(p: np.ndarray) -> np.ndarray:
     clipped = np.clip(p, 1e-6, 1 - 1e-6)
     return np.log(clipped / (1 - clipped))
 
-# %% ../../nbs/explanation/07_faithfulness.ipynb #a52342a3
+# %% ../../nbs/explanation/07_faithfulness.ipynb #e32e9535
+def _exact_bounds(engine: PerturbationEngine, target: tuple[int, ...]) -> tuple[float, float]:
+    n = len(engine)
+    gone = (np.arange(2**n)[:, None] >> np.arange(n)) & 1 == 1
+    values = ask(engine, ~gone, target)
+    low, high = values[0] - values, values[0] - values
+    for subset in range(1, 2**n):  # every subset after all that it contains
+        before = [subset ^ (1 << i) for i in range(n) if subset >> i & 1]
+        low[subset] += low[before].min()
+        high[subset] += high[before].max()
+    return float(low[-1] / n), float(high[-1] / n)
+
+# %% ../../nbs/explanation/07_faithfulness.ipynb #8b2ab2ea
+def _removals(kept: Mapping[bytes, tuple[float, np.ndarray]]) -> dict[bytes, tuple[float, np.ndarray]]:
+    "Every mask that loses one unit more, with the best sum of falls that leads to it."
+    children: dict[bytes, tuple[float, np.ndarray]] = {}
+    for total, mask in kept.values():
+        for unit in np.flatnonzero(mask):
+            child = mask.copy()
+            child[unit] = False
+            key = child.tobytes()
+            if key not in children or children[key][0] < total:
+                children[key] = total, child
+    return children
+
+
+def _search(engine: PerturbationEngine, target: tuple[int, ...], beam: int, sign: float) -> float:
+    "The highest sign × AOPC that a beam search finds."
+    n = len(engine)
+    whole = float(ask(engine, np.ones((1, n), dtype=bool), target)[0])
+    kept: dict[bytes, tuple[float, np.ndarray]] = {b"": (0.0, np.ones(n, dtype=bool))}
+    for _ in range(n):
+        children = list(_removals(kept).values())
+        values = ask(engine, np.array([mask for _, mask in children]), target)
+        scored = [(total + sign * (whole - value), mask) for (total, mask), value in zip(children, values.tolist(), strict=True)]
+        kept = {mask.tobytes(): (total, mask) for total, mask in sorted(scored, key=lambda child: -child[0])[:beam]}
+    return max(total for total, _ in kept.values()) / n
+
+# %% ../../nbs/explanation/07_faithfulness.ipynb #8b3d7909
 def aopc_bounds(
     engine: PerturbationEngine,  # of the text, with at most JUDGED_UNITS units
     target: tuple[int, ...],  # columns of predict_proba
@@ -87,39 +132,13 @@ def aopc_bounds(
         return _exact_bounds(engine, target)
     return -_search(engine, target, beam, -1.0), _search(engine, target, beam, 1.0)
 
+# %% ../../nbs/explanation/07_faithfulness.ipynb #10520ff2
+def _check_bounds(bounds: object) -> None:
+    numbers = isinstance(bounds, tuple) and len(bounds) == 2 and all(isinstance(bound, int | float) for bound in bounds)
+    if not numbers or not bounds[0] <= bounds[1]:  # type: ignore[index]
+        raise InputError(f"bounds is {brief(bounds, 40)}; expected the lowest and the highest AOPC, as aopc_bounds gives them")
 
-def _exact_bounds(engine: PerturbationEngine, target: tuple[int, ...]) -> tuple[float, float]:
-    n = len(engine)
-    gone = (np.arange(2**n)[:, None] >> np.arange(n)) & 1 == 1
-    values = ask(engine, ~gone, target)
-    low, high = values[0] - values, values[0] - values
-    for subset in range(1, 2**n):  # every subset after all that it contains
-        before = [subset ^ (1 << i) for i in range(n) if subset >> i & 1]
-        low[subset] += low[before].min()
-        high[subset] += high[before].max()
-    return float(low[-1] / n), float(high[-1] / n)
-
-
-def _search(engine: PerturbationEngine, target: tuple[int, ...], beam: int, sign: float) -> float:
-    "The highest sign × AOPC that a beam search finds."
-    n = len(engine)
-    whole = float(ask(engine, np.ones((1, n), dtype=bool), target)[0])
-    kept: dict[bytes, tuple[float, np.ndarray]] = {b"": (0.0, np.ones(n, dtype=bool))}
-    for _ in range(n):
-        best: dict[bytes, tuple[float, np.ndarray]] = {}
-        for total, mask in kept.values():
-            for unit in np.flatnonzero(mask):
-                child = mask.copy()
-                child[unit] = False
-                key = child.tobytes()
-                if key not in best or best[key][0] < total:
-                    best[key] = total, child
-        values = ask(engine, np.array([mask for _, mask in best.values()]), target)
-        scored = [(total + sign * (whole - v), mask) for (total, mask), v in zip(best.values(), values.tolist(), strict=True)]
-        kept = {mask.tobytes(): (total, mask) for total, mask in sorted(scored, key=lambda one: -one[0])[:beam]}
-    return max(total for total, _ in kept.values()) / n
-
-# %% ../../nbs/explanation/07_faithfulness.ipynb #25efdd6b
+# %% ../../nbs/explanation/07_faithfulness.ipynb #a99bbb2a
 def measure_faithfulness(
     engine: PerturbationEngine,  # of the text, with at most JUDGED_UNITS units
     target: tuple[int, ...],  # columns of predict_proba
@@ -128,21 +147,14 @@ def measure_faithfulness(
 ) -> Faithfulness:
     "All measures of one order of units. Ties are broken by position. Raises InputError: not one finite score a unit, no bounds."
     n, scores = len(engine), np.asarray(scores, dtype=np.float64)
-    if (
-        not isinstance(bounds, tuple)
-        or len(bounds) != 2
-        or not all(isinstance(b, int | float) for b in bounds)
-        or not bounds[0] <= bounds[1]
-    ):
-        raise InputError(f"bounds is {brief(bounds, 40)}; expected the lowest and the highest AOPC, as aopc_bounds gives them")
+    _check_bounds(bounds)
     if scores.shape != (n,) or not np.isfinite(scores).all():
         raise InputError(
             f"scores of shape {scores.shape} with {int((~np.isfinite(scores)).sum())} that are not finite; expected ({n},) numbers, one a unit"
         )
     if not n:
         return Faithfulness(np.nan, 0.0, 0.0, 0.0, 0.0)
-    order = np.argsort(-scores, kind="stable")
-    gone = _removed(order)
+    gone = _removed(np.argsort(-scores, kind="stable"))
     values, alone = ask(engine, gone, target), ask(engine, ~gone, target)
     cuts = np.ceil(np.array(SHARES) * n).astype(int)
     aopc, (low, high) = float((values[0] - values[1:]).mean()), bounds
@@ -152,7 +164,7 @@ def measure_faithfulness(
         log_odds=float((_logit(values[cuts]) - _logit(values[:1])).mean()),
     )  # fmt: skip
 
-# %% ../../nbs/explanation/07_faithfulness.ipynb #abfedc0b
+# %% ../../nbs/explanation/07_faithfulness.ipynb #e5c84069
 def random_faithfulness(
     engine: PerturbationEngine,
     target: tuple[int, ...],
@@ -167,7 +179,7 @@ def random_faithfulness(
     drawn = [measure_faithfulness(engine, target, rng.random(len(engine)), bounds) for _ in range(n_draws)]
     return Faithfulness(**{name: float(np.mean([getattr(one, name) for one in drawn])) for name in MEASURES})
 
-# %% ../../nbs/explanation/07_faithfulness.ipynb #c4af5c1e
+# %% ../../nbs/explanation/07_faithfulness.ipynb #8e97ec6b
 @dataclass(frozen=True)
 class FaithfulnessStudy:
     "What several methods are worth on some texts."
@@ -215,7 +227,65 @@ class FaithfulnessStudy:
         known = {method: value for method, value in means.items() if value is not None}
         return max(known, key=lambda method: known[method]) if known else None
 
-# %% ../../nbs/explanation/07_faithfulness.ipynb #0b8cc14a
+# %% ../../nbs/explanation/07_faithfulness.ipynb #b9e2ad38
+def _stability(runs: Sequence[Explanation], engine: PerturbationEngine) -> float:
+    "Mean rank correlation of each two runs; 1 for exact values, which no seed can change; NaN: undefined."
+    if len(runs) > 1 and runs[0].method == "shap" and len(engine) <= EXACT_UNITS:
+        return 1.0
+    pairs = [rank_correlation(a.scores, b.scores) for a, b in combinations(runs, 2)]
+    return float(np.mean([np.nan if rho is None else rho for rho in pairs])) if pairs else np.nan
+
+# %% ../../nbs/explanation/07_faithfulness.ipynb #04c48153
+@dataclass(frozen=True)
+class _Comparison:
+    "What the texts of one comparison share."
+
+    classifier: TextClassifier
+    methods: tuple[str, ...]
+    target: int | str | None
+    n_samples: int
+    seeds: int
+
+    def explain(self, engine: PerturbationEngine, method: str, seed: int) -> Explanation:
+        return explain(self.classifier, engine.text, method, target=self.target, n_samples=self.n_samples, seed=seed, engine=engine)
+
+    def stability(self, engine: PerturbationEngine, first: Explanation, seed: int, seeds: int) -> float:
+        others = [self.explain(engine, first.method, next_seed(seed, 1000 * j)) for j in range(1, seeds)]
+        return _stability([first, *others], engine)
+
+# %% ../../nbs/explanation/07_faithfulness.ipynb #0c4075ce
+@dataclass(frozen=True)
+class _Judged:
+    "One text by all methods."
+
+    explanations: dict[str, Explanation]
+    measures: dict[str, Faithfulness]  # of the methods and of "random"
+    stability: dict[str, float]  # of the methods that draw
+
+
+def _judge(shared: _Comparison, text: str, seed: int) -> _Judged:
+    engine = make_engine(shared.classifier, text, n_samples=shared.n_samples)
+    explanations = {name: shared.explain(engine, name, seed) for name in shared.methods}
+    judge, columns = judging_engine(engine), explanations[shared.methods[0]].target
+    bounds = aopc_bounds(judge, columns, beam=5 if judge is engine else 1)
+    seeds = shared.seeds if bounds[1] - bounds[0] >= LEAST_RANGE else 1  # where order does not matter, another seed gives another order of nothing
+    steady = {name: shared.stability(engine, one, seed, seeds) for name, one in explanations.items() if name in RANDOM}
+    measures = {name: measure_faithfulness(judge, columns, unit_scores(judge, one), bounds) for name, one in explanations.items()}
+    return _Judged(explanations, measures | {"random": random_faithfulness(judge, columns, bounds, seed)}, steady)
+
+# %% ../../nbs/explanation/07_faithfulness.ipynb #e6b87a83
+def _distinct(methods: Sequence[str]) -> tuple[str, ...]:
+    "Their names, aliases resolved. Raises InputError: none, or one twice."
+    if isinstance(methods, str) or not isinstance(methods, Sequence):
+        raise InputError(f"methods is {brief(methods, 40)}; expected several names: [method]")
+    names = tuple(resolve_method(method) for method in methods)
+    if not names or len(set(names)) < len(names):
+        raise InputError(
+            f"methods is {list(methods)}; expected one or more, each once (gradient is integrated_gradients, attention is attention_gradient)"
+        )
+    return names
+
+# %% ../../nbs/explanation/07_faithfulness.ipynb #18a03557
 def compare_methods(
     classifier: TextClassifier,
     texts: Sequence[str],  # any number; of none nothing is known
@@ -232,46 +302,19 @@ def compare_methods(
     n_samples, seed = check_request(n_samples, seed)
     for name, value in (("seeds", seeds), ("k", k)):
         check_number(value, name, 1, whole=True)
-    if isinstance(methods, str) or not isinstance(methods, Sequence):
-        raise InputError(f"methods is {brief(methods, 40)}; expected several names: [method]")
-    names, texts = [resolve_method(method) for method in methods], check_texts(texts)
+    names, texts = _distinct(methods), check_texts(texts)
     resolve_target(classifier, target)
-    if not names or len(set(names)) < len(names):
-        raise InputError(
-            f"methods is {list(methods)}; expected one or more, each once (gradient is integrated_gradients, attention is attention_gradient)"
-        )
-    rows: dict[str, list[Faithfulness]] = {name: [] for name in [*names, "random"]}
-    explained: dict[str, list[Explanation]] = {name: [] for name in names}
-    pairs: list[Agreement] = []
-    steady: dict[str, list[float]] = {name: [] for name in names if name in RANDOM}
-    for i, text in enumerate(tqdm(texts, desc="deleting words", unit="text", leave=False, disable=not progress)):
-        engine = make_engine(classifier, text, n_samples=n_samples)
-        how: dict[str, Any] = {"target": target, "n_samples": n_samples, "engine": engine}
-        found = [explain(classifier, text, name, seed=next_seed(seed, i), **how) for name in names]
-        judge = engine if len(engine) <= JUDGED_UNITS else PerturbationEngine(classifier, text, max_units=JUDGED_UNITS)
-        columns = found[0].target
-        bounds = aopc_bounds(judge, columns, beam=5 if judge is engine else 1)
-        for name in steady:  # where order does not matter, another seed gives another order of nothing
-            again = range(1, seeds if bounds[1] - bounds[0] >= LEAST_RANGE else 1)
-            others = [explain(classifier, text, name, seed=next_seed(seed, i + 1000 * j), **how) for j in again]
-            steady[name].append(_stability([found[names.index(name)], *others], engine))
-        for name, one in zip(names, found, strict=True):
-            explained[name].append(one)
-            rows[name].append(measure_faithfulness(judge, columns, unit_scores(judge, one), bounds))
-        rows["random"].append(random_faithfulness(judge, columns, bounds, next_seed(seed, i)))
-        pairs += [compare_explanations(a, b, k) for a, b in combinations(found, 2)]
-    measures = {name: {m: np.array([getattr(row, m) for row in some]) for m in MEASURES} for name, some in rows.items()}
-    return FaithfulnessStudy(tuple(names), explained, measures, tuple(pairs), {name: np.array(some) for name, some in steady.items()}, seed)
+    shared = _Comparison(classifier, names, target, n_samples, seeds)
+    bar = tqdm(texts, desc="deleting words", unit="text", leave=False, disable=not progress)
+    judged = [_judge(shared, text, next_seed(seed, i)) for i, text in enumerate(bar)]
+    return FaithfulnessStudy(
+        names, {name: [one.explanations[name] for one in judged] for name in names},
+        {name: {m: np.array([getattr(one.measures[name], m) for one in judged]) for m in MEASURES} for name in (*names, "random")},
+        tuple(compare_explanations(a, b, k) for one in judged for a, b in combinations(one.explanations.values(), 2)),
+        {name: np.array([one.stability[name] for one in judged]) for name in names if name in RANDOM}, seed,
+    )  # fmt: skip
 
-# %% ../../nbs/explanation/07_faithfulness.ipynb #a3c66ddb
-def _stability(runs: Sequence[Explanation], engine: PerturbationEngine) -> float:
-    "Mean rank correlation of each two runs; 1 for exact values, which no seed can change; NaN: undefined."
-    if len(runs) > 1 and runs[0].method == "shap" and len(engine) <= EXACT_UNITS:
-        return 1.0
-    pairs = [rank_correlation(a.scores, b.scores) for a, b in combinations(runs, 2)]
-    return float(np.mean([np.nan if rho is None else rho for rho in pairs])) if pairs else np.nan
-
-# %% ../../nbs/explanation/07_faithfulness.ipynb #d3af8eea
+# %% ../../nbs/explanation/07_faithfulness.ipynb #d3753e6d
 def shuffled(
     classifier: TorchClassifier,  # left as it is
     seed: int = 0,
@@ -293,6 +336,12 @@ def shuffled(
     twin.positive = classifier.positive
     return twin
 
+# %% ../../nbs/explanation/07_faithfulness.ipynb #df8f4dd5
+def _request(explanation: Explanation) -> dict[str, Any]:
+    "How it was asked for, to ask another model the same."
+    target = explanation.target[0] if len(explanation.target) == 1 else None
+    return {"target": target, "level": explanation.level, "n_samples": max(explanation.n_samples, 10)}
+
 
 def randomization_test(
     classifier: TextClassifier,  # a torch one
@@ -300,16 +349,11 @@ def randomization_test(
     seed: int = 0,
 ) -> dict[str, np.ndarray]:  # method -> (texts,) rank correlation with the shuffled twin's explanation; NaN: undefined
     "The model parameter randomisation test of Adebayo et al., 2018."
-    twin, found = shuffled(torch_inside(classifier, "weights"), seed), {}
+    twin, correlations = shuffled(torch_inside(classifier, "weights"), seed), {}
     for method, some in explanations.items():
         if not some:
             raise InputError(f"no explanations by {method}; expected one or more of this classifier")
-        how: dict[str, Any] = {"target": _target(some[0]), "level": some[0].level, "n_samples": max(some[0].n_samples, 10)}
-        others = explain_many(twin, [one.text for one in some], method, **how)
+        others = explain_many(twin, [one.text for one in some], method, **_request(some[0]))
         pairs = [rank_correlation(one.scores, other.scores) for one, other in zip(some, others, strict=True)]
-        found[method] = np.array([np.nan if rho is None else rho for rho in pairs])
-    return found
-
-
-def _target(one: Explanation) -> int | None:
-    return one.target[0] if len(one.target) == 1 else None
+        correlations[method] = np.array([np.nan if rho is None else rho for rho in pairs])
+    return correlations

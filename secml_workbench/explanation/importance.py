@@ -16,9 +16,47 @@ from ..data import Estimate, find_patterns, load_families, mean_estimate
 from .result import Explanation
 
 # %% auto #0
-__all__ = ['OTHER', 'ALL', 'ImportanceRow', 'word_scores', 'family_scores', 'GlobalImportance', 'global_importance']
+__all__ = ['OTHER', 'ALL', 'word_scores', 'family_scores', 'ImportanceRow', 'GlobalImportance', 'global_importance']
 
-# %% ../../nbs/explanation/08_importance.ipynb #93ae16c4
+# %% ../../nbs/explanation/08_importance.ipynb #183c7c8e
+_Scores = Mapping[str, float]  # name -> its score in one text
+
+
+def word_scores(
+    explanation: Explanation,
+) -> dict[str, float]:  # lower-cased word -> sum of its scores
+    "A text's scores by word."
+    sums: dict[str, float] = defaultdict(float)
+    for word in explanation.words:
+        sums[word.text.lower()] += word.score
+    return dict(sums)
+
+# %% ../../nbs/explanation/08_importance.ipynb #1a7c36b6
+OTHER = "no family"
+
+
+def _touched(explanation: Explanation) -> dict[str, set[int]]:
+    "Title of a family -> positions of the words that its matches touch."
+    titles = {family.name: family.title for family in load_families()}
+    touched: dict[str, set[int]] = defaultdict(set)
+    for match in find_patterns(explanation.text):
+        touched[titles[match.family]].update(
+            i for i, word in enumerate(explanation.words) if word.start < match.end and match.start < word.end
+        )
+    return touched
+
+
+def family_scores(
+    explanation: Explanation,
+) -> dict[str, float]:  # title of a family -> sum of the scores of the words that its matches touch
+    "A text's scores by pattern family; a word that two families touch counts in both."
+    touched, scores = _touched(explanation), explanation.scores
+    known = set().union(*touched.values())
+    rest = [i for i in range(len(scores)) if i not in known]
+    sums = {title: float(scores[sorted(own)].sum()) for title, own in touched.items() if own}
+    return sums | ({OTHER: float(scores[rest].sum())} if rest else {})
+
+# %% ../../nbs/explanation/08_importance.ipynb #b9ba9900
 @dataclass(frozen=True)
 class ImportanceRow:
     "What one word, or one family, does over the texts that hold it."
@@ -33,55 +71,24 @@ class ImportanceRow:
         "How many texts hold it."
         return self.importance.n
 
-
-_Scores = Mapping[str, float]  # name -> its score in one text
-OTHER = "no family"
-
-
-def word_scores(
-    explanation: Explanation,
-) -> dict[str, float]:  # lower-cased word -> sum of its scores
-    "A text's scores by word."
-    found: dict[str, float] = defaultdict(float)
-    for word in explanation.words:
-        found[word.text.lower()] += word.score
-    return dict(found)
-
-
-def family_scores(
-    explanation: Explanation,
-) -> dict[str, float]:  # title of a family -> sum of the scores of the words that its matches touch
-    "A text's scores by pattern family; a word that two families touch counts in both."
-    titles = {family.name: family.title for family in load_families()}
-    touched: dict[str, set[int]] = defaultdict(set)
-    for match in find_patterns(explanation.text):
-        touched[titles[match.family]].update(
-            i for i, word in enumerate(explanation.words) if word.start < match.end and match.start < word.end
-        )
-    known = set().union(*touched.values())
-    rest = [i for i in range(len(explanation.words)) if i not in known]
-    scores = explanation.scores
-    return {title: float(scores[sorted(own)].sum()) for title, own in touched.items() if own} | (
-        {OTHER: float(scores[rest].sum())} if rest else {}
-    )
-
-# %% ../../nbs/explanation/08_importance.ipynb #c220bfd6
+# %% ../../nbs/explanation/08_importance.ipynb #0aff2ded
 def _rows(scored: Sequence[tuple[int, _Scores]], min_support: int, k: int, seed: int) -> tuple[ImportanceRow, ...]:
+    "The `k` names with the largest mean |score|, of (position of a text, its scores)."
     held: dict[str, list[tuple[int, float]]] = defaultdict(list)
     for position, scores in scored:
         for name, score in scores.items():
             held[name].append((position, score))
     sizes = {name: float(np.mean([abs(score) for _, score in own])) for name, own in held.items() if len(own) >= min_support}
-    rows = []
-    for name in sorted(sizes, key=lambda one: (-sizes[one], one))[:k]:
-        values = np.array([score for _, score in held[name]])
-        strongest = np.argsort(-np.abs(values), kind="stable")[:5]
-        rows.append(ImportanceRow(
-            name, mean_estimate(np.abs(values), seed=seed), mean_estimate(values, seed=seed), tuple(held[name][i][0] for i in strongest)
-        ))  # fmt: skip
-    return tuple(rows)
+    return tuple(_row(name, held[name], seed) for name in sorted(sizes, key=lambda name: (-sizes[name], name))[:k])
 
 
+def _row(name: str, held: Sequence[tuple[int, float]], seed: int) -> ImportanceRow:
+    values = np.array([score for _, score in held])
+    strongest = np.argsort(-np.abs(values), kind="stable")[:5]
+    texts = tuple(held[i][0] for i in strongest)
+    return ImportanceRow(name, mean_estimate(np.abs(values), seed=seed), mean_estimate(values, seed=seed), texts)
+
+# %% ../../nbs/explanation/08_importance.ipynb #63f1042d
 ALL = "all texts"
 
 
@@ -97,7 +104,33 @@ class GlobalImportance:
     matched: Mapping[str, int]  # title of a family -> texts that it matches, also those with too few
     min_support: int
 
-# %% ../../nbs/explanation/08_importance.ipynb #2203b1bc
+# %% ../../nbs/explanation/08_importance.ipynb #e1152053
+def _check_classes(classes: Sequence[str], n: int) -> list[str]:
+    groups = [str(name) for name in classes]
+    if (groups and len(groups) != n) or ALL in groups:
+        raise InputError(f"{len(groups)} classes for {n} explanations; expected one each, or none, and no class called {ALL!r}")
+    return groups
+
+
+def _summed(explanations: Iterable[Explanation]) -> tuple[str, str, list[_Scores], list[_Scores]]:
+    "Method, label, and each text's scores by word and by family; one text after the other: they may come from a generator."
+    kinds, by_word, by_family = set(), list[_Scores](), list[_Scores]()
+    for explanation in explanations:
+        if not isinstance(explanation, Explanation):
+            raise InputError(
+                f"explanation {len(by_word)} is {type(explanation).__name__} {brief(explanation, 40)}; expected an Explanation"
+            )
+        kinds.add((explanation.method, explanation.label, explanation.level, explanation.target))
+        by_word.append(word_scores(explanation))
+        by_family.append(family_scores(explanation))
+    if len(kinds) != 1:
+        raise InputError(
+            f"{len(by_word)} explanations of {len(kinds)} different methods, levels or targets; expected one or more of the same"
+        )
+    method, label, *_ = kinds.pop()
+    return method, label, by_word, by_family
+
+# %% ../../nbs/explanation/08_importance.ipynb #d7840c1c
 def global_importance(
     explanations: Iterable[Explanation],  # of one method, level and target; any number of texts
     classes: Sequence[str] = (),  # of each text; empty: no classes
@@ -113,24 +146,13 @@ def global_importance(
         raise InputError(f"explanations is {type(explanations).__name__}; expected several: [explanation]")
     if isinstance(classes, str) or not isinstance(classes, Sequence):
         raise InputError(f"classes is {brief(classes, 40)}; expected one name for each explanation: [name]")
-    kinds, by_word, by_family = set(), list[_Scores](), list[_Scores]()
-    for one in explanations:  # one after the other: they may come from a generator
-        if not isinstance(one, Explanation):
-            raise InputError(f"explanation {len(by_word)} is {type(one).__name__} {brief(one, 40)}; expected an Explanation")
-        kinds.add((one.method, one.level, one.target, one.label))
-        by_word.append(word_scores(one))
-        by_family.append(family_scores(one))
-    n, groups = len(by_word), [str(name) for name in classes]
-    if len(kinds) != 1:
-        raise InputError(f"{n} explanations of {len(kinds)} different methods, levels or targets; expected one or more of the same")
-    if (groups and len(groups) != n) or ALL in groups:
-        raise InputError(f"{len(groups)} classes for {n} explanations; expected one each, or none, and no class called {ALL!r}")
-    members = {ALL: list(range(n))} | {c: [i for i, name in enumerate(groups) if name == c] for c in sorted(set(groups))}
+    method, label, by_word, by_family = _summed(explanations)
+    groups = _check_classes(classes, len(by_word))
+    members = {ALL: list(range(len(by_word)))} | {c: [i for i, name in enumerate(groups) if name == c] for c in sorted(set(groups))}
 
     def tables(scored: Sequence[_Scores]) -> dict[str, tuple[ImportanceRow, ...]]:
         return {name: _rows([(i, scored[i]) for i in rows], min_support, k, seed) for name, rows in members.items()}
 
-    method, _, _, label = kinds.pop()
     matched = Counter(name for scores in by_family for name in scores if name != OTHER)
     n_texts = {name: len(rows) for name, rows in members.items()}
     return GlobalImportance(method, label, n_texts, tables(by_word), tables(by_family), dict(matched.most_common()), min_support)

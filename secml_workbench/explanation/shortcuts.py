@@ -14,16 +14,16 @@ from functools import lru_cache
 import numpy as np
 
 from ..base import InputError, brief, check_number
-from ..data import Estimate, has_trigger, undefined, without_triggers
+from ..data import Estimate, difference_of, has_trigger, share_of, without_triggers
 from .perturbation import Word, split_words
 from ..models import TextClassifier, check_classifier, check_texts, scores
 from ..view import asset
 
 # %% auto #0
-__all__ = ['FOUND_ABOVE', 'Witness', 'Shortcut', 'share_of', 'difference_of', 'is_punctuation', 'without', 'without_punctuation',
-           'longer', 'languages', 'everyday', 'find_shortcuts']
+__all__ = ['FOUND_ABOVE', 'Witness', 'Shortcut', 'is_punctuation', 'without', 'without_punctuation', 'longer', 'languages',
+           'everyday', 'find_shortcuts']
 
-# %% ../../nbs/explanation/10_shortcuts.ipynb #c7cbe7ff
+# %% ../../nbs/explanation/10_shortcuts.ipynb #ba765532
 FOUND_ABOVE = 0.05  # a share of texts
 
 
@@ -35,7 +35,7 @@ class Witness:
     before: float | None  # probability of attack of the unchanged text; None: nothing was changed
     after: float  # of this one
 
-
+# %% ../../nbs/explanation/10_shortcuts.ipynb #36fa80cf
 @dataclass(frozen=True)
 class Shortcut:
     "The result of one test."
@@ -47,54 +47,17 @@ class Shortcut:
     finding: str  # what was counted
     witnesses: tuple[Witness, ...]  # the clearest first, a few
 
-
+# %% ../../nbs/explanation/10_shortcuts.ipynb #2ea79713
 _WITNESSES = 5
 
 
 def _decide(share: Estimate) -> bool | None:
+    "Found, not found, or None: the interval holds FOUND_ABOVE, or there are fewer than ten texts."
     if share.low is None or share.high is None or share.n < 10:
         return None
     return True if share.low > FOUND_ABOVE else False if share.high <= FOUND_ABOVE else None
 
-
-def _percent(value: float | None) -> str:
-    return "an unknown share" if value is None else f"{value:.0%}"
-
-# %% ../../nbs/explanation/10_shortcuts.ipynb #22d05045
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    "95 % interval of a share of n (Wilson, 1927)."
-    z2 = 1.96**2
-    middle, half = share + z2 / (2 * n), 1.96 * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return float((middle - half) / (1 + z2 / n)), float((middle + half) / (1 + z2 / n))
-
-
-def share_of(
-    share: float,  # 0 to 1
-    n: int,  # of so many
-) -> Estimate:
-    "A share with Wilson's interval; undefined for none."
-    return Estimate(share, *_wilson(share, n), n) if n else undefined("no texts to count", 0)
-
-
-def difference_of(
-    first: float,  # a share
-    n: int,  # of so many
-    second: float,  # another
-    m: int,
-) -> Estimate:
-    "The difference of two shares with Newcombe's interval (1998, method 10); undefined when one has no texts."
-    if not n or not m:
-        return undefined(f"{n} and {m} texts to compare", min(n, m))
-    (low, high), (low2, high2) = _wilson(first, n), _wilson(second, m)
-    below, above = np.hypot(first - low, high2 - second), np.hypot(high - first, second - low2)
-    return Estimate(first - second, float(first - second - below), float(first - second + above), n)
-
-# %% ../../nbs/explanation/10_shortcuts.ipynb #8f9c085d
-@lru_cache(maxsize=1)
-def _probes() -> dict[str, list[str] | dict[str, list[str]]]:
-    return tomllib.loads(asset("probes.toml"))
-
-
+# %% ../../nbs/explanation/10_shortcuts.ipynb #391ded73
 def is_punctuation(
     word: Word,
 ) -> bool:
@@ -103,7 +66,7 @@ def is_punctuation(
         unicodedata.category(character)[0] == "P" or unicodedata.category(character) in ("Sm", "Sc", "Sk") for character in word.text
     )
 
-
+# %% ../../nbs/explanation/10_shortcuts.ipynb #06b7fd1e
 def without(
     text: str,
     drop: Callable[[Word], bool],  # which words go
@@ -118,7 +81,12 @@ def without(
             parts.append(" " if all(around) and not any(one.isspace() for one in around) else "")
     return "".join([*parts, text[end:]])
 
+# %% ../../nbs/explanation/10_shortcuts.ipynb #a5d43ac9
+@lru_cache(maxsize=1)
+def _probes() -> dict[str, list[str] | dict[str, list[str]]]:
+    return tomllib.loads(asset("probes.toml"))
 
+# %% ../../nbs/explanation/10_shortcuts.ipynb #03e40914
 def without_punctuation(text: str) -> str:
     "The text without its punctuation."
     return without(text, is_punctuation)
@@ -128,37 +96,51 @@ def longer(text: str) -> str:
     "The text with about 50 words of plain prose after it."
     return f"{text}\n\n{' '.join(_probes()['filler'])}"
 
-# %% ../../nbs/explanation/10_shortcuts.ipynb #72dc3256
-def _changes(
-    name: str, said: str, classifier: TextClassifier, texts: Sequence[str], edit: Callable[[str], str], threshold: float
-) -> Shortcut:
+# %% ../../nbs/explanation/10_shortcuts.ipynb #c264bdc6
+_Edit = tuple[str, str, Callable[[str], str]]  # name, what is done to a text ("punctuation is taken out"), the edit
+
+
+def _percent(value: float | None) -> str:
+    return "an unknown share" if value is None else f"{value:.0%}"
+
+
+def _share_of_part(changed: np.ndarray, part: np.ndarray) -> Estimate:
+    return share_of(float(changed[part].mean()) if part.any() else 0.0, int(part.sum()))
+
+
+def _is_evasion(ended: Estimate, begun: Estimate) -> bool:
+    "Whether the alarms that end weigh more than those that begin: what is found first, then what has texts, then the larger."
+    weight = [(_decide(share) is True, share.n >= 10, share.low or 0.0) for share in (ended, begun)]
+    return weight[0] >= weight[1]
+
+# %% ../../nbs/explanation/10_shortcuts.ipynb #ce3b8ff5
+def _changes(edit: _Edit, classifier: TextClassifier, texts: Sequence[str], threshold: float) -> Shortcut:
     "How many alarms an edit ends or begins, of the texts that it changes at all."
-    pairs = [(text, edited) for text in texts if (edited := edit(text)) != text and edited.strip()]
-    before = scores(classifier, [text for text, _ in pairs])
-    after = scores(classifier, [edited for _, edited in pairs])
+    name, done, change = edit
+    pairs = [(text, edited) for text in texts if (edited := change(text)) != text and edited.strip()]
+    before, after = (scores(classifier, [pair[side] for pair in pairs]) for side in (0, 1))
     flagged, changed = before >= threshold, (before >= threshold) != (after >= threshold)
-    ended, begun = (share_of(float(changed[part].mean()) if part.any() else 0.0, int(part.sum())) for part in (flagged, ~flagged))
-    found = [_decide(ended), _decide(begun)]
-    worth = [(decision is True, part.n >= 10, part.low or 0.0) for decision, part in zip(found, (ended, begun), strict=True)]
-    evasion = worth[0] >= worth[1]
+    ended, begun = _share_of_part(changed, flagged), _share_of_part(changed, ~flagged)
+    evasion, decisions = _is_evasion(ended, begun), [_decide(ended), _decide(begun)]
     share, part = (ended, flagged) if evasion else (begun, ~flagged)
-    headline = f"{'loses' if evasion else 'flags'} {_percent(share.estimate)} of {'its alarms' if evasion else 'the texts that it let pass'} when {said}"
+    what = "loses {} of its alarms when {}" if evasion else "flags {} of the texts that it let pass when {}"
     finding = (
         f"{int(changed[flagged].sum())} of {ended.n} alarms end ({_percent(ended.estimate)}), "
         f"{int(changed[~flagged].sum())} begin on the {begun.n} other texts ({_percent(begun.estimate)})"
     )
     order = sorted(np.flatnonzero(changed & part).tolist(), key=lambda i: -abs(float(after[i] - before[i])))[:_WITNESSES]
     witnesses = tuple(Witness(pairs[i][1], float(before[i]), float(after[i])) for i in order)
-    return Shortcut(name, share, True if True in found else None if None in found else False, headline, finding, witnesses)
+    decision = True if True in decisions else None if None in decisions else False
+    return Shortcut(name, share, decision, what.format(_percent(share.estimate), done), finding, witnesses)
 
-# %% ../../nbs/explanation/10_shortcuts.ipynb #dca23733
+# %% ../../nbs/explanation/10_shortcuts.ipynb #d15e1821
 def languages() -> tuple[str, ...]:
     "ISO 639-1 codes of the everyday sentences, English first."
     sentences = _probes()["sentences"]
     assert isinstance(sentences, dict)
     return tuple(sentences)
 
-
+# %% ../../nbs/explanation/10_shortcuts.ipynb #8f39f712
 def everyday(
     language: str,  # of `languages()`
 ) -> list[str]:  # ten harmless sentences, the same in every language
@@ -167,41 +149,43 @@ def everyday(
     assert isinstance(sentences, dict)
     return list(sentences[language])
 
-
+# %% ../../nbs/explanation/10_shortcuts.ipynb #d80bd99c
 def _languages(classifier: TextClassifier, threshold: float) -> Shortcut:
     english, *others = languages()
     p = {language: scores(classifier, everyday(language)) for language in (english, *others)}
-    flagged = {language: found >= threshold for language, found in p.items()}
-    elsewhere = float(np.mean([flagged[language].mean() for language in others]))
-    n = len(everyday(english))
+    flagged = {language: own >= threshold for language, own in p.items()}
+    elsewhere, n = float(np.mean([flagged[language].mean() for language in others])), len(everyday(english))
     share = difference_of(elsewhere, n * len(others), float(flagged[english].mean()), n)
     headline = f"flags {elsewhere:.0%} of harmless sentences in other languages"
-    rates = [f"{language} {flagged[language].mean():.0%}" for language in (english, *others)]
-    finding = f"harmless everyday sentences flagged: {', '.join(rates)}"
-    found = [(float(p[language][i]), everyday(language)[i]) for language in others for i in np.flatnonzero(flagged[language])]
-    shown = [max((one for one in found if one[1] in everyday(language)), default=None) for language in others]
-    witnesses = sorted((one for one in shown if one is not None), reverse=True)[:_WITNESSES]
-    return Shortcut("language", share, _decide(share), headline, finding, tuple(Witness(text, None, score) for score, text in witnesses))
+    finding = f"harmless everyday sentences flagged: {', '.join(f'{language} {own.mean():.0%}' for language, own in flagged.items())}"
+    alarms = [[(float(p[language][i]), everyday(language)[i]) for i in np.flatnonzero(flagged[language])] for language in others]
+    clearest = sorted((max(own) for own in alarms if own), reverse=True)[:_WITNESSES]  # one a language
+    return Shortcut("language", share, _decide(share), headline, finding, tuple(Witness(text, None, score) for score, text in clearest))
 
-# %% ../../nbs/explanation/10_shortcuts.ipynb #364774ed
+# %% ../../nbs/explanation/10_shortcuts.ipynb #d716878e
 def _triggers(classifier: TextClassifier, benign: Sequence[str], threshold: float) -> Shortcut:
     hard = np.array([has_trigger(text) for text in benign], dtype=bool)
     p = scores(classifier, benign) if len(benign) else np.zeros(0)
-    flagged = p >= threshold
+    flagged, n, m = p >= threshold, int(hard.sum()), int((~hard).sum())
     rate, other = (float(flagged[part].mean()) if part.any() else 0.0 for part in (hard, ~hard))
-    share = difference_of(rate, int(hard.sum()), other, int((~hard).sum()))
+    share = difference_of(rate, n, other, m)
     rows = sorted(np.flatnonzero(hard & flagged).tolist(), key=lambda i: -float(p[i]))
     bare = scores(classifier, [without_triggers(benign[i]) for i in rows]) if rows else np.zeros(0)
     alone = int((bare < threshold).sum())
     headline = f"flags {rate:.0%} of harmless texts with words such as “ignore”"
     finding = (
-        f"harmless texts flagged: {rate:.1%} of {int(hard.sum())} with a trigger word, {other:.1%} of {int((~hard).sum())} without; "
+        f"harmless texts flagged: {rate:.1%} of {n} with a trigger word, {other:.1%} of {m} without; "
         f"{alone} of the {len(rows)} are let through once the words are gone{'' if 2 * alone >= len(rows) else ', so it is not the words alone'}"
     )
     witnesses = tuple(Witness(benign[i], None, float(p[i])) for i in rows[:_WITNESSES])
     return Shortcut("trigger words", share, _decide(share), headline, finding, witnesses)
 
-# %% ../../nbs/explanation/10_shortcuts.ipynb #33ab1874
+# %% ../../nbs/explanation/10_shortcuts.ipynb #519ab3a9
+_EDITS: tuple[_Edit, ...] = (
+    ("punctuation", "punctuation is taken out", without_punctuation), ("length", "50 words of plain prose follow", longer),
+)  # fmt: skip
+
+
 def find_shortcuts(
     classifier: TextClassifier,
     texts: Sequence[str],  # of the test part
@@ -215,12 +199,8 @@ def find_shortcuts(
     check_classifier(classifier)
     check_number(threshold, "threshold", 0, 1)
     if labels.shape != (len(texts),) or not np.isin(labels, [0, 1]).all():
-        given = f"labels of shape {labels.shape} such as {brief(labels.ravel()[:3].tolist())}"
-        raise InputError(f"{len(texts)} texts and {given}; expected one label a text, 0 benign or 1 malicious")
+        labelled = f"labels of shape {labels.shape} such as {brief(labels.ravel()[:3].tolist())}"
+        raise InputError(f"{len(texts)} texts and {labelled}; expected one label a text, 0 benign or 1 malicious")
     benign = check_texts(harmless) or [text for text, label in zip(texts, labels, strict=True) if label == 0]
-    return [
-        _changes("punctuation", "punctuation is taken out", classifier, texts, without_punctuation, threshold),
-        _changes("length", "50 words of plain prose follow", classifier, texts, longer, threshold),
-        _languages(classifier, threshold),
-        _triggers(classifier, benign, threshold),
-    ]
+    edits = [_changes(edit, classifier, texts, threshold) for edit in _EDITS]
+    return [*edits, _languages(classifier, threshold), _triggers(classifier, benign, threshold)]

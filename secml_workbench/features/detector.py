@@ -20,7 +20,7 @@ from ..models import BaselineClassifier, check_texts
 # %% auto #0
 __all__ = ['HEADS', 'make_head', 'fit_detector', 'contributions']
 
-# %% ../../nbs/features/04_detector.ipynb #43336df0
+# %% ../../nbs/features/04_detector.ipynb #6c148f18
 HEADS = ("logistic", "boosting")
 
 
@@ -39,7 +39,7 @@ def make_head(
     small = {"max_features": 0.3, "max_leaf_nodes": 15}  # as good on hundreds of features as the defaults, in half the time
     return HistGradientBoostingClassifier(early_stopping=False, random_state=seed, **small)  # no class weights: with them the bins take ten times as long
 
-
+# %% ../../nbs/features/04_detector.ipynb #901c7afd
 def fit_detector(
     texts: Sequence[str],  # training texts
     labels: Sequence[int] | np.ndarray,  # 0 benign or 1 malicious, one a text
@@ -56,11 +56,10 @@ def fit_detector(
     if len(names) != 2:
         raise InputError(f"names is {brief(list(names), 60)}; expected two, of benign and malicious")
     pipeline = Pipeline([*make_features(config).steps, ("head", make_head(head, seed))]).fit(texts, y)
-    return BaselineClassifier(
-        pipeline, names, f"features + {'logistic regression' if head == 'logistic' else 'gradient boosting'}", positive_label=positive_label
-    )
+    title = f"features + {'logistic regression' if head == 'logistic' else 'gradient boosting'}"
+    return BaselineClassifier(pipeline, names, title, positive_label=positive_label)
 
-# %% ../../nbs/features/04_detector.ipynb #c896612f
+# %% ../../nbs/features/04_detector.ipynb #f93a30a0
 def contributions(
     detector: BaselineClassifier,  # of fit_detector
     texts: Sequence[str],  # n texts

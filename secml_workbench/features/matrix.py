@@ -33,10 +33,20 @@ from ..models import first_line, read_skops, write_skops
 __all__ = ['STATISTICAL', 'FURTHEST', 'FAMILIES', 'StatisticalFeatures', 'Scaler', 'Reduction', 'FeatureConfig', 'Families',
            'make_features', 'check_folder_free', 'save_features', 'load_features']
 
-# %% ../../nbs/features/03_matrix.ipynb #c7438978
+# %% ../../nbs/features/03_matrix.ipynb #666ba065
 STATISTICAL = ("tfidf_mean", "tfidf_std", "tfidf_max", "tfidf_min", "tfidf_nonzero_count", "tfidf_sparsity")
 
 
+def _summary(wide: Any) -> np.ndarray:  # (n, vocabulary) sparse -> (n, 6)
+    "The columns STATISTICAL of each row."
+    width, filled = wide.shape[1], np.diff(wide.indptr)
+    total, squares = np.asarray(wide.sum(axis=1)).ravel(), np.asarray(wide.multiply(wide).sum(axis=1)).ravel()
+    mean = total / width
+    std = np.sqrt(np.maximum(squares / width - mean**2, 0))
+    smallest = [wide.data[a:b].min() if b > a else 0.0 for a, b in zip(wide.indptr[:-1], wide.indptr[1:], strict=True)]
+    return np.column_stack([mean, std, wide.max(axis=1).toarray().ravel(), smallest, filled, 1 - filled / width])
+
+# %% ../../nbs/features/03_matrix.ipynb #94689426
 class StatisticalFeatures(TextFamily):
     "Summary and reduced projection of TF-IDF (1–3-grams); one row a text."
 
@@ -81,8 +91,7 @@ class StatisticalFeatures(TextFamily):
         summary = np.column_stack([mean, std, wide.max(axis=1).toarray().ravel(), smallest, filled, 1 - filled / width])
         return summary if self.svd_ is None else np.hstack([summary, self.svd_.transform(wide)])
 
-
-# %% ../../nbs/features/03_matrix.ipynb #9a3f3630
+# %% ../../nbs/features/03_matrix.ipynb #5aecefed
 FURTHEST = 5.0  # standard deviations from the mean that a feature may say
 
 
@@ -94,7 +103,7 @@ class Scaler(StandardScaler):
         check_is_fitted(self)
         return np.clip(super().transform(X, copy), -FURTHEST, FURTHEST) if getattr(X, "shape", (1,))[0] else X
 
-
+# %% ../../nbs/features/03_matrix.ipynb #e376dc5b
 class Reduction(TransformerMixin, BaseEstimator):
     "Principal components (Pearson, 1901) of the scaled matrix: as many as asked for, or as the training texts allow."
 
@@ -119,7 +128,7 @@ class Reduction(TransformerMixin, BaseEstimator):
         check_is_fitted(self)
         return np.array([f"pca_{i:02}" for i in range(len(self.pca_.components_))], dtype=object)
 
-# %% ../../nbs/features/03_matrix.ipynb #991dd6be
+# %% ../../nbs/features/03_matrix.ipynb #305d5cbf
 FAMILIES = ("basic", "linguistic", "semantic", "security", "statistical")
 
 
@@ -161,7 +170,7 @@ class FeatureConfig:
         "Those that are switched on, in the order of their columns."
         return tuple(family for family in FAMILIES if getattr(self, family))
 
-# %% ../../nbs/features/03_matrix.ipynb #b02bb5fa
+# %% ../../nbs/features/03_matrix.ipynb #4c55e7e6
 class Families(FeatureUnion):
     "scikit-learn's FeatureUnion; an encoder in INT8, which needs no interpreter while it computes, works ahead in a thread of its own."
 
@@ -171,7 +180,17 @@ class Families(FeatureUnion):
         with semantic.ahead(X) if isinstance(semantic, SemanticFeatures) else nullcontext():
             return super().transform(X, **params)
 
-# %% ../../nbs/features/03_matrix.ipynb #86e1e49b
+# %% ../../nbs/features/03_matrix.ipynb #47caebff
+def _check_parts(config: FeatureConfig) -> None:
+    "What is wrong with a pattern file, a pipeline or an encoder is said now, not after minutes of fitting."
+    if config.security:
+        load_families(config.pattern_file or None)
+    if config.linguistic:
+        load_pipeline(config.spacy_pipeline)
+    if config.semantic:
+        load_encoder(config.embedding_model, config.quantized_encoder)
+
+# %% ../../nbs/features/03_matrix.ipynb #0f2a2f18
 def make_features(
     config: FeatureConfig | None = None,  # None: all families
 ) -> Pipeline:  # unfitted; `fit(texts, labels)`, then `transform(texts)`: float32 (n, features)
@@ -179,12 +198,7 @@ def make_features(
     config = FeatureConfig() if config is None else config
     if not isinstance(config, FeatureConfig):
         raise InputError(f"config is {brief(config, 60)}; expected a FeatureConfig")
-    if config.security:
-        load_families(config.pattern_file or None)  # what is wrong with these is said now, not after minutes of fitting
-    if config.linguistic:
-        load_pipeline(config.spacy_pipeline)
-    if config.semantic:
-        load_encoder(config.embedding_model, config.quantized_encoder)
+    _check_parts(config)
     make = {
         "basic": lambda: BasicFeatures(),
         "linguistic": lambda: LinguisticFeatures(config.spacy_pipeline),
@@ -197,7 +211,7 @@ def make_features(
     steps += [("reduce", Reduction(config.pca_components, config.seed))] if config.pca_components else []
     return Pipeline(steps)
 
-# %% ../../nbs/features/03_matrix.ipynb #b921269c
+# %% ../../nbs/features/03_matrix.ipynb #b9e83cc6
 _FILE, _CONFIG = "features.skops", "features.json"
 
 
@@ -211,7 +225,7 @@ def check_folder_free(
             f"{brief(str(folder))} holds other things than saved features; name a folder that is not there, is empty or holds features"
         )
 
-
+# %% ../../nbs/features/03_matrix.ipynb #9fa21d4a
 def _recipe(features: Pipeline) -> list[tuple[str, type, dict[str, Any]]]:
     "Name, kind and parameters of every part."
     parts = *features.steps[0][1].transformer_list, *features.steps[1:]
@@ -229,7 +243,7 @@ def _check_ours(features: Any, config: Any) -> None:
         raise InputError("the pipeline was not made with this FeatureConfig; give the one that it was made with")
     check_is_fitted(features)
 
-# %% ../../nbs/features/03_matrix.ipynb #cec99f2e
+# %% ../../nbs/features/03_matrix.ipynb #194abd67
 def save_features(
     features: Pipeline,  # of `make_features`, fitted
     config: FeatureConfig,
@@ -246,25 +260,25 @@ def save_features(
     models = {name: families[name].model_ for name in ("linguistic", "semantic") if name in families}
     with atomic_folder(Path(folder).expanduser()) as place:
         write_skops(features, place / _FILE)
-        said = {"config": asdict(config), "models": models, "names": list(features.get_feature_names_out())}
-        (place / _CONFIG).write_text(dumps(said), encoding="utf-8")
+        record = {"config": asdict(config), "models": models, "names": list(features.get_feature_names_out())}
+        (place / _CONFIG).write_text(dumps(record), encoding="utf-8")
     return Path(folder)
 
-
+# %% ../../nbs/features/03_matrix.ipynb #6655e1d8
 def load_features(
     folder: str | Path,  # written by save_features
 ) -> tuple[Pipeline, FeatureConfig]:
-    "A saved matrix. Raises InputError: not there, damaged, types that are not trusted, or fitted with other models."
+    "A saved matrix. Raises InputError: not there, damaged, of an older version, types that are not trusted, or fitted with other models."
     folder = Path(folder).expanduser()
     if not (folder / _FILE).is_file() or not (folder / _CONFIG).is_file():
         raise InputError(f"no saved features in {brief(str(folder))}; expected {_FILE} and {_CONFIG}, as save_features writes them")
     features = read_skops(folder / _FILE)
     try:
-        said = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
-        config = FeatureConfig(**said["config"])
+        record = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
+        config = FeatureConfig(**record["config"])
         _check_ours(features, config)
         features.transform(["a text"])  # refuses other models than it was fitted with
-        same = list(features.get_feature_names_out()) == said["names"]
+        same = list(features.get_feature_names_out()) == record["names"]
     except InputError:
         raise
     except Exception as error:

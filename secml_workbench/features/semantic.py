@@ -28,8 +28,8 @@ from secml_workbench.features.text_features import (
     TextFamily, are_kept, as_texts, at_most_components, binary_labels, keep_rows, kept_rows,
 )
 from secml_workbench.models import (
-    TextReader, check_folder, default_encoder, export_graph, first_line, fuse_graph, length_batches, make_session,
-    model_folder, one_line, pad_batch,
+    TextReader, Window, check_folder, default_encoder, export_graph, first_line, fuse_graph, length_batches,
+    make_session, model_folder, one_line, pad_batch,
 )
 from ..quantization import QuantizationConfig, int8_dynamic
 
@@ -38,9 +38,20 @@ if TYPE_CHECKING:
     from sklearn.decomposition import PCA
 
 # %% auto #0
-__all__ = ['load_sentence_model', 'Encoder', 'load_encoder', 'unit', 'SemanticFeatures']
+__all__ = ['load_sentence_model', 'unit', 'Encoder', 'load_encoder', 'SemanticFeatures']
 
-# %% ../../nbs/features/02_semantic.ipynb #d2373534
+# %% ../../nbs/features/02_semantic.ipynb #23c9bcd0
+def _module_types(folder: Path) -> list[str]:
+    "The classes that modules.json names; without the file the library pools the mean."
+    file = folder / "modules.json"
+    if not file.is_file():
+        return []
+    try:
+        return [str(part["type"]) for part in json.loads(file.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, LookupError, TypeError):
+        raise InputError(f"cannot read {brief(str(file))}; expected the list of modules that sentence-transformers writes") from None
+
+# %% ../../nbs/features/02_semantic.ipynb #8054f967
 def load_sentence_model(
     model: str | Path = "",  # a sentence-transformers folder or a hub name; empty: the packaged MiniLM
 ) -> tuple[SentenceTransformer, Path]:  # on the CPU; its folder
@@ -58,21 +69,34 @@ def load_sentence_model(
 
         return SentenceTransformer(str(folder), device="cpu", local_files_only=True, trust_remote_code=False).eval(), folder
 
+# %% ../../nbs/features/02_semantic.ipynb #cee520fc
+def unit(
+    vectors: np.ndarray,  # (n, dimension)
+) -> np.ndarray:  # the same shape
+    "Rows scaled to length 1; a row of zeros stays."
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
-def _module_types(folder: Path) -> list[str]:
-    "The classes that modules.json names; without the file the library pools the mean."
-    file = folder / "modules.json"
-    if not file.is_file():
-        return []
-    try:
-        return [str(part["type"]) for part in json.loads(file.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, LookupError, TypeError):
-        raise InputError(f"cannot read {brief(str(file))}; expected the list of modules that sentence-transformers writes") from None
+# %% ../../nbs/features/02_semantic.ipynb #cfb9663c
+def _pooled(layers: Iterable[Any], input_ids: Any, attention_mask: Any) -> Any:
+    "Torch tensors (b, s) through the library's layers to (b, dimension)."
+    batch: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
+    for layer in layers:
+        batch = layer(batch)
+    return batch["sentence_embedding"]
 
-# %% ../../nbs/features/02_semantic.ipynb #b7be613d
+# %% ../../nbs/features/02_semantic.ipynb #dbf36e22
+def _mean_of_windows(windows: Sequence[Window], rows: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:  # (texts, dimension)
+    "Each text's mean over its windows, weighted by their tokens."
+    vectors, tokens = np.zeros(shape, dtype=np.float32), np.zeros((shape[0], 1), dtype=np.float32)
+    for window, row in zip(windows, rows, strict=True):
+        vectors[window.row] += max(window.tokens, 1) * row
+        tokens[window.row] += max(window.tokens, 1)
+    return vectors / np.maximum(tokens, 1)
+
+# %% ../../nbs/features/02_semantic.ipynb #448130cc
 _AHEAD: ContextVar[tuple[Any, list[str], Any]] = ContextVar("_AHEAD", default=(None, [], None))  # encoder, texts, future
 
-# %% ../../nbs/features/02_semantic.ipynb #a012dce9
+
 class Encoder:
     "Texts to pooled embeddings."
 
@@ -89,17 +113,18 @@ class Encoder:
         self.reader = TextReader(found.tokenizer, found[0].model.config, max_length=found.max_seq_length or 0, stride=0)
         self.session: Any = None
         if quantized:
+            settings = load_settings()
             self.identity += f" int8, {7 if _INT8.seven_bits else 8} bits, fused"
-            self.session = _int8_session(self, load_settings().state_dir / "encoders" / f"{slug(self.identity)}.onnx")
+            self.session = _int8_session(self, settings.state_dir / "encoders" / f"{slug(self.identity)}.onnx", settings.threads)
 
     def __call__(
         self,
         texts: Sequence[str],  # n clean texts
     ) -> np.ndarray:  # float32 (n, dimension), not scaled
         "Pooled embeddings, rows in the caller's order; equal texts and equal windows are computed once."
-        who, asked, found = _AHEAD.get()
-        if who is self and asked == list(texts):
-            return np.asarray(found.result())
+        encoder, ahead, vectors = _AHEAD.get()
+        if encoder is self and ahead == list(texts):
+            return np.asarray(vectors.result())
         return kept_rows(f"embedding {self.identity}", texts, self._vectors)
 
     @contextmanager
@@ -126,11 +151,7 @@ class Encoder:
                 raise CancelledError
             rows[batch] = self._forward(*pad_batch([distinct[i] for i in batch], self.reader.pad_id, left=False))
         place = {ids: i for i, ids in enumerate(distinct)}
-        vectors, tokens = np.zeros((len(texts), self.dimension), dtype=np.float32), np.zeros((len(texts), 1), dtype=np.float32)
-        for window in windows:
-            vectors[window.row] += max(window.tokens, 1) * rows[place[window.input_ids]]
-            tokens[window.row] += max(window.tokens, 1)
-        return vectors / np.maximum(tokens, 1)
+        return _mean_of_windows(windows, [rows[place[window.input_ids]] for window in windows], (len(texts), self.dimension))
 
     def _forward(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         import torch
@@ -140,18 +161,19 @@ class Encoder:
         with torch.inference_mode():
             return _pooled(self.layers, torch.from_numpy(ids), torch.from_numpy(mask)).float().numpy()
 
-# %% ../../nbs/features/02_semantic.ipynb #c37b678c
-def _pooled(layers: Iterable[Any], input_ids: Any, attention_mask: Any) -> Any:
-    "Torch tensors (b, s) through the library's layers to (b, dimension)."
-    batch: dict[str, Any] = {"input_ids": input_ids, "attention_mask": attention_mask}
-    for layer in layers:
-        batch = layer(batch)
-    return batch["sentence_embedding"]
+# %% ../../nbs/features/02_semantic.ipynb #1137bcce
+@lru_cache(maxsize=4)
+def load_encoder(
+    model: str = "",  # as in `load_sentence_model`
+    quantized: bool = False,  # in INT8: the workbench's int8_dynamic, made once and kept in the state folder
+) -> Encoder:
+    "The encoder of a folder, loaded once. Raises InputError and UnsupportedError."
+    return Encoder(model, quantized)
 
-
+# %% ../../nbs/features/02_semantic.ipynb #87707344
 _INT8 = QuantizationConfig("int8_dynamic", float_head=False)
 
-# %% ../../nbs/features/02_semantic.ipynb #47ba8190
+# %% ../../nbs/features/02_semantic.ipynb #4c744bc6
 def _export(encoder: Encoder, example: tuple[Any, Any], file: Path) -> None:
     "The encoder as a float graph whose products can be quantized, the rest fused where its kind allows."
     import torch
@@ -172,49 +194,77 @@ def _export(encoder: Encoder, example: tuple[Any, Any], file: Path) -> None:
     except Exception:  # the older exporter does not know every model
         export_graph(module, example, file)
 
+# %% ../../nbs/features/02_semantic.ipynb #0a3c6ce2
+def _make_int8(encoder: Encoder, example: tuple[Any, Any], file: Path) -> None:
+    "Export and quantize once. Raises UnsupportedError."
+    try:
+        with tempfile.TemporaryDirectory(prefix="secml-") as folder:
+            plain, small = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
+            _export(encoder, example, plain)
+            int8_dynamic(plain, small, _INT8, {})
+            atomic_write(file, small.read_bytes())
+    except Exception as error:
+        raise UnsupportedError(f"this embedding model cannot be had in INT8 ({first_line(error, 100)}); leave quantized off") from None
 
-def _int8_session(encoder: Encoder, file: Path) -> Any:
+# %% ../../nbs/features/02_semantic.ipynb #a8b37837
+_EXAMPLES = ["a short text", "a text that is a little longer, to be padded"]
+
+
+def _int8_session(encoder: Encoder, file: Path, threads: int) -> Any:
     "A session on the encoder in INT8, made once and kept. Raises UnsupportedError: it cannot be exported, or answers otherwise."
     import torch
 
-    ids, mask = pad_batch(
-        [window.input_ids for window in encoder.reader.encode(["a short text", "a text that is a little longer, to be padded"])],
-        encoder.reader.pad_id,
-        left=False,
-    )
+    ids, mask = pad_batch([window.input_ids for window in encoder.reader.encode(_EXAMPLES)], encoder.reader.pad_id, left=False)
     if not file.is_file():
-        try:
-            with tempfile.TemporaryDirectory(prefix="secml-") as folder:
-                plain, small = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
-                _export(encoder, (torch.from_numpy(ids), torch.from_numpy(mask)), plain)
-                int8_dynamic(plain, small, _INT8, {})
-                atomic_write(file, small.read_bytes())
-        except Exception as error:
-            raise UnsupportedError(f"this embedding model cannot be had in INT8 ({first_line(error, 100)}); leave quantized off") from None
-    session = make_session(file, load_settings().threads, allow_spinning=False)  # it works beside the other families
+        _make_int8(encoder, (torch.from_numpy(ids), torch.from_numpy(mask)), file)
+    session = make_session(file, threads, allow_spinning=False)  # it works beside the other families
     answers = np.asarray(session.run(None, {"input_ids": ids, "attention_mask": mask})[0])
     near = (unit(answers) * unit(encoder._forward(ids, mask))).sum(axis=1)
     if not (near > 0.95).all():
         raise UnsupportedError(f"this embedding model answers otherwise in INT8 (cosine similarity {near.min():.2f}); leave quantized off")
     return session
 
-# %% ../../nbs/features/02_semantic.ipynb #cb445705
-@lru_cache(maxsize=4)
-def load_encoder(
-    model: str = "",  # as in `load_sentence_model`
-    quantized: bool = False,  # in INT8: the workbench's int8_dynamic, made once and kept in the state folder
-) -> Encoder:
-    "The encoder of a folder, loaded once. Raises InputError and UnsupportedError."
-    return Encoder(model, quantized)
+# %% ../../nbs/features/02_semantic.ipynb #c4427d87
+def _similarities(
+    vectors: np.ndarray,  # (n, dimension), of length 1
+    sums: np.ndarray,  # (2, dimension): of the training texts' vectors, attacks and benign
+    labels: np.ndarray | None,  # (n,) of training texts, which are taken out of their own class's sum; None: other texts
+) -> list[np.ndarray]:  # similarity to the mean attack, to the mean harmless text, their difference
+    near = []
+    for kind, total in ((1, sums[0]), (0, sums[1])):
+        own = np.zeros(len(vectors)) if labels is None else _equal(vectors, labels == kind)
+        near.append((vectors * unit(total - own[:, None] * vectors)).sum(axis=1))
+    return [*near, near[0] - near[1]]
 
 
-def unit(
-    vectors: np.ndarray,  # (n, dimension)
-) -> np.ndarray:  # the same shape
-    "Rows scaled to length 1; a row of zeros stays."
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+def _equal(vectors: np.ndarray, among: np.ndarray) -> np.ndarray:  # (n,): how many of those among which it is have the same vector
+    "A text's copies are taken out with it, so that none of them tells its label."
+    _, same = np.unique(vectors, axis=0, return_inverse=True)
+    return np.bincount(same, weights=among, minlength=len(vectors))[same]
 
-# %% ../../nbs/features/02_semantic.ipynb #8d58dd64
+# %% ../../nbs/features/02_semantic.ipynb #20a993fc
+_SAME = 1 - 1e-5  # cosine similarity of a text with itself, after rounding
+_BLOCK = 1024  # rows of similarities at once
+
+
+def _novelty(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:  # (n,) from 0 to 2
+    "One minus the cosine similarity to the nearest known text that is not the same; 1 when there is no other."
+    found = np.ones(len(vectors))
+    for start in range(0, len(vectors), _BLOCK):
+        near = vectors[start : start + _BLOCK] @ known.T
+        near[near > _SAME] = -np.inf
+        best = near.max(axis=1)
+        found[start : start + _BLOCK] = np.where(np.isfinite(best), 1 - best, 1.0)
+    return found
+
+# %% ../../nbs/features/02_semantic.ipynb #1f3a5891
+def _components(vectors: np.ndarray, n: int, seed: int) -> PCA:
+    from sklearn.decomposition import PCA
+
+    size = at_most_components("embedding_dim", n, min(vectors.shape))
+    return PCA(size, svd_solver="full", random_state=seed).fit(vectors)
+
+# %% ../../nbs/features/02_semantic.ipynb #d0fde5dd
 class SemanticFeatures(TextFamily):
     "Sentence embedding, similarity to attacks and to harmless texts, novelty; one row a text."
 
@@ -274,43 +324,3 @@ class SemanticFeatures(TextFamily):
         shape = [_novelty(vectors, self.known_), np.linalg.norm(raw, axis=1), raw.mean(axis=1), raw.std(axis=1)]
         near = [] if self.sums_ is None else _similarities(vectors, self.sums_, labels)
         return np.column_stack([*near, *shape, vectors if self.pca_ is None else self.pca_.transform(vectors)])
-
-# %% ../../nbs/features/02_semantic.ipynb #fcfe3823
-def _similarities(
-    vectors: np.ndarray,  # (n, dimension), of length 1
-    sums: np.ndarray,  # (2, dimension): of the training texts' vectors, attacks and benign
-    labels: np.ndarray | None,  # (n,) of training texts, which are taken out of their own class's sum; None: other texts
-) -> list[np.ndarray]:  # similarity to the mean attack, to the mean harmless text, their difference
-    near = []
-    for kind, total in ((1, sums[0]), (0, sums[1])):
-        own = np.zeros(len(vectors)) if labels is None else _equal(vectors, labels == kind)
-        near.append((vectors * unit(total - own[:, None] * vectors)).sum(axis=1))
-    return [*near, near[0] - near[1]]
-
-
-def _equal(vectors: np.ndarray, among: np.ndarray) -> np.ndarray:  # (n,): how many of those among which it is have the same vector
-    "A text's copies are taken out with it, so that none of them tells its label."
-    _, same = np.unique(vectors, axis=0, return_inverse=True)
-    return np.bincount(same, weights=among, minlength=len(vectors))[same]
-
-
-def _components(vectors: np.ndarray, n: int, seed: int) -> PCA:
-    from sklearn.decomposition import PCA
-
-    size = at_most_components("embedding_dim", n, min(vectors.shape))
-    return PCA(size, svd_solver="full", random_state=seed).fit(vectors)
-
-
-_SAME = 1 - 1e-5  # cosine similarity of a text with itself, after rounding
-_BLOCK = 1024  # rows of similarities at once
-
-
-def _novelty(vectors: np.ndarray, known: np.ndarray) -> np.ndarray:  # (n,) from 0 to 2
-    "One minus the cosine similarity to the nearest known text that is not the same; 1 when there is no other."
-    found = np.ones(len(vectors))
-    for start in range(0, len(vectors), _BLOCK):
-        near = vectors[start : start + _BLOCK] @ known.T
-        near[near > _SAME] = -np.inf
-        best = near.max(axis=1)
-        found[start : start + _BLOCK] = np.where(np.isfinite(best), 1 - best, 1.0)
-    return found

@@ -16,9 +16,9 @@ from tqdm.auto import tqdm
 
 from ..base import InputError, brief, check_number
 from secml_workbench.data import (
-    Corpus, Estimate, Fold, PatternFamily, find_disguised, load_families, paired_difference, undefined,
+    Corpus, Estimate, Fold, PatternFamily, PatternMatch, find_disguised, load_families, paired_difference, share_of,
+    undefined,
 )
-from ..explanation import share_of
 from .detector import make_head
 from .matrix import FeatureConfig, make_features
 from .text_features import binary_labels, keep_rows
@@ -27,24 +27,29 @@ from ..models import TextClassifier, check_texts, fit_baseline, scores
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'Rival', 'FeatureScore', 'delong', 'feature_scores', 'FamilyScore', 'family_columns', 'fit_head',
-           'family_scores', 'added', 'TransferRow', 'transfer', 'PatternRow', 'pattern_rows']
+__all__ = ['Rival', 'delong', 'FeatureScore', 'feature_scores', 'FamilyScore', 'family_columns', 'fit_head', 'family_scores',
+           'added', 'TransferRow', 'transfer', 'PatternRow', 'pattern_rows']
 
-# %% ../../nbs/features/05_separation.ipynb #49aac0c4
-@dataclass(frozen=True)
-class FeatureScore:
-    "How one feature separates."
+# %% ../../nbs/features/05_separation.ipynb #47424ee0
+def _on_logit(auc: float, variance: float, pairs: int) -> tuple[float, float]:
+    "The interval of an AUC; at 0 and 1 the binomial limit of so many independent pairs, all in one order."
+    edge = 0.025 ** (1 / pairs)
+    if auc in (0.0, 1.0):
+        return (edge, 1.0) if auc else (0.0, 1 - edge)
+    middle, half = np.log(auc / (1 - auc)), 1.96 * np.sqrt(variance) / (auc * (1 - auc))
+    return float(1 / (1 + np.exp(half - middle))), float(1 / (1 + np.exp(-half - middle)))
 
-    name: str
-    auc: Estimate  # on texts that it was not chosen on
-    chosen_auc: float  # on those that it was chosen on
-    attack_mean: float  # of its values in attacks, on the same texts as `auc`
-    benign_mean: float
+# %% ../../nbs/features/05_separation.ipynb #fea7c00e
+def _check_scores(y: np.ndarray, values: np.ndarray, owners: np.ndarray) -> None:
+    if owners.shape != y.shape:
+        raise InputError(f"{len(owners)} groups for {len(y)} labels; expected one for each")
+    if y.shape != values.shape or y.ndim != 1 or not np.isin(y, (0, 1)).all() or not np.isfinite(values).all():
+        raise InputError(f"labels of shape {y.shape} and values of {values.shape}; expected as many finite numbers as labels 0 or 1")
 
-# %% ../../nbs/features/05_separation.ipynb #df26eb59
+# %% ../../nbs/features/05_separation.ipynb #72a41682
 def delong(
     y: np.ndarray,  # (n,) 0 benign, 1 malicious
     values: np.ndarray,  # (n,) a feature, or a classifier's score
@@ -53,10 +58,7 @@ def delong(
     "ROC AUC with a 95 % interval (DeLong et al., 1988; for groups Obuchowski, 1997), on the logit scale; ties count half. Undefined without both classes."
     y, values = np.asarray(y), np.asarray(values, dtype=np.float64)
     owners = np.arange(len(y)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    if owners.shape != y.shape:
-        raise InputError(f"{len(owners)} groups for {len(y)} labels; expected one for each")
-    if y.shape != values.shape or y.ndim != 1 or not np.isin(y, (0, 1)).all() or not np.isfinite(values).all():
-        raise InputError(f"labels of shape {y.shape} and values of {values.shape}; expected as many finite numbers as labels 0 or 1")
+    _check_scores(y, values, owners)
     attack, benign = values[y == 1], values[y == 0]
     m, n = len(attack), len(benign)
     if not m or not n:
@@ -75,16 +77,18 @@ def delong(
         return Estimate(auc, None, None, m + n, "the values are all equal, or vary too little for an interval")
     return Estimate(auc, *_on_logit(auc, variance, min(drawn)), m + n)
 
+# %% ../../nbs/features/05_separation.ipynb #12c40544
+@dataclass(frozen=True)
+class FeatureScore:
+    "How one feature separates."
 
-def _on_logit(auc: float, variance: float, pairs: int) -> tuple[float, float]:
-    "The interval of an AUC; at 0 and 1 the binomial limit of so many independent pairs, all in one order."
-    edge = 0.025 ** (1 / pairs)
-    if auc in (0.0, 1.0):
-        return (edge, 1.0) if auc else (0.0, 1 - edge)
-    middle, half = np.log(auc / (1 - auc)), 1.96 * np.sqrt(variance) / (auc * (1 - auc))
-    return float(1 / (1 + np.exp(half - middle))), float(1 / (1 + np.exp(-half - middle)))
+    name: str
+    auc: Estimate  # on texts that it was not chosen on
+    chosen_auc: float  # on those that it was chosen on
+    attack_mean: float  # of its values in attacks, on the same texts as `auc`
+    benign_mean: float
 
-# %% ../../nbs/features/05_separation.ipynb #1a534211
+# %% ../../nbs/features/05_separation.ipynb #fe816a25
 def _part(
     part: tuple[Any, Any],  # matrix and labels
     columns: int,
@@ -102,7 +106,23 @@ def _part(
         raise InputError("a matrix or labels with other values; expected finite numbers, and 0 (benign) or 1 (malicious) for each row")
     return matrix, labels.astype(np.int64)
 
+# %% ../../nbs/features/05_separation.ipynb #3537e299
+def _distinct(matrix: np.ndarray, order: Sequence[int], k: int, doubles: float) -> list[int]:
+    "The first k columns in this order whose rank correlation with an earlier one is below `doubles`."
+    ranks = np.apply_along_axis(rankdata, 0, matrix)
+    ranks = (ranks - ranks.mean(axis=0)) / np.maximum(np.linalg.norm(ranks - ranks.mean(axis=0), axis=0), 1e-12)
+    chosen: list[int] = []
+    for i in order:
+        if len(chosen) < k and (not chosen or np.abs(ranks[:, chosen].T @ ranks[:, i]).max() < doubles):
+            chosen.append(i)
+    return chosen
 
+
+def _feature_score(name: str, chosen_auc: float, values: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> FeatureScore:
+    attack, benign = (float(values[y == kind].mean()) if (y == kind).any() else 0.0 for kind in (1, 0))
+    return FeatureScore(name, delong(y, values, groups), chosen_auc, attack, benign)
+
+# %% ../../nbs/features/05_separation.ipynb #a0ff1a62
 def feature_scores(
     chosen_on: tuple[np.ndarray, np.ndarray],  # matrix (n, features) and labels (n,): validation
     reported_on: tuple[np.ndarray, np.ndarray],  # the same of other texts: test
@@ -119,21 +139,10 @@ def feature_scores(
     (matrix, labels), (values, y) = (_part(part, len(names)) for part in (chosen_on, reported_on))
     binary_labels(labels, len(labels))
     first = np.array([delong(labels, column).estimate for column in matrix.T], dtype=float)
-    ranks = np.apply_along_axis(rankdata, 0, matrix)
-    ranks = (ranks - ranks.mean(axis=0)) / np.maximum(np.linalg.norm(ranks - ranks.mean(axis=0), axis=0), 1e-12)
-    chosen: list[int] = []
-    for i in np.argsort(-np.abs(first - 0.5), kind="stable").tolist():
-        if len(chosen) < k and (not chosen or np.abs(ranks[:, chosen].T @ ranks[:, i]).max() < doubles):
-            chosen.append(i)
+    chosen = _distinct(matrix, np.argsort(-np.abs(first - 0.5), kind="stable").tolist(), k, doubles)
     return [_feature_score(names[i], float(first[i]), values[:, i], y, groups) for i in chosen]
 
-
-def _feature_score(name: str, chosen_auc: float, values: np.ndarray, y: np.ndarray, groups: np.ndarray | None) -> FeatureScore:
-    return FeatureScore(
-        name, delong(y, values, groups), chosen_auc, *(float(values[y == kind].mean()) if (y == kind).any() else 0.0 for kind in (1, 0))
-    )
-
-# %% ../../nbs/features/05_separation.ipynb #e63db2b0
+# %% ../../nbs/features/05_separation.ipynb #d9edabae
 @dataclass(frozen=True)
 class FamilyScore:
     "What one family of features is worth."
@@ -143,7 +152,7 @@ class FamilyScore:
     alone: Estimate  # ROC AUC on the test part
     loss: Estimate  # ROC AUC of all - ROC AUC without it, paired by text
 
-
+# %% ../../nbs/features/05_separation.ipynb #36a09d87
 def family_columns(
     names: Sequence[str],  # of the columns of a matrix of `make_features`, not reduced
 ) -> dict[str, np.ndarray]:  # family -> positions
@@ -155,7 +164,7 @@ def family_columns(
     owners = [name.partition("__")[0] for name in names]
     return {family: np.flatnonzero([owner == family for owner in owners]) for family in dict.fromkeys(owners)}
 
-
+# %% ../../nbs/features/05_separation.ipynb #0f1397c6
 def fit_head(
     matrix: np.ndarray,  # (n, features), scaled
     y: np.ndarray,  # (n,) 0 or 1
@@ -164,7 +173,7 @@ def fit_head(
     "The judge of a set of columns: balanced logistic regression, the same for all."
     return make_head("logistic", seed).fit(matrix, y)
 
-
+# %% ../../nbs/features/05_separation.ipynb #250c87f4
 def family_scores(
     train: tuple[np.ndarray, np.ndarray],  # matrix (n, features) and labels (n,)
     test: tuple[np.ndarray, np.ndarray],
@@ -181,33 +190,32 @@ def family_scores(
 
     binary_labels(train[1], len(train[0]))
     families, everything = family_columns(names), np.arange(len(names))
-    full, found = scores(everything), []
+    full, rows = scores(everything), []
     for family, columns in families.items():
         others = np.setdiff1d(everything, columns)
         loss = undefined("there is no other family", len(test[1]))
         if len(others):
             loss = paired_difference("roc_auc", test[1], scores(others), full, seed=seed, groups=groups, n_boot=1000)
-        found.append(FamilyScore(family, len(columns), delong(test[1], scores(columns), groups), loss))
-    return delong(test[1], full, groups), sorted(found, key=lambda one: -(one.alone.estimate or 0.0))
+        rows.append(FamilyScore(family, len(columns), delong(test[1], scores(columns), groups), loss))
+    return delong(test[1], full, groups), sorted(rows, key=lambda row: -(row.alone.estimate or 0.0))
 
-# %% ../../nbs/features/05_separation.ipynb #45635b58
+# %% ../../nbs/features/05_separation.ipynb #b826bfd4
 def _log_odds(
     part: tuple[Any, Any, Any],  # labels, two opinions
 ) -> np.ndarray:  # (n, 2)
     "Of both opinions. Raises InputError: something else than probabilities, one a label."
     try:
-        labels, *opinions = (np.asarray(one, dtype=np.float64) for one in part)
+        labels, *opinions = (np.asarray(column, dtype=np.float64) for column in part)
     except (ValueError, TypeError):
         raise InputError(f"given {brief(part, 60)}; expected labels and two opinions, all numbers") from None
-    if len(opinions) != 2 or any(one.shape != labels.shape or not ((one >= 0) & (one <= 1)).all() for one in opinions):
+    if len(opinions) != 2 or any(p.shape != labels.shape or not ((p >= 0) & (p <= 1)).all() for p in opinions):
         raise InputError(
-            f"labels of shape {labels.shape} with opinions of {[one.shape for one in opinions]}; expected (n,) and (n,), probabilities from 0 to 1"
+            f"labels of shape {labels.shape} with opinions of {[p.shape for p in opinions]}; expected (n,) and (n,), probabilities from 0 to 1"
         )
-    p = np.column_stack(opinions)
-    clipped = np.clip(p, 1e-6, 1 - 1e-6)
+    clipped = np.clip(np.column_stack(opinions), 1e-6, 1 - 1e-6)
     return np.log(clipped / (1 - clipped))
 
-
+# %% ../../nbs/features/05_separation.ipynb #f5fea2cc
 def added(
     validation: tuple[np.ndarray, np.ndarray, np.ndarray],  # labels, the classifier's and the family's probabilities, each (n,)
     test: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -225,7 +233,7 @@ def added(
     p_alone, p_both = heads[0].predict_proba(asked[:, :1])[:, 1], heads[1].predict_proba(asked)[:, 1]
     return paired_difference(metric, test[0], p_alone, p_both, seed=seed, groups=groups, n_boot=1000)
 
-# %% ../../nbs/features/05_separation.ipynb #d17b8cd2
+# %% ../../nbs/features/05_separation.ipynb #539ecf79
 @dataclass(frozen=True)
 class TransferRow:
     "How detectors do on a source that they were not fitted on."
@@ -236,10 +244,40 @@ class TransferRow:
     away: Mapping[str, Estimate]  # family, "without <family>", "all", "boosted trees", "TF-IDF" or a rival -> ROC AUC on this source
     home: Mapping[str, Estimate]  # -> ROC AUC on held-out texts of the others
 
-# %% ../../nbs/features/05_separation.ipynb #b22bf31f
+# %% ../../nbs/features/05_separation.ipynb #e1a7877d
 Rival = Callable[[Corpus, Corpus], TextClassifier]  # training and validation texts -> a classifier
 
 
+def _column_sets(names: Sequence[str]) -> dict[str, np.ndarray]:
+    "What is judged: each family alone, all, and all without it."
+    families, everything = family_columns(names), np.arange(len(names))
+    without = {f"without {family}": np.setdiff1d(everything, columns) for family, columns in families.items() if len(families) > 1}
+    return {**families, "all": everything, **without}
+
+# %% ../../nbs/features/05_separation.ipynb #ee097b3c
+def _transfer(fold: Fold, config: FeatureConfig | None, rivals: Mapping[str, Rival], seed: int) -> TransferRow:
+    parts = fold.train.split(seed=seed)
+    known, home = parts.train.joined(parts.validation), parts.test
+    own_benign = int((fold.test.labels == 0).sum()) >= 20
+    away = fold.test if own_benign else fold.test.joined(home.take(home.labels == 0))
+    features = make_features(config)
+    train = np.asarray(features.fit_transform(known.texts, known.labels))
+    matrices = [np.asarray(features.transform(part.texts)) for part in (away, home)]
+    columns = _column_sets(features.get_feature_names_out().tolist())
+    heads = {name: fit_head(train[:, chosen], known.labels, seed) for name, chosen in columns.items()}
+    heads["boosted trees"], columns["boosted trees"] = make_head("boosting", seed).fit(train, known.labels), columns["all"]
+    if taken := set(rivals) & {*columns, "TF-IDF"}:
+        raise InputError(f"a rival is called {brief(sorted(taken)[0], 40)}, which is one of ours; name it otherwise")
+    fitted = {name: fit(parts.train, parts.validation) for name, fit in rivals.items()}
+    fitted = {"TF-IDF": fit_baseline(known.texts, known.labels, seed=seed), **fitted}
+    aucs: list[dict[str, Estimate]] = []
+    for part, matrix in zip((away, home), matrices, strict=True):
+        values = {name: head.decision_function(matrix[:, columns[name]]) for name, head in heads.items()}
+        values |= {name: scores(rival, part.texts) for name, rival in fitted.items()}
+        aucs.append({name: delong(part.labels, own, part.groups) for name, own in values.items()})
+    return TransferRow(fold.source, int(fold.test.labels.sum()), own_benign, *aucs)
+
+# %% ../../nbs/features/05_separation.ipynb #801a8d51
 def transfer(
     corpus: Corpus,
     config: FeatureConfig | None = None,  # None: all families
@@ -264,40 +302,12 @@ def transfer(
                 rows.append(_transfer(fold, config, rivals or {}, seed))
             except InputError as error:
                 why = f"without {brief(fold.source, 40)}: {error}"
-                logger.warning("left out of the comparison, %s", why)
+                _log.warning("left out of the comparison, %s", why)
     if not rows:
         raise InputError(why)
     return rows
 
-# %% ../../nbs/features/05_separation.ipynb #245e047f
-def _transfer(fold: Fold, config: FeatureConfig | None, rivals: Mapping[str, Rival], seed: int) -> TransferRow:
-    parts = fold.train.split(seed=seed)
-    known, home = parts.train.joined(parts.validation), parts.test
-    own_benign = int((fold.test.labels == 0).sum()) >= 20
-    away = fold.test if own_benign else fold.test.joined(home.take(home.labels == 0))
-    features = make_features(config)
-    train = np.asarray(features.fit_transform(known.texts, known.labels))
-    asked = [np.asarray(features.transform(part.texts)) for part in (away, home)]
-    names = features.get_feature_names_out().tolist()
-    families, everything = family_columns(names), np.arange(len(names))
-    without = {f"without {family}": np.setdiff1d(everything, columns) for family, columns in families.items() if len(families) > 1}
-    columns: dict[str, Any] = {**families, "all": everything, **without}
-    heads = {name: fit_head(train[:, chosen], known.labels, seed) for name, chosen in columns.items()}
-    heads["boosted trees"], columns["boosted trees"] = make_head("boosting", seed).fit(train, known.labels), everything
-    if taken := set(rivals) & {*columns, "boosted trees", "TF-IDF"}:
-        raise InputError(f"a rival is called {brief(sorted(taken)[0], 40)}, which is one of ours; name it otherwise")
-    fitted = {
-        "TF-IDF": fit_baseline(known.texts, known.labels, seed=seed),
-        **{name: fit(parts.train, parts.validation) for name, fit in rivals.items()},
-    }
-    found: list[dict[str, Estimate]] = []
-    for part, matrix in zip((away, home), asked, strict=True):
-        values = {name: head.decision_function(matrix[:, columns[name]]) for name, head in heads.items()}
-        values |= {name: scores(rival, part.texts) for name, rival in fitted.items()}
-        found.append({name: delong(part.labels, one, part.groups) for name, one in values.items()})
-    return TransferRow(fold.source, int(fold.test.labels.sum()), own_benign, *found)
-
-# %% ../../nbs/features/05_separation.ipynb #70e63b34
+# %% ../../nbs/features/05_separation.ipynb #c96f289d
 @dataclass(frozen=True)
 class PatternRow:
     "How often a family of patterns matches."
@@ -308,7 +318,16 @@ class PatternRow:
     benign: Estimate  # share of harmless texts
     disguised: int  # attacks in which it matches only when something is undone
 
+# %% ../../nbs/features/05_separation.ipynb #ff3da478
+def _pattern_row(name: str, title: str, hits: Sequence[Sequence[PatternMatch]], labels: np.ndarray) -> PatternRow:
+    "Of one family's hits in each text."
+    matched = np.array([bool(own) for own in hits])
+    hidden = sum(bool(own) and all(hit.how for hit in own) for own, label in zip(hits, labels, strict=True) if label == 1)
+    sizes = {kind: int((labels == kind).sum()) for kind in (1, 0)}
+    attacks, benign = (share_of(float(matched[labels == kind].mean()) if n else 0.0, n) for kind, n in sizes.items())
+    return PatternRow(name, title, attacks, benign, hidden)
 
+# %% ../../nbs/features/05_separation.ipynb #793a7a82
 def pattern_rows(
     texts: Sequence[str],
     labels: np.ndarray,  # 0 benign, 1 malicious
@@ -321,13 +340,7 @@ def pattern_rows(
     hits = [find_disguised(text, families) for text in texts]
     rows, where = [], {}
     for name, title in [*((family.name, family.title) for family in families), ("any", "Any family")]:
-        own = [[hit for hit in found if name in ("any", hit.family)] for found in hits]
-        matched = np.array([bool(found) for found in own])
-        hidden = sum(bool(found) and all(hit.how for hit in found) for found, label in zip(own, labels, strict=True) if label == 1)
-        attacks, benign = (
-            share_of(float(matched[labels == kind].mean()) if (labels == kind).any() else 0.0, int((labels == kind).sum()))
-            for kind in (1, 0)
-        )
-        rows.append(PatternRow(name, title, attacks, benign, hidden))
-        where[name] = np.flatnonzero(matched).tolist()
+        own = [[hit for hit in some if name in ("any", hit.family)] for some in hits]
+        rows.append(_pattern_row(name, title, own, labels))
+        where[name] = [i for i, some in enumerate(own) if some]
     return [*sorted(rows[:-1], key=lambda row: -(row.attacks.estimate or 0.0)), rows[-1]], where

@@ -32,7 +32,54 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['read_texts', 'check_target', 'write_features']
 
-# %% ../../nbs/features/06_streaming.ipynb #c8ca06d9
+# %% ../../nbs/features/06_streaming.ipynb #65c1d225
+def _missing(path: Path, column: str, names: Iterable[str]) -> InputError:
+    if not any(names := list(names)):
+        return InputError(f"{brief(path.name, 40)} is empty; expected a header and texts")
+    return InputError(
+        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(names[:6]), 120)}; name one with text_column=… (--text-column on the command line)"
+    )
+
+# %% ../../nbs/features/06_streaming.ipynb #176b0fb8
+def _delimited(delimiter: str) -> Any:
+    def read(path: Path, column: str) -> Iterator[Any]:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv_rows(file, path.name, delimiter)
+            names = next(rows, [])
+            if column not in names:
+                raise _missing(path, column, names)
+            if names.count(column) > 1:
+                raise InputError(f"{brief(path.name, 40)} has {names.count(column)} columns {brief(column, 40)}; rename all but one")
+            at = names.index(column)
+            yield from (row[at] for row in rows)
+
+    return read
+
+# %% ../../nbs/features/06_streaming.ipynb #64c46336
+def _from_jsonl(path: Path, column: str) -> Iterator[Any]:
+    with path.open(encoding="utf-8-sig", newline="\n") as file:
+        for number, row in enumerate(jsonl_rows(file, path.name)):
+            if not number and column not in row:
+                raise _missing(path, column, row)
+            yield row.get(column)
+
+# %% ../../nbs/features/06_streaming.ipynb #568f7203
+def _from_parquet(path: Path, column: str) -> Iterator[Any]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            if column not in file.schema_arrow.names:
+                raise _missing(path, column, file.schema_arrow.names)
+            for batch in file.iter_batches(1000, columns=[column]):
+                yield from batch.column(0).to_pylist()
+    except (ValueError, pa.ArrowException) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{brief(path.name)} is not a readable Parquet file: {brief(str(error), 120)}") from None
+
+# %% ../../nbs/features/06_streaming.ipynb #195b03c8
 def read_texts(
     path: str | Path,  # CSV, TSV, JSONL or Parquet
     text_column: str = "text",
@@ -53,70 +100,60 @@ def read_texts(
     except OSError as error:
         raise InputError(f"cannot read {brief(str(path), 120)}: {error.strerror or error}") from None
 
-# %% ../../nbs/features/06_streaming.ipynb #9ada3a85
-def _missing(path: Path, column: str, names: Iterable[str]) -> InputError:
-    if not any(names := list(names)):
-        return InputError(f"{brief(path.name, 40)} is empty; expected a header and texts")
-    return InputError(
-        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(names[:6]), 120)}; name one with text_column=… (--text-column on the command line)"
-    )
+# %% ../../nbs/features/06_streaming.ipynb #0a0b49b5
+_ROWS, _CHARACTERS = 2000, 4_000_000  # of a part, at most
 
 
-def _delimited(delimiter: str) -> Any:
-    def read(path: Path, column: str) -> Iterator[Any]:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv_rows(file, path.name, delimiter)
-            names = next(rows, [])
-            if column not in names:
-                raise _missing(path, column, names)
-            if names.count(column) > 1:
-                raise InputError(f"{brief(path.name, 40)} has {names.count(column)} columns {brief(column, 40)}; rename all but one")
-            at = names.index(column)
-            yield from (row[at] for row in rows)
+def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
+    "Texts in lists that are short in both ways; the same texts always in the same lists."
+    batch, size = list[str](), 0
+    for text in texts:
+        if batch and (len(batch) >= _ROWS or size + len(text) > _CHARACTERS):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    if batch:
+        yield batch
 
-    return read
+# %% ../../nbs/features/06_streaming.ipynb #b237bf09
+def _as_table(rows: np.ndarray, names: list[str], start: int) -> pa.Table:
+    import pyarrow as pa
 
-
-def _from_jsonl(path: Path, column: str) -> Iterator[Any]:
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        for number, row in enumerate(jsonl_rows(file, path.name)):
-            if not number and column not in row:
-                raise _missing(path, column, row)
-            yield row.get(column)
+    columns = {"row": np.arange(start, start + len(rows), dtype=np.int64), **dict(zip(names, rows.T, strict=True))}
+    return pa.table(columns)
 
 
-def _from_parquet(path: Path, column: str) -> Iterator[Any]:
+def _as_parquet(rows: np.ndarray, names: list[str], start: int) -> bytes:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    held = pa.BufferOutputStream()
+    pq.write_table(_as_table(rows, names, start), held, compression="zstd")
+    return held.getvalue().to_pybytes()
+
+# %% ../../nbs/features/06_streaming.ipynb #cad13dbc
+def _rows_in(part: Path) -> int:  # -1: there is no sound part
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            if column not in file.schema_arrow.names:
-                raise _missing(path, column, file.schema_arrow.names)
-            for batch in file.iter_batches(1000, columns=[column]):
-                yield from batch.column(0).to_pylist()
-    except (ValueError, pa.ArrowException) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{brief(path.name)} is not a readable Parquet file: {brief(str(error), 120)}") from None
+        return int(pq.read_metadata(part).num_rows)
+    except (OSError, ValueError, pa.ArrowException):
+        return -1
 
+# %% ../../nbs/features/06_streaming.ipynb #92bc5279
+def _made_here(out: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-_ROWS, _CHARACTERS = 2000, 4_000_000  # of a part, at most
+    try:
+        first, *others = pq.read_schema(out)
+    except (OSError, ValueError, pa.ArrowException):
+        return False
+    return bool(first.name == "row" and others and all("__" in one.name and one.type == pa.float32() for one in others))
 
-# %% ../../nbs/features/06_streaming.ipynb #be6e13a2
-def _portions(texts: Iterable[str]) -> Iterator[list[str]]:
-    "Texts in lists that are short in both ways; the same texts always in the same lists."
-    portion, size = list[str](), 0
-    for text in texts:
-        if portion and (len(portion) >= _ROWS or size + len(text) > _CHARACTERS):
-            yield portion
-            portion, size = [], 0
-        portion.append(text)
-        size += len(text)
-    if portion:
-        yield portion
-
-# %% ../../nbs/features/06_streaming.ipynb #4aacbe42
+# %% ../../nbs/features/06_streaming.ipynb #1860932e
 def check_target(
     path: str | Path,  # the input
     out: str | Path,  # the file that is to be
@@ -135,58 +172,8 @@ def check_target(
         raise InputError(f"out is a file that write_features has not made, {brief(str(out), 120)}; name another file")
     check_writable(out)
 
-
-def _made_here(out: Path) -> bool:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        first, *others = pq.read_schema(out)
-    except (OSError, ValueError, pa.ArrowException):
-        return False
-    return bool(first.name == "row" and others and all("__" in one.name and one.type == pa.float32() for one in others))
-
-
-def write_features(
-    path: str | Path,  # CSV, TSV, JSONL or Parquet
-    out: str | Path,  # the Parquet file that is to be; replaced when all is done
-    features: Pipeline,  # of make_features, fitted
-    *,
-    text_column: str = "text",
-    progress: bool = False,
-) -> int:  # rows
-    "A file's features as Parquet: `row` (from 0) and one float32 column a feature. InputError: see `read_texts`; a place that cannot be written."
-    path, out = Path(path).expanduser(), Path(out).expanduser().absolute()
-    check_target(path, out, text_column)
-    names = [str(name) for name in features.get_feature_names_out()]
-    lock = out.with_name(f".{out.name}.lock")
-    with locked(lock, patience=0):
-        try:
-            return _write(path, out, features, names, text_column, progress)
-        finally:
-            with suppress(OSError):
-                lock.unlink()  # while it is held: who comes next makes a new one
-
-# %% ../../nbs/features/06_streaming.ipynb #7c9e02a5
-def _write(path: Path, out: Path, features: Pipeline, names: list[str], text_column: str, progress: bool) -> int:
-    parts = out.with_name(f".{out.name}-{_identity(path, features, text_column)[:12]}")
-    parts.mkdir(exist_ok=True)
-    start, bar = 0, tqdm(desc="features", unit="text", disable=not progress)
-    for number, portion in enumerate(_portions(read_texts(path, text_column))):
-        part = parts / f"{number:06}.parquet"
-        if _rows_in(part) != len(portion):
-            rows = np.asarray(features.transform(check_texts(portion)), dtype=np.float32)
-            atomic_write(part, _as_parquet(rows, names, start))
-        start += len(portion)
-        bar.update(len(portion))
-    bar.close()
-    _join(sorted(parts.glob("??????.parquet")), out, _as_table(np.zeros((0, len(names)), dtype=np.float32), names, 0))
-    for old in out.parent.glob(f".{glob.escape(out.name)}-????????????"):
-        shutil.rmtree(old, ignore_errors=True)
-    return start
-
-
-def _identity(path: Path, features: Pipeline, column: str) -> str:
+# %% ../../nbs/features/06_streaming.ipynb #4a70f5c5
+def _fingerprint(path: Path, features: Pipeline, column: str) -> str:
     "A hash of the input, of all that the features have learned, and of the code, so that a part is never taken for another's."
     return sha256_of({"file": sha256_file(path), "features": _learned(features), "column": column, "code": code_hash("features.streaming")})
 
@@ -196,35 +183,9 @@ def _learned(part: Any) -> Any:
     if isinstance(part, BaseEstimator):
         own = {name: _learned(value) for name, value in vars(part).items() if name != "_stop_words_id"}  # a place in memory
         return {"kind": type(part).__qualname__, **own}
-    return [_learned(one) for one in part] if isinstance(part, list | tuple) else joblib.hash(part)
+    return [_learned(inner) for inner in part] if isinstance(part, list | tuple) else joblib.hash(part)
 
-
-def _rows_in(part: Path) -> int:  # -1: there is no sound part
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        return int(pq.read_metadata(part).num_rows)
-    except (OSError, ValueError, pa.ArrowException):
-        return -1
-
-# %% ../../nbs/features/06_streaming.ipynb #8ecd71c7
-def _as_table(rows: np.ndarray, names: list[str], start: int) -> pa.Table:
-    import pyarrow as pa
-
-    columns = {"row": np.arange(start, start + len(rows), dtype=np.int64), **dict(zip(names, rows.T, strict=True))}
-    return pa.table(columns)
-
-
-def _as_parquet(rows: np.ndarray, names: list[str], start: int) -> bytes:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    held = pa.BufferOutputStream()
-    pq.write_table(_as_table(rows, names, start), held, compression="zstd")
-    return held.getvalue().to_pybytes()
-
-
+# %% ../../nbs/features/06_streaming.ipynb #2633db41
 def _join(parts: list[Path], out: Path, empty: pa.Table) -> None:
     "One file of all parts, one after the other, swapped in when it is whole."
     import pyarrow.parquet as pq
@@ -241,3 +202,42 @@ def _join(parts: list[Path], out: Path, empty: pa.Table) -> None:
         ) from None
     finally:
         whole.unlink(missing_ok=True)
+
+# %% ../../nbs/features/06_streaming.ipynb #ba6cb657
+def _write(path: Path, out: Path, features: Pipeline, text_column: str, progress: bool) -> int:
+    names = [str(name) for name in features.get_feature_names_out()]
+    parts = out.with_name(f".{out.name}-{_fingerprint(path, features, text_column)[:12]}")
+    parts.mkdir(exist_ok=True)
+    start = 0
+    with tqdm(desc="features", unit="text", disable=not progress) as bar:
+        for number, batch in enumerate(_batches(read_texts(path, text_column))):
+            part = parts / f"{number:06}.parquet"
+            if _rows_in(part) != len(batch):
+                rows = np.asarray(features.transform(check_texts(batch)), dtype=np.float32)
+                atomic_write(part, _as_parquet(rows, names, start))
+            start += len(batch)
+            bar.update(len(batch))
+    _join(sorted(parts.glob("??????.parquet")), out, _as_table(np.zeros((0, len(names)), dtype=np.float32), names, 0))
+    for old in out.parent.glob(f".{glob.escape(out.name)}-????????????"):
+        shutil.rmtree(old, ignore_errors=True)
+    return start
+
+# %% ../../nbs/features/06_streaming.ipynb #1006e42f
+def write_features(
+    path: str | Path,  # CSV, TSV, JSONL or Parquet
+    out: str | Path,  # the Parquet file that is to be; replaced when all is done
+    features: Pipeline,  # of make_features, fitted
+    *,
+    text_column: str = "text",
+    progress: bool = False,
+) -> int:  # rows
+    "A file's features as Parquet: `row` (from 0) and one float32 column a feature. InputError: see `read_texts`; a place that cannot be written."
+    path, out = Path(path).expanduser(), Path(out).expanduser().absolute()
+    check_target(path, out, text_column)
+    lock = out.with_name(f".{out.name}.lock")
+    with locked(lock, patience=0):
+        try:
+            return _write(path, out, features, text_column, progress)
+        finally:
+            with suppress(OSError):
+                lock.unlink()  # while it is held: who comes next makes a new one

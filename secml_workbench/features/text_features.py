@@ -23,18 +23,18 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..base import InputError, brief
 from secml_workbench.data import (
-    UNDONE, PatternFamily, View, encoded_characters, find_disguised, find_in_many, lexicon, load_families,
-    spans_in_many, utf8, views,
+    UNDONE, PatternFamily, Reading, deobfuscate, encoded_characters, find_disguised, find_in_many, lexicon, load_families,
+    spans_in_many, utf8,
 )
 from ..models import check_texts
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'BASIC', 'MEASURED', 'as_texts', 'TextFamily', 'binary_labels', 'at_most_components', 'keep_rows',
-           'are_kept', 'kept_rows', 'BasicFeatures', 'SecurityFeatures']
+__all__ = ['BASIC', 'MEASURED', 'as_texts', 'TextFamily', 'binary_labels', 'at_most_components', 'keep_rows', 'are_kept',
+           'kept_rows', 'BasicFeatures', 'SecurityFeatures']
 
-# %% ../../nbs/features/00_text_features.ipynb #2365397b
+# %% ../../nbs/features/00_text_features.ipynb #f12cab9b
 def as_texts(
     X: Any,  # a list, an array or a column of texts; a table of one column
 ) -> list[str]:
@@ -47,7 +47,7 @@ def as_texts(
         raise InputError(f"given {type(X).__name__} of {getattr(X, 'ndim', 'no')} dimensions; expected a list of texts")
     return check_texts(X)
 
-# %% ../../nbs/features/00_text_features.ipynb #26a8367e
+# %% ../../nbs/features/00_text_features.ipynb #17cb4ea8
 class TextFamily(TransformerMixin, BaseEstimator):
     "A group of features from texts. A subclass gives `_names` and `_rows`."
 
@@ -81,7 +81,7 @@ class TextFamily(TransformerMixin, BaseEstimator):
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
         raise NotImplementedError
 
-# %% ../../nbs/features/00_text_features.ipynb #9b5f99c6
+# %% ../../nbs/features/00_text_features.ipynb #7ba14c98
 def binary_labels(
     y: Any,  # one a text
     n: int,  # texts
@@ -98,19 +98,19 @@ def binary_labels(
         )
     return found.astype(np.int64)
 
-
+# %% ../../nbs/features/00_text_features.ipynb #42ee2a3b
 def at_most_components(
     what: str,  # the setting that asks for them
     wanted: int,
     most: int,  # that can be learned
 ) -> int:
     "As many components as asked for, or as the training texts allow; that is said in the log."
-    got = max(min(wanted, most), 0)
-    if got < wanted:
-        logger.warning("%s: %d instead of %d, more cannot be learned from these texts", what, got, wanted)
-    return got
+    size = max(min(wanted, most), 0)
+    if size < wanted:
+        _log.warning("%s: %d instead of %d, more cannot be learned from these texts", what, size, wanted)
+    return size
 
-# %% ../../nbs/features/00_text_features.ipynb #a5e52ad8
+# %% ../../nbs/features/00_text_features.ipynb #030c21c3
 _KEPT: ContextVar[dict[str, dict[str, np.ndarray]] | None] = ContextVar("_KEPT", default=None)
 
 
@@ -126,7 +126,7 @@ def keep_rows() -> Iterator[None]:
     finally:
         _KEPT.reset(token)
 
-
+# %% ../../nbs/features/00_text_features.ipynb #1fe61324
 def are_kept() -> bool:
     "Whether this thread is inside `keep_rows`."
     return _KEPT.get() is not None
@@ -147,7 +147,7 @@ def kept_rows(
         known.update(zip(new, compute(new), strict=True))
     return np.array([known[text] for text in texts])
 
-# %% ../../nbs/features/00_text_features.ipynb #627073b2
+# %% ../../nbs/features/00_text_features.ipynb #7f93c582
 _SENTENCE_END = re.compile(r"[.!?…。！？](?=\s|$)|\n+")
 BASIC = (
     "text_length", "character_count", "word_count", "sentence_count", "line_count", "average_word_length", "longest_word", "average_sentence_length",
@@ -167,7 +167,7 @@ def _basic(text: str) -> list[float]:
         0.0 if text.isascii() else sum(char > "\x7f" for char in text) / size,
     ]  # fmt: skip
 
-
+# %% ../../nbs/features/00_text_features.ipynb #57befd59
 class BasicFeatures(TextFamily):
     "Length, words, sentences, and shares of digits, capitals and signs; one row a text."
 
@@ -177,7 +177,7 @@ class BasicFeatures(TextFamily):
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
         return np.array([_basic(text) for text in texts])
 
-# %% ../../nbs/features/00_text_features.ipynb #d1ae5233
+# %% ../../nbs/features/00_text_features.ipynb #bb260704
 _COUNTED = {
     "url_count": r"(?i)\b(?:https?|ftp|file|data|javascript):\S+|\bwww\.\w[\w-]{0,62}\.\S+",
     "email_count": r"\b[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}\b",
@@ -189,18 +189,13 @@ _COUNTED = {
     "separator_run_count": r"[-=_*#~]{5,}",
     "placeholder_count": r"\{\{[^{}]{1,80}\}\}|\{[A-Za-z_]{1,40}\}|\[(?:insert|your|prompt)[^\[\]]{0,60}\]",
 }
-MEASURED = (
-    "invisible_count", "invisible_ratio", "mixed_script_word_count", "entropy", "longest_run", "longest_token", "encoded_ratio",
-    *(f"{how.replace('-', '_')}_undone" for how in UNDONE),
-)  # fmt: skip
-_WORD, _RUN = re.compile(r"[^\W\d_]{2,}"), re.compile(r"(.)\1{3,}", re.DOTALL)
 
 
 @lru_cache(maxsize=1)
 def _counted() -> list[Any]:
     return [re2.compile(pattern) for pattern in _COUNTED.values()]
 
-
+# %% ../../nbs/features/00_text_features.ipynb #bdb06614
 @lru_cache(maxsize=1 << 14)
 def _script(char: str) -> str:
     "The script of a letter, by the first word of its Unicode name."
@@ -211,7 +206,7 @@ def _script(char: str) -> str:
 def _is_invisible(char: str) -> bool:
     return unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn") and char not in "\t\n\r"
 
-
+# %% ../../nbs/features/00_text_features.ipynb #b4d4946e
 _C_LOG_C = [0.0, *(c * math.log2(c) for c in range(1, 4096))]
 
 
@@ -221,21 +216,29 @@ def _entropy(text: str) -> float:
     total = sum(map(_C_LOG_C.__getitem__, counts)) if n < len(_C_LOG_C) else sum(c * math.log2(c) for c in counts)
     return math.log2(n) - total / n if n else 0.0
 
-# %% ../../nbs/features/00_text_features.ipynb #2a402d0b
-def _measures(text: str, readings: Sequence[View]) -> list[float]:
+# %% ../../nbs/features/00_text_features.ipynb #664d4608
+MEASURED = (
+    "invisible_count", "invisible_ratio", "mixed_script_word_count", "entropy", "longest_run", "longest_token", "encoded_ratio",
+    *(f"{disguise.replace('-', '_')}_undone" for disguise in UNDONE),
+)  # fmt: skip
+_WORD, _REPEATED = re.compile(r"[^\W\d_]{2,}"), re.compile(r"(.)\1{3,}", re.DOTALL)
+
+
+def _measures(text: str, readings: Sequence[Reading]) -> list[float]:
+    "What is measured besides hits: the columns MEASURED."
     invisible = mixed = 0
     if not (text.isascii() and text.isprintable()):
         invisible = sum(map(_is_invisible, text))
         mixed = sum(len(set(map(_script, word[0]))) > 1 for word in _WORD.finditer(text))
-    undone = {how for view in readings for how in view.how}
-    runs = max((run.end() - run.start() for run in _RUN.finditer(text)), default=0)
-    encoded = max(map(encoded_characters, readings), default=0)
-    size = max(len(text), 1)
+    undone = {disguise for reading in readings for disguise in reading.undone}
+    longest_run = max((run.end() - run.start() for run in _REPEATED.finditer(text)), default=0)
+    encoded, size = max(map(encoded_characters, readings), default=0), max(len(text), 1)
     return [
-        invisible, invisible / size, mixed, _entropy(text), runs, max(map(len, text.split()), default=0), encoded / size, *(how in undone for how in UNDONE),
+        invisible, invisible / size, mixed, _entropy(text), longest_run, max(map(len, text.split()), default=0), encoded / size,
+        *(disguise in undone for disguise in UNDONE),
     ]  # fmt: skip
 
-# %% ../../nbs/features/00_text_features.ipynb #fcc66610
+# %% ../../nbs/features/00_text_features.ipynb #18929a0b
 class SecurityFeatures(TextFamily):
     "Hits of attack patterns, disguised or not, and what attacks are dressed in; one row a text."
 
@@ -266,16 +269,11 @@ class SecurityFeatures(TextFamily):
         n, raws = 2 * len(families), [utf8(text) for text in texts]
         counted = np.array([[len(spans) for spans in spans_in_many(pattern, raws)] for pattern in _counted()]).T
         for row, text, plain, counts in zip(rows, texts, find_in_many(texts, families), counted.tolist(), strict=True):
-            readings = views(text, words)
+            readings = deobfuscate(text, words)
             hits = find_disguised(text, families, readings, plain)
             for hit in hits:
                 row[order[hit.family]] += 1
                 row[order[hit.family] + 1] += (hit.end - hit.start) / len(text)
-            row[n:] = [
-                len(hits),
-                len({hit.family for hit in hits}),
-                sum(bool(hit.how) for hit in hits),
-                *counts,
-                *_measures(text, readings),
-            ]
+            hidden, distinct = sum(bool(hit.how) for hit in hits), len({hit.family for hit in hits})
+            row[n:] = [len(hits), distinct, hidden, *counts, *_measures(text, readings)]
         return rows

@@ -17,8 +17,7 @@ from ..base import InputError, brief
 from ..data import Estimate, get_metric, paired_difference
 
 # %% auto #0
-__all__ = ['PairedScores', 'check_scores', 'check_replicates', 'weighty_group', 'effective_size', 'change_and_event',
-           'metric_delta']
+__all__ = ['PairedScores', 'check_scores', 'check_replicates', 'effective_size', 'change_and_event', 'metric_delta']
 
 # %% ../../nbs/quantization/07_metric_change.ipynb #d9206115
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def check_replicates(
         raise InputError(f"n_boot is {brief(n_boot, 40)}; expected 0 (no interval) or at least {_LEAST_BOOT} replicates")
 
 # %% ../../nbs/quantization/07_metric_change.ipynb #f56f352a
-def weighty_group(groups: np.ndarray) -> float:
+def _weighty_group(groups: np.ndarray) -> float:
     "How large a group is that the variance rests on: the third moment of the sizes over the second, 1 without near-duplicates."
     _, sizes = np.unique(groups, return_counts=True)
     return float((sizes**3.0).sum() / (sizes**2.0).sum())
@@ -127,7 +126,7 @@ def _and_one(texts: PairedScores, label: int, won: bool) -> PairedScores:
     return replace(
         texts, y=np.append(texts.y, label), reference=np.append(texts.reference, reference),
         variant=np.append(texts.variant, variant), groups=np.append(texts.groups, texts.groups.max() + 1),
-        weights=np.append(texts.weights, _UNSEEN * weighty_group(texts.groups[texts.y == label])),
+        weights=np.append(texts.weights, _UNSEEN * _weighty_group(texts.groups[texts.y == label])),
         hard_benign=np.append(texts.hard_benign, False),
     )  # fmt: skip
 

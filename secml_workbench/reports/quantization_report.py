@@ -377,12 +377,11 @@ def _write_judgements(
     for variant in dict.fromkeys(way.artifact.variant for way in made.values()):
         ways = [way for way in made.values() if way.artifact.variant == variant]
         best = min(ways, key=lambda way: (not way.gate.passed, timing.latencies[way.name].batch1_p50))
-        verdict = gates[best.name]
         judgement = {
-            "decision": verdict.decision, "reasons": verdict.reasons, "judged_on": "test", "threshold": _THRESHOLD,
-            "test": verdict, "validation": best.gate, "latency_ms": _latency_record(timing, best.name),
+            **to_jsonable(gates[best.name]), "judged_on": "test", "threshold": _THRESHOLD,
+            "validation": to_jsonable(best.gate), "latency_ms": _latency_record(timing, best.name),
         }  # fmt: skip
-        record_judgement(best.artifact, to_jsonable(judgement), best.runtime)
+        record_judgement(best.artifact, judgement, best.runtime)
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #ae9a64ae
 def _ship(
