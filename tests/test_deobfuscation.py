@@ -93,9 +93,9 @@ def test_time_grows_with_the_text_only(kind):
     seconds = []
     for size in (20_000, 200_000):
         text = (unit * (size // len(unit)))[:size] + "!"
-        started = time.perf_counter()
+        started = time.process_time()
         find_disguised(text)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     assert seconds[1] < 30 * seconds[0] + 0.5, seconds  # ten times the text: quadratic would be a hundred
 
 
