@@ -19,8 +19,7 @@ import numpy as np
 from common import ROOT, publish, row
 
 from secml_workbench.base import current_provenance, set_threads
-from secml_workbench.data import evaluate, find_disguised, load_corpus, load_families, views
-from secml_workbench.explanation import share_of
+from secml_workbench.data import deobfuscate, evaluate, find_disguised, load_corpus, load_families, share_of
 from secml_workbench.features import (
     FAMILIES,
     UPOS,
@@ -234,7 +233,7 @@ def main() -> None:
         rows += speed(f"texts of 60 to 110 words{name}", features, loop, long, 3)
         rows += costs(features, short) if not quantized else [cost("semantic", families["semantic"], short, name)]
     harmless = [text for text, label in zip(corpus.texts, corpus.labels, strict=True) if label == 0]
-    ordinary = " ".join(text for text in harmless if not views(text))
+    ordinary = " ".join(text for text in harmless if not deobfuscate(text))
     rows += [one_core(short * 5), *worst_cases(ordinary)]
     labels = splits.test.labels
     attacks = [text for text, label in zip(splits.test.texts, labels, strict=True) if label == 1]

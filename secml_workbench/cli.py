@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,7 +18,7 @@ import typer
 
 import secml_workbench
 from secml_workbench.base import (
-    InputError, Record, UnsupportedError, WorkbenchError, atomic_write, brief, check_writable, dumps, load_settings,
+    InputError, Record, Settings, UnsupportedError, WorkbenchError, atomic_write, brief, check_writable, dumps, load_settings,
     refuse_unknown, to_jsonable,
 )
 from .data import Columns
@@ -49,15 +49,15 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-Model = Annotated[str, typer.Option(help="Model folder, hub name, or the name of a [model:…] section of settings.ini.")]
-Data = Annotated[str, typer.Option(help='Corpus: a CSV, TSV, JSONL or Parquet file, "packaged" or "tiny".')]
-TextColumn = Annotated[str, typer.Option(help="Column of the texts.")]
+Model = Annotated[str, typer.Option(help=f'Model folder, hub name, name of a [model:…] section of settings.ini, or "tiny" (default: {DEFAULT_MODEL}).')]
+Data = Annotated[str, typer.Option(help='Corpus: a CSV, TSV, JSONL or Parquet file, "packaged" or "tiny" (default: what settings.ini says of the model, or packaged).')]
+TextColumn = Annotated[str, typer.Option(help="Column of the texts (default: text).")]
 FileColumn = Annotated[str, typer.Option(help="Column of the texts; of --data too, unless -p text_column names that.")]
-LabelColumn = Annotated[str, typer.Option(help="Column of the labels.")]
+LabelColumn = Annotated[str, typer.Option(help="Column of the labels (default: label).")]
 PositiveLabel = Annotated[str, typer.Option(help="Which label is the attack; inferred, and said, when left out.")]
 Parameter = Annotated[
     list[str] | None,
-    typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter, one of those that secml parameters lists; may be repeated."),
+    typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter, one of those that secml parameters KIND lists; may be repeated."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 Force = Annotated[bool, typer.Option("--force", help="Do it again even if nothing changed.")]
@@ -92,14 +92,21 @@ def _columns(text_column: str, label_column: str, positive_label: str) -> dict[s
     return {name: value for name, value in given.items() if value}
 
 
+def _refuse_idle(options: Mapping[str, object], what: str) -> None:
+    "Raises InputError for an option that was given and has no meaning here."
+    for option, value in options.items():
+        if value:
+            raise InputError(f"{option} says nothing about {what}")
+
+
 def make_reports(
-    kinds: Sequence[str], model: str, data: str, out: str, parameters: dict[str, str], force: bool
+    kinds: Sequence[str], model: str, data: str, out: str, parameters: dict[str, str], force: bool, settings: Settings
 ) -> list[ReportResult]:
     "Make the reports; InputError when the model, the data or a parameter is bad."
     from secml_workbench.reports import run_reports
 
     name, corpus, place = local(model or DEFAULT_MODEL), local(data) or None, local(out) or None
-    return run_reports(kinds, name, corpus, out=place, parameters=parameters, force=force)
+    return run_reports(kinds, name, corpus, out=place, parameters=parameters, force=force, settings=settings)
 
 
 def shorter(
@@ -146,7 +153,7 @@ def report(
     refuse_unknown([kind], [*KINDS, "all"], "report")
     kinds = KINDS if kind == "all" else (kind,)
     given = _columns(text_column, label_column, positive_label) | split_parameters(parameter)
-    done = make_reports(kinds, model, data, out, given, force)
+    done = make_reports(kinds, model, data, out, given, force, load_settings())
     if as_json:
         typer.echo(dumps({"reports": [_result(result) for result in done]}), nl=False)
     else:
@@ -158,7 +165,7 @@ def one_report(
     kind: str, model: str, data: str, out: str, given: dict[str, str], force: bool, as_json: bool
 ) -> Record | None:
     "Make one report; its record if there is something to print. Ends with status 1 when it failed."
-    (done,) = make_reports([kind], model, data, out, given, force)
+    (done,) = make_reports([kind], model, data, out, given, force, load_settings())
     record = Record.read(done.json)
     if as_json:
         typer.echo(dumps(record.to_dict()), nl=False)
@@ -222,6 +229,21 @@ def show_explanation(
     head = f"{explanation.title}: P({visible(explanation.label)[:80]}) = {explanation.prediction:.3f} ({quality(explanation)})"
     return "\n".join([head, *rows])
 
+# %% ../nbs/cli.ipynb #5d30aa01
+def _check_document(out: str) -> None:
+    "Before minutes of work: the JSON file can be written."
+    if out and Path(out).is_dir():
+        raise InputError(f"--out {brief(out)} is a folder; with a TEXT it names a JSON file")
+    if out:
+        check_writable(out)
+
+
+def _print_explanations(explanations: Sequence[Explanation], out: str, as_json: bool) -> None:
+    document = dumps({"explanations": explanations})
+    if out:
+        atomic_write(out, document)
+    typer.echo(document if as_json else "\n".join(map(show_explanation, explanations)), nl=not as_json)
+
 # %% ../nbs/cli.ipynb #2374838b
 @app.command()
 def explain(
@@ -243,48 +265,44 @@ def explain(
 ) -> None:
     "Explain decisions: of given texts, or in a report."
     given = split_parameters(parameter)
-    if not texts and (method != "shap" or target or level != "word"):
-        raise InputError("--method, --target and --level are for a given TEXT; give one, or write -p methods=… for the report")
-    if not texts:
-        record = one_report("explanation", model, data, out, _columns(text_column, label_column, positive_label) | given, force, as_json)
-        if record:
-            typer.echo(visible(record.verdict))
+    if texts:
+        idle = {"--data": data, "--text-column": text_column, "--label-column": label_column, "--force": force}
+        _refuse_idle(idle, "a given TEXT; leave it out, or leave the TEXT out to write the report")
+        _check_document(out)
+        name, options = model or DEFAULT_MODEL, {"target": target or None, "level": level}
+        explanations = explain_texts(texts, name, positive_label, given, load_settings(), method=method, **options)
+        _print_explanations(explanations, out, as_json)
         return
-    idle = {"--data": data, "--text-column": text_column, "--label-column": label_column, "--force": force}
-    if named := [option for option, value in idle.items() if value]:
-        raise InputError(f"{named[0]} says nothing about a given TEXT; leave it out, or leave the TEXT out to write the report")
-    if out and Path(out).is_dir():
-        raise InputError(f"--out {brief(out)} is a folder; with a TEXT it names a JSON file")
-    if out:
-        check_writable(out)
-    found = explain_texts(texts, model or DEFAULT_MODEL, positive_label, given, method=method, target=target or None, level=level)
-    document = dumps({"explanations": found})
-    if out:
-        atomic_write(out, document)
-    typer.echo(document if as_json else "\n".join(show_explanation(one) for one in found), nl=not as_json)
+    if method != "shap" or target or level != "word":
+        raise InputError("--method, --target and --level are for a given TEXT; give one, or write -p methods=… for the report")
+    given = _columns(text_column, label_column, positive_label) | given
+    record = one_report("explanation", model, data, out, given, force, as_json)
+    if record:
+        typer.echo(visible(record.verdict))
 
 # %% ../nbs/cli.ipynb #f87ca7bd
 def explain_texts(
-    texts: Sequence[str], model: str, positive_label: str, given: dict[str, str], *, method: str, **how: Any
+    texts: Sequence[str], model: str, positive_label: str, given: dict[str, str], settings: Settings, *, method: str, **options: Any
 ) -> list[Explanation]:
     "Explanations of single texts; of the template's parameters those apply that a text alone needs."
     from secml_workbench.explanation import explain_many, resolve_method
-    from secml_workbench.models import load_classifier, tiny_detector
-    from secml_workbench.reports import check_parameters, template_parameters
+    from secml_workbench.reports import check_parameters, open_classifier, template_parameters
 
     resolve_method(method)  # before a model is loaded
-    known = {name: known for name, known in template_parameters("explanation").items() if name in ("n_samples", "seed")}
-    values = {"seed": load_settings().seed} | check_parameters(given, known)
-    classifier = load_classifier(tiny_detector() if model == "tiny" else local(model), positive_label=positive_label)
-    if str(how.get("target")).isdigit() and how["target"] not in classifier.labels:
-        how["target"] = int(how["target"])
-    return explain_many(classifier, texts, method, progress=True, **values, **how)
+    declared = template_parameters("explanation")
+    known = {name: declared[name] for name in ("n_samples", "seed")}
+    values = {"seed": settings.seed} | check_parameters(given, known)
+    classifier = open_classifier("tiny" if model == "tiny" else local(model), settings, positive_label=positive_label)
+    if str(options.get("target")).isdigit() and options["target"] not in classifier.labels:
+        options["target"] = int(options["target"])
+    return explain_many(classifier, texts, method, progress=True, **values, **options)
 
 # %% ../nbs/cli.ipynb #b9497ea1
 def fitted_features(
     data: str,  # the corpus whose training part they are fitted on
     columns: Columns,  # of the corpus
     given: dict[str, str],  # fields of FeatureConfig, max_train_rows, and text_column where it is not that of the file
+    settings: Settings,
 ) -> tuple[Pipeline, FeatureConfig]:
     "Features that are fitted now."
     from secml_workbench.data import load_corpus
@@ -293,11 +311,11 @@ def fitted_features(
 
     known = {f.name: Parameter(str(f.type), f.default) for f in fields(FeatureConfig)}
     known |= {"max_train_rows": Parameter("int", 5000), "text_column": Parameter("str", "text")}
-    values = {"seed": load_settings().seed, "max_train_rows": 5000} | check_parameters(given, known)
+    values = {"seed": settings.seed, "max_train_rows": 5000} | check_parameters(given, known)
     columns = replace(columns, text=values.pop("text_column", columns.text))
     rows, config = values.pop("max_train_rows"), FeatureConfig(**values)
     unfitted = make_features(config)
-    train = at_most(load_corpus(local(data), columns).split(seed=config.seed).train, rows, config.seed)
+    train = at_most(load_corpus(local(data), columns, settings=settings).split(seed=config.seed).train, rows, config.seed)
     typer.echo(f"fitting on {len(train):,} training texts of {visible(data)}", err=True)
     return unfitted.fit(train.texts, train.labels), config
 
@@ -326,20 +344,19 @@ def features(
 ) -> None:
     "Turn a file into features, or report on them."
     given, flat = split_parameters(parameter), _columns(text_column, label_column, positive_label)
-    if not file:
-        if fitted or save:
-            raise InputError("--fitted and --save are for a given FILE; give one")
-        record = one_report("features", model, data, out, flat | given, force, as_json)
-        if record:
-            typer.echo(visible(record.verdict))
+    if file:
+        idle = {"--model": model, "--force": force} | ({"--data": data, "--label-column": label_column, "-p": given} if fitted else {})
+        _refuse_idle(idle, f"{'saved features' if fitted else 'the features of a FILE'}; leave it out")
+        place = Path(out or Path(file).with_suffix(".features.parquet")).expanduser()
+        rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", Columns.named(flat), given))
+        facts = {"rows": rows, "features": len(names), "path": str(place), "names": names}
+        typer.echo(dumps(facts) if as_json else f"{shorter(place)}\n  {rows:,} rows, {len(names)} features", nl=not as_json)
         return
-    idle = {"--model": model, "--force": force} | ({"--data": data, "--label-column": label_column, "-p": given} if fitted else {})
-    if named := [option for option, value in idle.items() if value]:
-        raise InputError(f"{named[0]} says nothing about {'saved features' if fitted else 'the features of a FILE'}; leave it out")
-    place = Path(out or Path(file).with_suffix(".features.parquet")).expanduser()
-    rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", Columns.named(flat), given))
-    said = {"rows": rows, "features": len(names), "path": str(place), "names": names}
-    typer.echo(dumps(said) if as_json else f"{shorter(place)}\n  {rows:,} rows, {len(names)} features", nl=not as_json)
+    if fitted or save:
+        raise InputError("--fitted and --save are for a given FILE; give one")
+    record = one_report("features", model, data, out, flat | given, force, as_json)
+    if record:
+        typer.echo(visible(record.verdict))
 
 # %% ../nbs/cli.ipynb #bb1697a9
 def file_features(
@@ -351,7 +368,7 @@ def file_features(
     check_target(file, out, text_column)  # before minutes of fitting
     if save:
         check_folder_free(save)
-    features, config = load_features(fitted) if fitted else fitted_features(*fit)
+    features, config = load_features(fitted) if fitted else fitted_features(*fit, load_settings())
     if save:
         save_features(features, config, save)
     names = [str(name) for name in features.get_feature_names_out()]
@@ -372,17 +389,18 @@ def _declared(kind: str) -> dict[str, Any]:
 @app.command()
 def parameters(kind: Annotated[str, typer.Argument(help="tuning, quantization, explanation, features or train.")]) -> None:
     "List what -p takes: names, defaults, meanings."
-    for name, one in _declared(kind).items():
-        typer.echo(f"{name}={json.dumps(to_jsonable(one.default), ensure_ascii=False)}" + (f"\n    {one.help}" if one.help else ""))
+    for name, declared in _declared(kind).items():
+        default = json.dumps(to_jsonable(declared.default), ensure_ascii=False)
+        typer.echo(f"{name}={default}" + (f"\n    {declared.help}" if declared.help else ""))
 
 # %% ../nbs/cli.ipynb #a57f0652
 @app.command()
 def train(
     model: Annotated[str, typer.Option(help="Encoder folder to fine-tune (default: the packaged MiniLM).")] = "",
-    data: Data = "packaged",
+    data: Annotated[str, typer.Option(help='Corpus: a CSV, TSV, JSONL or Parquet file, "packaged" or "tiny".')] = "packaged",
     out: Annotated[str, typer.Option(help=f"Folder of the new model (default: models/{DEFAULT_MODEL}).")] = "",
-    text_column: TextColumn = "text",
-    label_column: LabelColumn = "label",
+    text_column: TextColumn = "",
+    label_column: LabelColumn = "",
     positive_label: PositiveLabel = "",
     parameter: Parameter = None,
     as_json: AsJson = False,
@@ -394,12 +412,12 @@ def train(
 
     settings = load_settings()
     values = {"seed": settings.seed} | check_parameters(split_parameters(parameter), _declared("train"))
-    columns = Columns(text_column, label_column, positive_label=positive_label)
+    columns = Columns.named(_columns(text_column, label_column, positive_label))
     folder = Path(out) if out else settings.models_dir / DEFAULT_MODEL
-    done = train_detector(folder, local(data), TrainingConfig(**values), encoder=local(model) or None, force=force, columns=columns)
-    typer.echo(
-        dumps(done.facts) if as_json else f"{shorter(done.path)}{' (unchanged)' if done.fresh else ''}\n  {done.verdict}", nl=not as_json
-    )
+    encoder, config = local(model) or None, TrainingConfig(**values)
+    done = train_detector(folder, local(data), config, encoder=encoder, force=force, settings=settings, columns=columns)
+    state = " (unchanged)" if done.fresh else ""
+    typer.echo(dumps(done.facts) if as_json else f"{shorter(done.path)}{state}\n  {done.verdict}", nl=not as_json)
 
 # %% ../nbs/cli.ipynb #b9d5aad7
 def _version(value: bool) -> None:
@@ -422,11 +440,22 @@ def _complain(message: object) -> None:
     typer.echo("secml: error: " + visible(" ".join(str(message).split())), err=True)
 
 
+def _refusal(problem: Exception) -> int:
+    "Say in one line what went wrong; the exit status: 2 when what was given is to blame, else 1."
+    usage = getattr(problem, "format_message", None)  # a mistake in the options, found by typer
+    if usage:
+        _complain(f"{usage()} Try secml --help.")
+    elif isinstance(problem, WorkbenchError):
+        _complain(problem)
+    else:
+        _complain(f"{type(problem).__name__}: {problem} (secml --debug … shows where)")
+    return 2 if usage or isinstance(problem, InputError | UnsupportedError) else 1
+
+# %% ../nbs/cli.ipynb #5d30aa02
 def run(
     arguments: Sequence[str],  # as on the command line, without the program's name
 ) -> int:  # exit status
     "Run one command; every error becomes one line on stderr and a status."
-    problem: BaseException
     try:
         status = app(list(arguments) or ["--help"], prog_name="secml", standalone_mode=False)
         if status == 130:  # typer's own word for Ctrl-C
@@ -436,17 +465,9 @@ def run(
         _complain("interrupted; what was there before is as it was, and the same command goes on from what is done")
         return 130
     except Exception as error:
-        problem = error
-    if "--debug" in arguments:
-        raise problem
-    usage = getattr(problem, "format_message", None)  # a mistake in the options, found by typer
-    if usage:
-        _complain(f"{usage()} Try secml --help.")
-    elif isinstance(problem, WorkbenchError):
-        _complain(problem)
-    else:
-        _complain(f"{type(problem).__name__}: {problem} (secml --debug … shows where)")
-    return 2 if usage or isinstance(problem, InputError | UnsupportedError) else 1
+        if "--debug" in arguments:
+            raise
+        return _refusal(error)
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+# shap compiles its loops in each process that uses it, for longer than these tests loop; test_explanation lets it once.
+os.environ.setdefault("NUMBA_DISABLE_JIT", "1")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what it starts in the background
 
 # Property tests try the same examples each time; how long one takes says nothing on a machine that is shared.
@@ -81,6 +83,34 @@ def tiny_model() -> Path:
     from secml_workbench.models import tiny_detector
 
     return tiny_detector()
+
+
+# Every section of each report, of fewer texts and samples than a person would ask for.
+SMALL_REPORTS = {
+    "tuning": {"n_trials": 2, "loso_sources": 1, "loso_rows": 60},
+    "quantization": {"latency_seconds": 0.2, "agreement_texts": 2},
+    "explanation": {
+        "n_samples": 60, "faithfulness_texts": 5, "importance_texts": 30, "importance_samples": 40,
+        "agreement_texts": 2, "shortcut_texts": 60,
+    },
+    "features": {},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def report_of(made_once) -> Callable[[str], Path]:
+    "The folder of a report on the tiny detector: its page, record and executed notebook, `tiny/<kind>.…`."
+    from secml_workbench.reports import run_report
+
+    def make(kind: str, folder: Path) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for store in ("OPTUNA_STORAGE", "MLFLOW_TRACKING_URI"):  # no study of an earlier run is gone on with
+                patch.setenv(f"SECML_{store}", f"sqlite:///{folder}/{store.lower()}.db")
+            given = SMALL_REPORTS[kind] | ({"out": str(folder / "artifacts")} if kind == "quantization" else {})
+            result = run_report(kind, "tiny", "tiny", out=folder, parameters=given, progress=False)
+            assert result.status == "ok", result.error
+
+    return lambda kind: made_once(f"report-{kind}", lambda folder: make(kind, folder))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import subprocess
 import sys
 from math import comb
 
@@ -13,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secml_workbench.base import InputError, UnsupportedError, dumps
+from secml_workbench.data import share_of
 from secml_workbench.explanation import (
     METHODS,
     AdditiveClassifier,
@@ -27,7 +30,6 @@ from secml_workbench.explanation import (
     lime_samples,
     make_engine,
     perturbation,
-    share_of,
     split_words,
 )
 from secml_workbench.models import clean_text
@@ -75,6 +77,22 @@ def test_shap_is_exact_up_to_ten_words():
     engine = PerturbationEngine(Tangled({}), SHORT)
     ours = [word.score for word in explain(Tangled({}), SHORT, "shap").words]
     assert len(engine) <= 10 and np.abs(np.array(ours) - shapley(engine)).max() < 1e-6
+
+
+def test_shap_with_compiled_loops_says_the_same():
+    "As it runs outside these tests, see conftest."
+    code = f"""
+from secml_workbench.explanation import AdditiveClassifier, explain
+import numba, json
+assert not numba.config.DISABLE_JIT
+toy = AdditiveClassifier({{"earlier": 0.3, "rule": -0.2, "now": 0.1}}, base=0.4)
+print(json.dumps([word.score for word in explain(toy, {SHORT!r}, "shap").words]))
+"""
+    compiled = {**os.environ, "NUMBA_DISABLE_JIT": "0"}
+    run = subprocess.run([sys.executable, "-c", code], env=compiled, capture_output=True, text=True, check=True)
+    toy = AdditiveClassifier({"earlier": 0.3, "rule": -0.2, "now": 0.1}, base=0.4)
+    plain = [word.score for word in explain(toy, SHORT, "shap").words]
+    assert np.allclose(plain, json.loads(run.stdout), atol=1e-12) and np.ptp(plain) > 0.4
 
 
 def test_shap_by_regression_comes_near_the_exact_values_and_nearer_than_orders(monkeypatch):

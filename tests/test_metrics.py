@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from secml_workbench.base import InputError
-from secml_workbench.data import METRICS, by_slice, evaluate, paired_difference, threshold_at_fpr
-from secml_workbench.data import metrics as module
+from secml_workbench.data import METRICS, estimates, evaluate, paired_difference, threshold_at_fpr
 
 QUICK = settings(max_examples=80)
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.9, 1.0]) | st.floats(0, 1)
@@ -67,7 +66,7 @@ def test_replicates_do_not_depend_on_the_block_size(monkeypatch):
     rng = np.random.default_rng(0)
     y, p, groups = rng.random(200) < 0.4, rng.random(200), rng.integers(0, 60, 200)
     whole = [evaluate(y, p, n_boot=50), evaluate(y, p, n_boot=50, groups=groups)]
-    monkeypatch.setattr(module, "_CELLS", 1_000)
+    monkeypatch.setattr(estimates, "_CELLS", 1_000)
     pieces = [evaluate(y, p, n_boot=50), evaluate(y, p, n_boot=50, groups=groups)]
     for one, other in zip(whole, pieces, strict=True):
         for name in one:
@@ -96,13 +95,11 @@ def test_copies_of_texts_do_not_narrow_a_cluster_interval():
     assert math.isclose(honest.high - honest.low, once.high - once.low, rel_tol=0.15)
 
 
-def test_hard_benign_in_slices_and_differences():
+def test_hard_benign_in_values_and_differences():
     y, hard = [0, 0, 0, 1], [True, True, False, False]
     p_a, p_b = [0.9, 0.1, 0.9, 0.9], [0.1, 0.1, 0.1, 0.9]
     assert evaluate(y, p_a, hard_benign=hard)["hard_benign_fpr"].estimate == 0.5
     assert paired_difference("hard_benign_fpr", y, p_a, p_b, hard_benign=hard).estimate == -0.5
-    rows = by_slice(y, p_a, ["x", "y", "y", "y"], "hard_benign_fpr", hard_benign=hard)
-    assert [row.estimate.estimate for row in rows] == [1, 0]
     for wrong in ([True], [[True] * 4]):
         with pytest.raises(InputError):
             evaluate(y, p_a, hard_benign=wrong)

@@ -99,10 +99,10 @@ def test_highlight_marks_the_original_offsets() -> None:
 def test_a_hundred_thousand_characters_and_spans_are_quick() -> None:
     import time
 
-    started = time.monotonic()
+    started = time.process_time()
     text = "ab\u200b " * 25_000
     page = highlight(text, [(i, i + 3, (i % 7 - 3) / 3) for i in range(0, 100_000, 2)]).html
-    assert time.monotonic() - started < 5 and "98,000 of 100,000 characters left out, strongest score there" in page
+    assert time.process_time() - started < 5 and "98,000 of 100,000 characters left out, strongest score there" in page
 
 
 def test_what_is_wrong_is_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 from nbformat import v4
 
 from secml_workbench.base import InputError, Record, code, load_settings
-from secml_workbench.reports import KINDS, freshness, parameters, template_path
+from secml_workbench.reports import KINDS, freshness, pages, parameters, template_path
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -115,6 +115,13 @@ def test_the_index_says_what_has_changed(package: Path) -> None:
     assert freshness.changed_parts(record, settings) == ["template", "code"]
     other = replace(record, parameters=values | {"data": "packaged"})
     assert freshness.changed_parts(other, settings) == ["data", "template", "code"]
+
+
+@pytest.mark.parametrize("module", ["reports.pages", face("view")["FirstScreen"], face("view")["sanitize"]])
+def test_a_page_is_made_anew_when_what_shows_it_was_edited(package: Path, module: str) -> None:
+    before = pages.page_version.__wrapped__()
+    edit(package, module)
+    assert pages.page_version.__wrapped__() != before
 
 
 def test_a_name_that_no_module_gives_is_an_error_and_no_gap(package: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from secml_workbench.base import Settings, connect, load_settings
+from secml_workbench.base import Settings, code_hash, connect, load_settings
 from secml_workbench.data import load_corpus
 from secml_workbench.models import TINY
 from secml_workbench.tuning import (
@@ -36,6 +37,30 @@ def test_the_weights_of_a_trial_that_runs_elsewhere_stay(tmp_path: Path) -> None
     found = TuningResult("s", "roc_auc", "maximize", {}, 0.9, None, tuple(ended))
     _drop_weights(tmp_path, found)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["trial-1", "trial-3"]
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new", "renames"),
+    [
+        ("result", '"seconds": "Seconds"', '"seconds": "Took"', False),  # a heading of the table
+        ("result", 'f"misses {', 'f"breaks {', False),  # a cell of it
+        ("result", 'f"best {result.metric}', 'f"the best {result.metric}', False),  # the line above it
+        ("studies", "names[-5:]", "names[-9:]", False),  # what a message names; no trial reads it
+        ("space", "if is_default and", "if not is_default and", True),  # what a trial tries
+        ("guidance", "best < float(np.median", "best <= float(np.median", True),  # which trial stops
+        ("result", "sign * t.measured[second]", "-sign * t.measured[second]", True),  # which trial is the best
+        ("recipe", '"warmup_steps": 0.1', '"warmup_steps": 0.2', True),  # the warm start
+    ],
+)
+def test_a_study_is_named_after_what_computes(tmp_path: Path, module: str, old: str, new: str, renames: bool) -> None:
+    left_out = shutil.ignore_patterns("__pycache__", "assets", "templates")
+    here = Path(__file__).parents[1] / "secml_workbench"
+    package = Path(shutil.copytree(here, tmp_path / "secml_workbench", ignore=left_out))
+    before, file = code_hash("tuning.tuning", package=package), package / "tuning" / f"{module}.py"
+    text = file.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    file.write_text(text.replace(old, new), encoding="utf-8")
+    assert (code_hash("tuning.tuning", package=package) != before) is renames
 
 
 TUNE = """

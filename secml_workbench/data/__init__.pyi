@@ -23,19 +23,24 @@ from .corpus import (
 from .loading import (
     load_corpus as load_corpus,
 )
-from .metrics import (
+from .estimates import (
     Estimate as Estimate,
+    mean_estimate as mean_estimate,
+    undefined as undefined,
+)
+from .shares import (
+    difference_of as difference_of,
+    share_of as share_of,
+)
+from .metrics import (
     METRICS as METRICS,
-    by_slice as by_slice,
     evaluate as evaluate,
     flip_rate as flip_rate,
     get_metric as get_metric,
     length_slices as length_slices,
-    mean_estimate as mean_estimate,
     metrics_table as metrics_table,
     paired_difference as paired_difference,
     threshold_at_fpr as threshold_at_fpr,
-    undefined as undefined,
 )
 from .patterns import (
     PatternFamily as PatternFamily,
@@ -47,11 +52,13 @@ from .patterns import (
     spans_in_many as spans_in_many,
     utf8 as utf8,
 )
-from .deobfuscation import (
+from .normalization import (
+    Reading as Reading,
     UNDONE as UNDONE,
-    View as View,
+)
+from .deobfuscation import (
+    deobfuscate as deobfuscate,
     encoded_characters as encoded_characters,
     find_disguised as find_disguised,
     lexicon as lexicon,
-    views as views,
 )

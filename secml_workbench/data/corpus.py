@@ -190,7 +190,7 @@ class Fold:
     test: Corpus
     removed: int  # rows taken out of train: near-duplicates of test texts
 
-
+# %% ../../nbs/data/04_corpus.ipynb #f33c14bb
 def leave_one_source_out(
     corpus: Corpus,
     min_rows: int = 50,  # sources with fewer rows are not held out
@@ -216,7 +216,7 @@ class SourceCount:
     malicious: int
     hard_benign: int
 
-
+# %% ../../nbs/data/04_corpus.ipynb #fed511e7
 @dataclass(frozen=True)
 class CorpusCard:
     "A corpus in figures; shows itself in Jupyter."

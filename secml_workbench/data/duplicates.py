@@ -77,32 +77,26 @@ def near_duplicate_groups(
 ) -> np.ndarray:  # (n,) int64: row of the group's first text
     "Jaccard similarity of character 5-grams of 0.5 and more, joined transitively (MinHash LSH; Broder 1997)."
     from datasketch import MinHash, MinHashLSH
-
-    parent = list(range(len(keys)))
-
-    def root(row: int) -> int:
-        while parent[row] != row:
-            parent[row] = row = parent[parent[row]]
-        return row
+    from scipy.cluster.hierarchy import DisjointSet
 
     shingles = [_shingles(key) for key in keys]
     width = _BANDS * _ROWS
     sketches = list(MinHash.generator((s.tolist() for s in shingles), num_perm=width, seed=_SEED, hashfunc=int))
     hashes = np.array([sketch.hashvalues for sketch in sketches])
-    index = MinHashLSH(num_perm=width, params=(_BANDS, _ROWS))
+    index, groups = MinHashLSH(num_perm=width, params=(_BANDS, _ROWS)), DisjointSet(range(len(keys)))
     quiet = not progress or len(keys) < 5_000
     for row in tqdm(range(len(keys)), desc="near-duplicates", disable=quiet, leave=False):
         near = 0
         for other in _likely(hashes, row, index.query(sketches[row])):
-            if near >= _REPRESENTED and root(row) == root(other):
+            if near >= _REPRESENTED and groups.connected(row, other):
                 continue
             if _similar(shingles[row], shingles[other]):
                 near += 1
-                low, high = sorted((root(row), root(other)))
-                parent[high] = low
+                groups.merge(row, other)
         if near < _REPRESENTED:
             index.insert(row, sketches[row])
-    return np.array([root(row) for row in range(len(keys))], dtype=np.int64)
+    first: dict[int, int] = {}
+    return np.array([first.setdefault(groups[row], row) for row in range(len(keys))], dtype=np.int64)
 
 # %% ../../nbs/data/02_duplicates.ipynb #17ce0640
 def rows_sha256(

@@ -66,10 +66,11 @@ def malicious_labels(
 ) -> tuple[tuple[str, ...], str]:  # those that mean malicious, and how that is known
     "The malicious ones of labels, inferred from their names; none when the names do not tell."
     kinds = {label: label_kind(label) for label in labels}
-    pair = len({label_key(label) for label in kinds}) == 2
+    keys = {label_key(label) for label in kinds}
+    pair = len(keys) == 2
     malicious = tuple(label for label, kind in kinds.items() if kind == "malicious")
     by_convention = {label for label in malicious if label_key(label) in CONVENTIONS}
-    if by_convention and pair and "benign" in kinds.values():
+    if by_convention and (len(keys) == 1 or (pair and "benign" in kinds.values())):
         return malicious, "assumed by convention; pass positive_label to change"
     named = tuple(label for label in malicious if label not in by_convention)
     if named and (pair or not (by_convention or "unknown" in kinds.values())):

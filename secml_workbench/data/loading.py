@@ -159,7 +159,7 @@ def load_corpus(
         raw = read_rows(_resolve(source, settings), columns)
     return _build(raw, columns.positive_label, max_rows, seed, settings)
 
-
+# %% ../../nbs/data/05_loading.ipynb #a890a1fa
 def _resolve(source: str | Path, settings: Settings) -> Path:
     try:
         return settings.resolve(source)

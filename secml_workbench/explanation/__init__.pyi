@@ -59,5 +59,4 @@ from .shortcuts import (
     FOUND_ABOVE as FOUND_ABOVE,
     Shortcut as Shortcut,
     find_shortcuts as find_shortcuts,
-    share_of as share_of,
 )

@@ -14,14 +14,14 @@ from functools import lru_cache
 import numpy as np
 
 from ..base import InputError, brief, check_number
-from ..data import Estimate, has_trigger, undefined, without_triggers
+from ..data import Estimate, difference_of, has_trigger, share_of, without_triggers
 from .perturbation import Word, split_words
 from ..models import TextClassifier, check_classifier, check_texts, scores
 from ..view import asset
 
 # %% auto #0
-__all__ = ['FOUND_ABOVE', 'Witness', 'Shortcut', 'share_of', 'difference_of', 'is_punctuation', 'without', 'without_punctuation',
-           'longer', 'languages', 'everyday', 'find_shortcuts']
+__all__ = ['FOUND_ABOVE', 'Witness', 'Shortcut', 'is_punctuation', 'without', 'without_punctuation', 'longer', 'languages',
+           'everyday', 'find_shortcuts']
 
 # %% ../../nbs/explanation/10_shortcuts.ipynb #ba765532
 FOUND_ABOVE = 0.05  # a share of texts
@@ -46,35 +46,6 @@ class Shortcut:
     headline: str  # what the model does, after "it": "flags 100% of harmless sentences in other languages"
     finding: str  # what was counted
     witnesses: tuple[Witness, ...]  # the clearest first, a few
-
-# %% ../../nbs/explanation/10_shortcuts.ipynb #7b26c3f0
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    "95 % interval of a share of n (Wilson, 1927)."
-    z2 = 1.96**2
-    middle, half = share + z2 / (2 * n), 1.96 * np.sqrt(share * (1 - share) / n + z2 / (4 * n * n))
-    return float((middle - half) / (1 + z2 / n)), float((middle + half) / (1 + z2 / n))
-
-
-def share_of(
-    share: float,  # 0 to 1
-    n: int,  # of so many
-) -> Estimate:
-    "A share with Wilson's interval; undefined for none."
-    return Estimate(share, *_wilson(share, n), n) if n else undefined("no texts to count", 0)
-
-# %% ../../nbs/explanation/10_shortcuts.ipynb #9c9b1cd7
-def difference_of(
-    first: float,  # a share
-    n: int,  # of so many
-    second: float,  # another
-    m: int,
-) -> Estimate:
-    "The difference of two shares with Newcombe's interval (1998, method 10); undefined when one has no texts."
-    if not n or not m:
-        return undefined(f"{n} and {m} texts to compare", min(n, m))
-    (low, high), (low2, high2) = _wilson(first, n), _wilson(second, m)
-    below, above = np.hypot(first - low, high2 - second), np.hypot(high - first, second - low2)
-    return Estimate(first - second, float(first - second - below), float(first - second + above), n)
 
 # %% ../../nbs/explanation/10_shortcuts.ipynb #2ea79713
 _WITNESSES = 5

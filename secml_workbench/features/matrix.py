@@ -260,8 +260,8 @@ def save_features(
     models = {name: families[name].model_ for name in ("linguistic", "semantic") if name in families}
     with atomic_folder(Path(folder).expanduser()) as place:
         write_skops(features, place / _FILE)
-        said = {"config": asdict(config), "models": models, "names": list(features.get_feature_names_out())}
-        (place / _CONFIG).write_text(dumps(said), encoding="utf-8")
+        record = {"config": asdict(config), "models": models, "names": list(features.get_feature_names_out())}
+        (place / _CONFIG).write_text(dumps(record), encoding="utf-8")
     return Path(folder)
 
 # %% ../../nbs/features/03_matrix.ipynb #6655e1d8

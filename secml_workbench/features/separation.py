@@ -16,10 +16,9 @@ from tqdm.auto import tqdm
 
 from ..base import InputError, brief, check_number
 from secml_workbench.data import (
-    Corpus, Estimate, Fold, PatternFamily, PatternMatch, find_disguised, load_families, paired_difference,
+    Corpus, Estimate, Fold, PatternFamily, PatternMatch, find_disguised, load_families, paired_difference, share_of,
     undefined,
 )
-from ..explanation import share_of
 from .detector import make_head
 from .matrix import FeatureConfig, make_features
 from .text_features import binary_labels, keep_rows

@@ -23,8 +23,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..base import InputError, brief
 from secml_workbench.data import (
-    UNDONE, PatternFamily, View, encoded_characters, find_disguised, find_in_many, lexicon, load_families,
-    spans_in_many, utf8, views,
+    UNDONE, PatternFamily, Reading, deobfuscate, encoded_characters, find_disguised, find_in_many, lexicon, load_families,
+    spans_in_many, utf8,
 )
 from ..models import check_texts
 
@@ -224,13 +224,13 @@ MEASURED = (
 _WORD, _REPEATED = re.compile(r"[^\W\d_]{2,}"), re.compile(r"(.)\1{3,}", re.DOTALL)
 
 
-def _measures(text: str, readings: Sequence[View]) -> list[float]:
+def _measures(text: str, readings: Sequence[Reading]) -> list[float]:
     "What is measured besides hits: the columns MEASURED."
     invisible = mixed = 0
     if not (text.isascii() and text.isprintable()):
         invisible = sum(map(_is_invisible, text))
         mixed = sum(len(set(map(_script, word[0]))) > 1 for word in _WORD.finditer(text))
-    undone = {disguise for view in readings for disguise in view.how}
+    undone = {disguise for reading in readings for disguise in reading.undone}
     longest_run = max((run.end() - run.start() for run in _REPEATED.finditer(text)), default=0)
     encoded, size = max(map(encoded_characters, readings), default=0), max(len(text), 1)
     return [
@@ -269,7 +269,7 @@ class SecurityFeatures(TextFamily):
         n, raws = 2 * len(families), [utf8(text) for text in texts]
         counted = np.array([[len(spans) for spans in spans_in_many(pattern, raws)] for pattern in _counted()]).T
         for row, text, plain, counts in zip(rows, texts, find_in_many(texts, families), counted.tolist(), strict=True):
-            readings = views(text, words)
+            readings = deobfuscate(text, words)
             hits = find_disguised(text, families, readings, plain)
             for hit in hits:
                 row[order[hit.family]] += 1

@@ -18,7 +18,7 @@ from .freshness import changed_parts
 from .overview import compare_models, headline
 from .pages import frame, one_line
 from .parameters import KINDS
-from ..view import Markup, badge, escape, heading, note, paragraph, table
+from ..view import Markup, badge, escape, heading, note, paragraph, plural, table
 
 # %% auto #0
 __all__ = ['build_index']
@@ -80,7 +80,7 @@ def _age(record: Record) -> str:
     except (KeyError, ValueError):
         return "–"
     days = (datetime.now(UTC) - made.replace(tzinfo=made.tzinfo or UTC)).days
-    return f"{made:%Y-%m-%d}, " + ("today" if days < 1 else "1 day ago" if days == 1 else f"{days} days ago")
+    return f"{made:%Y-%m-%d}, " + ("today" if days < 1 else f"{plural(days, 'day')} ago")
 
 
 def _link(path: Path, kind: Markup) -> Markup:
@@ -124,10 +124,10 @@ def _summary(entries: Sequence[_Entry]) -> str:
         return "No reports yet: make report writes the first."
     states = Counter(entry.state for entry in entries)
     marks = Counter(str(entry.record.results.get("mark")) for entry in entries if entry.record and entry.state == "ok")
-    counts = [f"{marks[mark]} {verbs[marks[mark] > 1]}" for mark, verbs in _VERBS.items() if marks[mark]]
+    counts = [plural(marks[mark], *verbs) for mark, verbs in _VERBS.items() if marks[mark]]
     counts += [f"{states[state]} {state}" for state in ("failed", "stale", "unreadable") if states[state]]
     models = len({entry.path.parent for entry in entries})
-    what = f"{len(entries)} report{'s' * (len(entries) > 1)} on {models} model{'s' * (models > 1)}"
+    what = f"{plural(len(entries), 'report')} on {plural(models, 'model')}"
     return f"{what}: {', '.join(counts)}." if counts else f"{what}."
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..base import Record
-from ..view import Markup, note, table
+from ..view import Markup, listed, minus, note, table
 
 # %% auto #0
 __all__ = ['headline', 'compare_models']
@@ -35,7 +35,7 @@ def _figure(value: object) -> str | None:
     if estimate is None:
         return None
     interval = f" [{ends[0]:.3f}, {ends[1]:.3f}]" if None not in ends else ""
-    return f"{estimate:.3f}{interval}".replace("-", "−")
+    return minus(f"{estimate:.3f}{interval}")
 
 
 def _first(*values: object) -> str | None:
@@ -74,19 +74,19 @@ def headline(
     record: Record,  # of any kind
 ) -> str:  # plain text; empty when the record has no such figures
     "The figures that stand for a report in the index."
-    found = record.results
-    said: dict[str, str | None] = {}
+    results = record.results
+    figures: dict[str, str | None] = {}
     if record.kind == "tuning":
-        said = {"ROC AUC on test": _figure(_at(found, "test", "model", "roc_auc"))}
+        figures = {"ROC AUC on test": _figure(_at(results, "test", "model", "roc_auc"))}
     if record.kind == "quantization":
-        name, made = next(iter(_variants(found).items()), ("original", _at(found, "reference")))
-        said = {f"{name}:": _cost(made)["size"], "one text": _cost(made)["latency"], "F1": _figure(_at(made, "metrics", "f1"))}
+        name, made = next(iter(_variants(results).items()), ("original", _at(results, "reference")))
+        figures = {f"{name}:": _cost(made)["size"], "one text": _cost(made)["latency"], "F1": _figure(_at(made, "metrics", "f1"))}
     if record.kind == "explanation":
-        said = {f"faithfulness of {_recommended(found)}": _figure(_faithfulness(found))}
+        figures = {f"faithfulness of {_recommended(results)}": _figure(_faithfulness(results))}
     if record.kind == "features":
-        best = max(_rows(_at(found, "families")), key=lambda row: _number(_at(row, "alone", "estimate")) or 0, default={})
-        said = {f"ROC AUC of {best.get('name')} features alone": _figure(best.get("alone"))}
-    return ", ".join(f"{name} {figure}" for name, figure in said.items() if figure)
+        best = max(_rows(_at(results, "families")), key=lambda row: _number(_at(row, "alone", "estimate")) or 0, default={})
+        figures = {f"ROC AUC of {best.get('name')} features alone": _figure(best.get("alone"))}
+    return ", ".join(f"{name} {figure}" for name, figure in figures.items() if figure)
 
 # %% ../../nbs/reports/02_overview.ipynb #b1d01a09
 _COLUMNS = {
@@ -132,16 +132,15 @@ def _smaller(records: Mapping[str, Record]) -> list[dict[str, object]]:
 # %% ../../nbs/reports/02_overview.ipynb #b1d01a0a
 def _differences(records: Iterable[Record]) -> Markup:
     "A warning when figures of one column cannot be compared, else nothing."
-    data, machines = set(), set()
+    circumstances: dict[str, set[str]] = {"data": set(), "machines": set()}
     for record in records:
-        data.add(str(record.provenance.get("data_sha256") or "")[:8])
-        machines.add(str(_at(record.results, "machine") or ""))
-    said = [
-        f"{what} ({', '.join(sorted(found - {''}))})" for what, found in (("data", data), ("machines", machines)) if len(found - {""}) > 1
-    ]
-    if not said:
+        circumstances["data"].add(str(record.provenance.get("data_sha256") or "")[:8])
+        circumstances["machines"].add(str(_at(record.results, "machine") or ""))
+    known = {what: sorted(values - {""}) for what, values in circumstances.items()}
+    different = listed(f"different {what} ({', '.join(values)})" for what, values in known.items() if len(values) > 1)
+    if not different:
         return Markup()
-    return note(f"These records rest on different {' and different '.join(said)}: compare only what was measured on the same.", "warn")
+    return note(f"These records rest on {different}: compare only what was measured on the same.", "warn")
 
 
 def compare_models(

@@ -97,7 +97,7 @@ def _passing(output: NotebookNode) -> bool:
 def page_version() -> str:
     "What the look of a page depends on, as a short hash: style sheets, templates, and the code that fills them."
     names = ("parts.css", "report.css", "report/shell.html.j2", "report/index.html.j2")
-    return sha256_of([[asset(name) for name in names], code_hash("reports.pages")])[:12]
+    return sha256_of([[asset(name) for name in names], code_hash("reports.pages", shown=True)])[:12]
 
 
 def _templates() -> Path:

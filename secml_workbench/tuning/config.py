@@ -33,7 +33,7 @@ def lower_is_better(
     "Whether less is better."
     return name == LATENCY or not METRICS[name].higher_is_better
 
-
+# %% ../../nbs/tuning/01_config.ipynb #5c4564ba
 def goal_of(
     name: str,  # a metric or LATENCY
 ) -> str:  # "minimize" or "maximize"
@@ -99,7 +99,7 @@ def _check_kinds(config: OptimizationConfig) -> None:
     if not isinstance(config.constraints, Mapping):
         raise InputError(f"constraints is {brief(config.constraints)}; expected a metric and its bound, such as {{'recall': 0.9}}")
 
-
+# %% ../../nbs/tuning/01_config.ipynb #abd30573
 def _check_names(config: OptimizationConfig) -> None:
     "Refuse what is not known."
     refuse_unknown([config.metric_name], METRICS, "metric")
@@ -107,7 +107,7 @@ def _check_names(config: OptimizationConfig) -> None:
     refuse_unknown([config.sampler], SAMPLERS, "sampler")
     refuse_unknown(config.measured, [LATENCY, *METRICS], "metric")
 
-
+# %% ../../nbs/tuning/01_config.ipynb #3c8a8c53
 def _check_bounds(config: OptimizationConfig) -> None:
     "Refuse what contradicts itself."
     for name, bound in config.constraints.items():

@@ -40,7 +40,7 @@ def sampler_for(
             return GPSampler(seed=seed, n_startup_trials=startup, **bounded)
         return RandomSampler(seed=seed)
 
-
+# %% ../../nbs/tuning/04_guidance.ipynb #7e1cb9c2
 def _missed(config: OptimizationConfig, trial: FrozenTrial) -> tuple[float, ...]:
     "How far a trial is beyond each constraint, as Optuna wants it: 0 or less is kept."
     broken = config.broken(trial.user_attrs["measured"]) if "measured" in trial.user_attrs else {}
@@ -53,7 +53,7 @@ def epochs_of(
     "How often a trial reports; infinite when no hyperparameter tells."
     return params.get("epochs", math.inf)
 
-
+# %% ../../nbs/tuning/04_guidance.ipynb #6cc1f8d3
 class UnfinishedMedianPruner(BasePruner):
     "The median rule among complete trials that had more epochs to come."
 
@@ -73,7 +73,7 @@ class UnfinishedMedianPruner(BasePruner):
         best = max((sign * value for value in trial.intermediate_values.values()), default=-math.inf)
         return len(others) >= self.enough and best < float(np.median(others))
 
-
+# %% ../../nbs/tuning/04_guidance.ipynb #0ac95853
 def pruner_for(config: OptimizationConfig) -> BasePruner:
     "The pruner of a study."
     return UnfinishedMedianPruner(config.n_trials) if config.prunes else NopPruner()

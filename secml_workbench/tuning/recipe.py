@@ -42,7 +42,7 @@ def _allowed(name: str, values: Any) -> Range | Choices:
     bounds = values if name == "trainable_layers" else RANGES[name]
     return Range(*values, whole=whole, log=name == "learning_rate", bounds=bounds)
 
-
+# %% ../../nbs/tuning/06_recipe.ipynb #4e4a17d9
 def _space(usual: Mapping[str, Any], others: Mapping[str, Any]) -> HyperparameterSearchSpace:
     "A space of `usual` ranges and choices with `others` in their place or beside them."
     refuse_unknown(others, [*PARAMETERS, *EXTRA], "hyperparameter")
@@ -71,7 +71,7 @@ def full_space(
     "The space of fine-tuning for hundreds of trials on a GPU. Raises InputError for what training does not take."
     return _space(_FULL, others)
 
-
+# %% ../../nbs/tuning/06_recipe.ipynb #8abdab3e
 def small_space(
     **others: tuple[Any, ...],  # field of TrainingConfig -> (lowest, highest), or choices
 ) -> HyperparameterSearchSpace:

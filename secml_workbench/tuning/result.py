@@ -98,7 +98,7 @@ def _loss(result: TuningResult, trial: TrialRecord) -> float:
     "The value of an eligible trial, less is better."
     return (-1.0 if result.direction == "maximize" else 1.0) * (trial.value or 0.0)
 
-
+# %% ../../nbs/tuning/03_result.ipynb #707c1d17
 def _front(result: TuningResult) -> list[TrialRecord]:
     "The Pareto front of two objectives, the best value first."
     second, eligible = result.second_objective, _eligible(result)
@@ -122,7 +122,7 @@ def _sentence(result: TuningResult) -> Markup:
     early = f"; stopped early: {result.stopped}" if result.stopped else ""
     return paragraph(f"{result.study_name}: {values} ({counts}){early}.")
 
-
+# %% ../../nbs/tuning/03_result.ipynb #280f643f
 def show_params(
     params: Mapping[str, Any],  # hyperparameters
 ) -> dict[str, str]:  # as a reader wants them
@@ -144,7 +144,7 @@ def recipe_words(
     return " · ".join(_WORDS.get(name, name + " {}").format(value) for name, value in show_params(params).items())
 
 # %% ../../nbs/tuning/03_result.ipynb #afad087c
-def _row(trial: TrialRecord) -> dict[str, str | None]:
+def _row(trial: TrialRecord) -> dict[str, Markup | str | None]:
     "A trial in the columns of the table."
     misses = f"misses {', '.join(trial.broken)}" if trial.broken else ""
     why = trial.reason or misses
@@ -157,7 +157,7 @@ def _row(trial: TrialRecord) -> dict[str, str | None]:
         "recipe": recipe_words(trial.params),
     }
 
-
+# %% ../../nbs/tuning/03_result.ipynb #1b435c6c
 def trial_table(
     result: TuningResult,  # of tune or search
     limit: int = 40,  # most rows; the best and the default are always among them
@@ -183,7 +183,7 @@ def edges(
     sides = {name: _edge(space[name], result.best_params[name], share) for name in space.names if name in result.best_params}
     return {name: side for name, side in sides.items() if side}
 
-
+# %% ../../nbs/tuning/03_result.ipynb #ba2f04af
 def _edge(allowed: Any, value: float, share: float) -> str:
     "The edge of a range at which a value lies; empty: none."
     if not isinstance(allowed, Range) or allowed.low == allowed.high:
@@ -212,7 +212,7 @@ def _record(trial: FrozenTrial, retried: set[int], config: OptimizationConfig) -
         broken=config.broken(noted["measured"]) if "measured" in noted else {},
     )
 
-
+# %% ../../nbs/tuning/03_result.ipynb #3108c690
 def running(
     study: Study,  # Optuna's
     config: OptimizationConfig,
@@ -239,7 +239,7 @@ def _importances(study: Study) -> dict[str, float]:
     finite = all(map(math.isfinite, shares.values()))
     return {name: float(share) for name, share in shares.items()} if finite else {}
 
-
+# %% ../../nbs/tuning/03_result.ipynb #ed3f2e44
 def result_of(
     study: Study,  # Optuna's
     config: OptimizationConfig,  # its metric, constraints and second objective

@@ -50,7 +50,7 @@ Objective = Callable[[Attempt], float]  # returns the trial's value; raises when
 class TimeUp(Exception):
     "The time limit was reached within a trial, or the study was asked to stop."
 
-
+# %% ../../nbs/tuning/05_search_loop.ipynb #c77bc5f0
 STOP = "stop asked"  # attribute of a study in the store: whoever runs it ends within seconds, and its trial is taken up again later
 _ASKED = "it was asked to stop"
 
@@ -78,7 +78,35 @@ class _Clock:
             if self.study.user_attrs.get(STOP):
                 raise TimeUp(_ASKED)
 
-# %% ../../nbs/tuning/05_search_loop.ipynb #2a1691f8
+# %% ../../nbs/tuning/05_search_loop.ipynb #9caecf22
+_UNCOUNTED = ("interrupted", "given up", "waiting", "surplus")
+
+
+def _states(study: Study) -> list[str]:
+    "How each trial stands, in order."
+    retried = retried_numbers(study)
+    return [state_of(trial, retried) for trial in study.get_trials(deepcopy=False)]
+
+
+def _ended(study: Study) -> list[str]:
+    "The states of the trials that count towards the total, in order; running ones belong to another process."
+    return [state for state in _states(study) if state not in _UNCOUNTED]
+
+# %% ../../nbs/tuning/05_search_loop.ipynb #74abb375
+def _is_surplus(trial: Trial, n_trials: int) -> bool:
+    "Whether the trials before this one are enough: two processes may both have seen that one was lacking."
+    before = _states(trial.study)[: trial.number]
+    return sum(state not in _UNCOUNTED for state in before) >= n_trials
+
+
+def _is_double(trial: Trial) -> bool:
+    "Whether a process that began the study at the same time has set the same first trial before."
+    *before, own = trial.study.get_trials(deepcopy=False)[: trial.number + 1]
+    marks = [mark for mark in ("is_default", "is_warm_start") if own.user_attrs.get(mark)]
+    takes_a_place = own.system_attrs.get("retry_history")  # of one that was killed
+    return not takes_a_place and any(other.user_attrs.get(mark) for other in before for mark in marks)
+
+# %% ../../nbs/tuning/05_search_loop.ipynb #94e3a9a3
 @dataclass(frozen=True)
 class _Trials:
     "The objective as Optuna calls it."
@@ -105,7 +133,7 @@ class _Trials:
             trial.set_user_attr("reason", _reason(error))
             raise
 
-
+# %% ../../nbs/tuning/05_search_loop.ipynb #8b5d34b6
 def _reason(error: BaseException) -> str:
     "Why a trial ended early, in one line."
     if isinstance(error, TimeUp) or type(error).__name__ == "TrialPruned":
@@ -114,7 +142,14 @@ def _reason(error: BaseException) -> str:
         return "stopped by Ctrl-C"
     return f"{type(error).__name__}: {brief(str(error), 200)}"
 
-# %% ../../nbs/tuning/05_search_loop.ipynb #306a2853
+
+def _finite(value: float, metric: str) -> float:
+    "`value`, unless it is no number."
+    if not math.isfinite(value):
+        raise FloatingPointError(f"validation {metric} is {value}")
+    return float(value)
+
+# %% ../../nbs/tuning/05_search_loop.ipynb #c0b773dc
 def _measured(trials: _Trials, trial: Trial, params: Mapping[str, Any], child: Run | None) -> float | tuple[float, float]:
     "Run the caller's objective; its value, or both of two."
     config, measured = trials.config, dict[str, float]()
@@ -133,13 +168,6 @@ def _measured(trials: _Trials, trial: Trial, params: Mapping[str, Any], child: R
     if child:
         child.log_metrics({f"best_{config.metric_name}": value, **kept})
     return (value, kept[config.second_objective]) if config.second_objective else value
-
-
-def _finite(value: float, metric: str) -> float:
-    "`value`, unless it is no number."
-    if not math.isfinite(value):
-        raise FloatingPointError(f"validation {metric} is {value}")
-    return float(value)
 
 # %% ../../nbs/tuning/05_search_loop.ipynb #26c963d1
 def _after_epoch(trials: _Trials, trial: Trial, child: Run | None, epoch: int, value: float) -> None:
@@ -160,34 +188,6 @@ def _after_epoch(trials: _Trials, trial: Trial, child: Run | None, epoch: int, v
     if config.prunes and trial.should_prune():
         raise optuna.TrialPruned(f"worse than the median after epoch {epoch}")
 
-# %% ../../nbs/tuning/05_search_loop.ipynb #9caecf22
-_UNCOUNTED = ("interrupted", "given up", "waiting", "surplus")
-
-
-def _states(study: Study) -> list[str]:
-    "How each trial stands, in order."
-    retried = retried_numbers(study)
-    return [state_of(trial, retried) for trial in study.get_trials(deepcopy=False)]
-
-
-def _ended(study: Study) -> list[str]:
-    "The states of the trials that count towards the total, in order; running ones belong to another process."
-    return [state for state in _states(study) if state not in _UNCOUNTED]
-
-
-def _is_surplus(trial: Trial, n_trials: int) -> bool:
-    "Whether the trials before this one are enough: two processes may both have seen that one was lacking."
-    before = _states(trial.study)[: trial.number]
-    return sum(state not in _UNCOUNTED for state in before) >= n_trials
-
-
-def _is_double(trial: Trial) -> bool:
-    "Whether a process that began the study at the same time has set the same first trial before."
-    *before, own = trial.study.get_trials(deepcopy=False)[: trial.number + 1]
-    marks = [mark for mark in ("is_default", "is_warm_start") if own.user_attrs.get(mark)]
-    takes_a_place = own.system_attrs.get("retry_history")  # of one that was killed
-    return not takes_a_place and any(other.user_attrs.get(mark) for other in before for mark in marks)
-
 # %% ../../nbs/tuning/05_search_loop.ipynb #eed927df
 FAILURES_IN_A_ROW = 4
 _FULL = ("no space left", "disk is full", "disk quota exceeded")
@@ -201,7 +201,7 @@ def _why_stop(study: Study, config: OptimizationConfig, clock: _Clock, earlier: 
         return f"the time limit of {clock.limit:g} s is over"
     return _why_failing(study, _ended(study)[earlier:]) or _why_no_better(study, config)
 
-
+# %% ../../nbs/tuning/05_search_loop.ipynb #dcdaef12
 def _why_failing(study: Study, states: list[str]) -> str:
     "Why a further trial would fail as the last ones did."
     if states[-1:] != ["failed"]:
@@ -214,7 +214,7 @@ def _why_failing(study: Study, states: list[str]) -> str:
         return f"{FAILURES_IN_A_ROW} trials in a row failed, the last one with {last}"
     return ""
 
-
+# %% ../../nbs/tuning/05_search_loop.ipynb #49dc4f09
 def _why_no_better(study: Study, config: OptimizationConfig) -> str:
     "Whether the search has found nothing better for so many trials as `early_stopping_rounds` says."
     trials = study.get_trials(deepcopy=False)
@@ -224,6 +224,63 @@ def _why_no_better(study: Study, config: OptimizationConfig) -> str:
     later = trials[max(front) + 1 :] if front else []  # none that keeps the constraints: go on
     since = sum(t.state.name in ("COMPLETE", "PRUNED") for t in later)
     return f"no better one in {since} trials" if since >= config.early_stopping_rounds else ""
+
+# %% ../../nbs/tuning/05_search_loop.ipynb #d5b76fc1
+def _agree(study: Study, run: Run) -> None:
+    "Correct the MLflow runs of trials that were killed after their run had ended and before the study knew."
+    for trial, state in zip(study.get_trials(deepcopy=False), _states(study), strict=False):
+        child = trial.user_attrs.get("mlflow run")
+        if child and state in ("interrupted", "given up"):
+            run.mark_killed(child)
+
+# %% ../../nbs/tuning/05_search_loop.ipynb #37f2ee5f
+@contextmanager
+def _storing(study_name: str) -> Iterator[None]:
+    "A store that fails within the study is a WorkbenchError in one line."
+    from optuna.exceptions import StorageInternalError
+
+    try:
+        yield
+    except (StorageInternalError, AssertionError) as error:
+        trouble = error if isinstance(error, StorageInternalError) else error.__context__  # Optuna asserts when it cannot tell
+        if not isinstance(trouble, StorageInternalError):
+            raise
+        why = str(trouble.__cause__ or trouble).strip().splitlines()[0]
+        failed = f"the store of study {brief(study_name, 60)} failed: {brief(why, 120)}"
+        raise WorkbenchError(f"{failed}; mend that (free space, a server that answers) and start again, the study goes on") from error
+
+# %% ../../nbs/tuning/05_search_loop.ipynb #fb3fcaf1
+def _run_missing(study: Study, trials: _Trials, after_trial: Callable[[TuningResult], None] | None) -> str:
+    "Run trials until there are as many as there are to be; why it stopped before, or nothing."
+    from tqdm.auto import tqdm
+
+    total, earlier = trials.config.n_trials, len(_ended(study))
+    with tqdm(total=total, initial=earlier, desc="trials", unit="trial") as bar:
+        while len(_ended(study)) < total:
+            why = _why_stop(study, trials.config, trials.clock, earlier)
+            if why:
+                _log.warning("study %s stops early: %s", study.study_name, why)
+                return why
+            _one_trial(study, trials)
+            bar.update(len(_ended(study)) - bar.n)
+            if after_trial:
+                after_trial(result_of(study, trials.config))
+    return ""
+
+# %% ../../nbs/tuning/05_search_loop.ipynb #de40f2e0
+def _one_trial(study: Study, trials: _Trials) -> None:
+    "Run one trial; an interrupted one is queued again."
+    from secml_workbench.tuning import guidance
+
+    ended, config = _ended(study), trials.config
+    if config.sampler == "gp" and ended[-1:] == ["failed"]:  # it learns nothing from that, and would suggest the same again
+        config = replace(config, sampler="qmc")
+    given_up = _states(study).count("given up")  # a place of its own in the study, or the sampler would suggest the same again
+    study.sampler, study.pruner = guidance.sampler_for(config, len(ended) + given_up), guidance.pruner_for(config)
+    try:
+        study.optimize(trials, n_trials=1, catch=(Exception,))
+    finally:
+        clear_up(study)
 
 # %% ../../nbs/tuning/05_search_loop.ipynb #74316b2c
 def search(
@@ -252,60 +309,3 @@ def search(
     if elsewhere:
         _log.warning("study %s: %d of its trials still run in another process and are not in this result", study_name, elsewhere)
     return result_of(study, config)
-
-# %% ../../nbs/tuning/05_search_loop.ipynb #fb3fcaf1
-def _run_missing(study: Study, trials: _Trials, after_trial: Callable[[TuningResult], None] | None) -> str:
-    "Run trials until there are as many as there are to be; why it stopped before, or nothing."
-    from tqdm.auto import tqdm
-
-    total, earlier = trials.config.n_trials, len(_ended(study))
-    with tqdm(total=total, initial=earlier, desc="trials", unit="trial") as bar:
-        while len(_ended(study)) < total:
-            why = _why_stop(study, trials.config, trials.clock, earlier)
-            if why:
-                _log.warning("study %s stops early: %s", study.study_name, why)
-                return why
-            _one_trial(study, trials)
-            bar.update(len(_ended(study)) - bar.n)
-            if after_trial:
-                after_trial(result_of(study, trials.config))
-    return ""
-
-
-def _one_trial(study: Study, trials: _Trials) -> None:
-    "Run one trial; an interrupted one is queued again."
-    from secml_workbench.tuning import guidance
-
-    ended, config = _ended(study), trials.config
-    if config.sampler == "gp" and ended[-1:] == ["failed"]:  # it learns nothing from that, and would suggest the same again
-        config = replace(config, sampler="qmc")
-    given_up = _states(study).count("given up")  # a place of its own in the study, or the sampler would suggest the same again
-    study.sampler, study.pruner = guidance.sampler_for(config, len(ended) + given_up), guidance.pruner_for(config)
-    try:
-        study.optimize(trials, n_trials=1, catch=(Exception,))
-    finally:
-        clear_up(study)
-
-# %% ../../nbs/tuning/05_search_loop.ipynb #d5b76fc1
-def _agree(study: Study, run: Run) -> None:
-    "Correct the MLflow runs of trials that were killed after their run had ended and before the study knew."
-    for trial, state in zip(study.get_trials(deepcopy=False), _states(study), strict=False):
-        child = trial.user_attrs.get("mlflow run")
-        if child and state in ("interrupted", "given up"):
-            run.mark_killed(child)
-
-
-@contextmanager
-def _storing(study_name: str) -> Iterator[None]:
-    "A store that fails within the study is a WorkbenchError in one line."
-    from optuna.exceptions import StorageInternalError
-
-    try:
-        yield
-    except (StorageInternalError, AssertionError) as error:
-        trouble = error if isinstance(error, StorageInternalError) else error.__context__  # Optuna asserts when it cannot tell
-        if not isinstance(trouble, StorageInternalError):
-            raise
-        why = str(trouble.__cause__ or trouble).strip().splitlines()[0]
-        failed = f"the store of study {brief(study_name, 60)} failed: {brief(why, 120)}"
-        raise WorkbenchError(f"{failed}; mend that (free space, a server that answers) and start again, the study goes on") from error

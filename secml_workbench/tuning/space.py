@@ -81,7 +81,7 @@ def _check_range(
     if allowed.log and allowed.low <= 0:
         raise InputError(f"{name} is {brief(allowed.values)}; expected numbers above 0, its scale is logarithmic")
 
-
+# %% ../../nbs/tuning/00_space.ipynb #469af21a
 def _check_choices(
     name: str,  # of the hyperparameter
     allowed: Choices,

@@ -42,7 +42,7 @@ def this_worker() -> dict[str, Any]:
         "host": socket.gethostname(), "pid": os.getpid(), "thread": threading.get_ident(), "started": psutil.Process().create_time(),
     }  # fmt: skip
 
-
+# %% ../../nbs/tuning/02_store.ipynb #adb18e2b
 def _lives(worker: Mapping[str, Any]) -> bool:
     "Whether a process may still be running; True for one on another machine, which only its heartbeat can tell."
     import psutil
@@ -76,7 +76,7 @@ def retried_numbers(
     trials = study.get_trials(deepcopy=False)
     return {number for trial in trials for number in trial.system_attrs.get("retry_history", [])}
 
-
+# %% ../../nbs/tuning/02_store.ipynb #52495235
 def state_of(
     trial: FrozenTrial,
     retried: set[int],  # from `retried_numbers`
@@ -90,7 +90,7 @@ def state_of(
         return "failed"  # it could still say why; a process that was killed cannot
     return "interrupted" if trial.number in retried or _deaths(trial) <= MAX_RETRIES else "given up"
 
-
+# %% ../../nbs/tuning/02_store.ipynb #b91bc0c3
 def _deaths(trial: FrozenTrial) -> int:
     "How many processes ended at these hyperparameters; the time limit and Ctrl-C do not count."
     return trial.user_attrs.get("deaths", 0) + (trial.user_attrs.get("interrupted") != "stopped")
@@ -109,7 +109,7 @@ def _try_again(study: Study, trial: FrozenTrial) -> None:
         warnings.simplefilter("ignore")
         RetryHeartbeatStaleTrialCallback()(study, trial)
 
-
+# %% ../../nbs/tuning/02_store.ipynb #507e9c7e
 def clear_up(
     study: Study,  # Optuna's
 ) -> None:
@@ -135,7 +135,7 @@ def _unreachable(url: str, error: Exception) -> InputError:
         "set optuna_storage in settings.ini or SECML_OPTUNA_STORAGE to one that can be written"
     )
 
-
+# %% ../../nbs/tuning/02_store.ipynb #823e7df6
 def open_storage(
     url: str,  # "sqlite:///…", "postgresql://…", "journal:///…" or "memory"
 ) -> BaseStorage:  # Optuna's
@@ -192,7 +192,7 @@ def conditions_of(
         **others,
     }
 
-
+# %% ../../nbs/tuning/02_store.ipynb #c178e19c
 def _refuse_changed(study_name: str, kept: Mapping[str, Any], now: Mapping[str, Any]) -> None:
     "Raise InputError naming what differs between a study's conditions and the present ones."
     changed = [_change(key, kept.get(key), now.get(key)) for key in {**now, **kept} if kept.get(key) != now.get(key)]
@@ -202,7 +202,7 @@ def _refuse_changed(study_name: str, kept: Mapping[str, Any], now: Mapping[str, 
             "give another study_name, or delete_study to start anew"
         )
 
-
+# %% ../../nbs/tuning/02_store.ipynb #c3c8bd84
 def _change(name: str, before: Any, now: Any) -> str:
     "What a condition was and is; of several values the first one that differs."
     if isinstance(before, dict) or isinstance(now, dict):
@@ -211,6 +211,25 @@ def _change(name: str, before: Any, now: Any) -> str:
         return _change(f"{name}: {key}", before.get(key), now.get(key))
     was, is_now = ("none" if value is None else brief(value, 50) for value in (before, now))
     return f"{name} was {was}, is {is_now}"
+
+# %% ../../nbs/tuning/02_store.ipynb #c559c505
+def _agree_on_conditions(study: Study, conditions: Mapping[str, Any]) -> None:
+    "Keep the conditions with a new study; raise InputError when it was begun under others, or not by this workbench."
+    if "conditions" not in study.user_attrs:
+        if study.get_trials(deepcopy=False):
+            raise InputError(
+                f"study {brief(study.study_name, 60)} was not begun here: its trials cannot be compared; give another study_name"
+            )
+        study.set_user_attr("conditions", dict(conditions))
+    _refuse_changed(study.study_name, study.user_attrs["conditions"], conditions)
+
+# %% ../../nbs/tuning/02_store.ipynb #cd09bc32
+def _enqueue_first(study: Study, space: HyperparameterSearchSpace) -> None:
+    "Let the defaults, as far as they lie inside the space, and the warm start wait as the first trials."
+    inside = {name: value for name, value in space.defaults.items() if value in space[name]}
+    study.enqueue_trial(inside, user_attrs={"is_default": True})
+    if warm_start(space) != space.defaults:
+        study.enqueue_trial(warm_start(space), user_attrs={"is_warm_start": True})
 
 # %% ../../nbs/tuning/02_store.ipynb #fcd2673a
 @contextmanager
@@ -225,7 +244,7 @@ def quiet_optuna() -> Iterator[None]:
     finally:
         optuna.logging.set_verbosity(level)
 
-
+# %% ../../nbs/tuning/02_store.ipynb #baeb6ff3
 def open_study(
     name: str,  # of the study
     storage: BaseStorage,  # see open_storage
@@ -248,22 +267,3 @@ def open_study(
         study.set_user_attr(f"worker {worker['host']} {worker['pid']}", worker)
         clear_up(study)
     return study
-
-# %% ../../nbs/tuning/02_store.ipynb #c559c505
-def _agree_on_conditions(study: Study, conditions: Mapping[str, Any]) -> None:
-    "Keep the conditions with a new study; raise InputError when it was begun under others, or not by this workbench."
-    if "conditions" not in study.user_attrs:
-        if study.get_trials(deepcopy=False):
-            raise InputError(
-                f"study {brief(study.study_name, 60)} was not begun here: its trials cannot be compared; give another study_name"
-            )
-        study.set_user_attr("conditions", dict(conditions))
-    _refuse_changed(study.study_name, study.user_attrs["conditions"], conditions)
-
-
-def _enqueue_first(study: Study, space: HyperparameterSearchSpace) -> None:
-    "Let the defaults, as far as they lie inside the space, and the warm start wait as the first trials."
-    inside = {name: value for name, value in space.defaults.items() if value in space[name]}
-    study.enqueue_trial(inside, user_attrs={"is_default": True})
-    if warm_start(space) != space.defaults:
-        study.enqueue_trial(warm_start(space), user_attrs={"is_warm_start": True})

@@ -32,7 +32,7 @@ def load_study(
     settings = settings or load_settings()
     return _held(_kept_study(study_name, settings), settings)
 
-
+# %% ../../nbs/tuning/08_studies.ipynb #c18f6a25
 def _kept_study(study_name: str, settings: Settings) -> Study:
     "A study in the store."
     import optuna
@@ -45,7 +45,7 @@ def _kept_study(study_name: str, settings: Settings) -> Study:
     with quiet_optuna():
         return optuna.load_study(study_name=study_name, storage=storage)
 
-
+# %% ../../nbs/tuning/08_studies.ipynb #f074a4b3
 def _held(study: Study, settings: Settings) -> TuningResult:
     "What a study holds, with its weights."
     conditions = study.user_attrs.get("conditions", {})
@@ -81,7 +81,7 @@ def live_study(
     result = _held(study, settings)
     return result, running(study, OptimizationConfig(metric_name=result.metric)), int(study.user_attrs.get("n_trials", 0))
 
-
+# %% ../../nbs/tuning/08_studies.ipynb #0392c0e2
 def stop_study(
     study_name: str,
     settings: Settings | None = None,

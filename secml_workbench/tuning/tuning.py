@@ -47,7 +47,7 @@ def _sample(splits: Splits, config: OptimizationConfig) -> Corpus:
     "The training texts of every trial."
     return splits.train.sample(config.max_train_rows or len(splits.train), seed=config.seed)
 
-
+# %% ../../nbs/tuning/07_tuning.ipynb #0669e43b
 def _folds(splits: Splits, config: OptimizationConfig) -> list[tuple[Corpus, Corpus]]:
     "Training and validation texts of each fold; several folds are grouped and stratified within the training texts."
     sample = _sample(splits, config)
@@ -76,7 +76,7 @@ def _measure(
         measured = {name: math.nan if e.estimate is None else e.estimate for name, e in estimates.items()}
     return measured | ({LATENCY: _latency(classifier, corpus.texts[:30])} if LATENCY in names else {})
 
-
+# %% ../../nbs/tuning/07_tuning.ipynb #3005a0b0
 def _latency(classifier: TextClassifier, texts: Sequence[str], tries: int = 5) -> float:
     "Milliseconds for one text, the median over texts that are timed one by one."
     import numpy as np
@@ -130,7 +130,7 @@ def _alone(folder: Path) -> Iterator[None]:
     with locked(f"{folder}.lock"):
         yield
 
-
+# %% ../../nbs/tuning/07_tuning.ipynb #f114b2a0
 def _drop_weights(folder: Path, result: TuningResult) -> None:
     "Delete the weights of all trials that have ended but the best and the default; another process may still write its own."
     kept = {t.number for t in (result.best, result.default) if t is not None}
@@ -149,7 +149,7 @@ def _refit(objective: _FineTuning, sample: Corpus, validation: Corpus, result: T
             job = TrainingJob(objective.encoder, sample, validation, recipe, objective.metric)
             train(job, out=out, known=objective.known, settings=objective.settings)
 
-
+# %% ../../nbs/tuning/07_tuning.ipynb #9ee29e4d
 def with_weights(
     result: TuningResult,
     folder: Path,  # of the study's weights
@@ -179,7 +179,7 @@ def _log_best(result: TuningResult, study: Study, run: Run) -> None:
         run.log_folder(f"{held}/model", "model")
     study.set_user_attr("logged model", result.best.number)
 
-
+# %% ../../nbs/tuning/07_tuning.ipynb #49774aac
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
     "A logger held down to errors."
@@ -276,7 +276,7 @@ def tune(
             _log_result(result, study, run)
     return result
 
-
+# %% ../../nbs/tuning/07_tuning.ipynb #52404dd5
 def _log_result(result: TuningResult, study: Study, run: Run) -> None:
     "Give the study's MLflow run what was found; a study without a complete trial failed, or was stopped."
     run.log_metrics({"best_value": result.best_value, "default_value": result.default_value, **result.counts})

@@ -18,9 +18,9 @@ from ..features import FAMILIES, MAX_CHARACTERS, FeatureConfig, keep_rows, make_
 from ..models import check_texts, clean_text
 from ..reports import open_corpus
 from secml_workbench.view import (
-    Markup, colour, figure, figure_style, highlight, new_figure, note, paragraph, plain_label, table, visible,
+    Markup, colour, figure, figure_style, highlight, new_figure, note, paragraph, plain_label, plural, table, visible,
 )
-from .panels import Panel, Tick, control, html_of, view
+from .panels import Panel, Tick, control, html_of, portions, view, when_changed, wide_text
 
 # %% auto #0
 __all__ = ['hits_of', 'Background', 'background', 'readable', 'unusual', 'beside', 'FeaturesExplorer', 'features_explorer']
@@ -43,7 +43,7 @@ def hits_of(
         for hit in found[:20]
     ]  # fmt: skip
     columns = {"family": "pattern family", "place": "characters", "text": "what matched", "how": "undone"}
-    caption = f"{len(found)} hit{'s' * (len(found) > 1)}{', the first 20' if len(found) > 20 else ''}"
+    caption = plural(len(found), "hit") + (", the first 20" if len(found) > 20 else "")
     marked = highlight(text, [(hit.start, hit.end, 1.0) for hit in found], signed=False)
     return marked + table(rows, columns=columns, caption=caption)
 
@@ -68,10 +68,7 @@ class Background:
             found[kind] = ((own < row).mean(axis=0) + (own <= row).mean(axis=0)) / 2
         return found
 
-
-_PORTION = 25  # texts
-
-
+# %% ../../nbs/widgets/05_feature_explorer.ipynb #7e23aa02
 def background(
     corpus: Corpus,
     config: FeatureConfig,
@@ -82,9 +79,8 @@ def background(
         if dear := [family for family in ("linguistic", "semantic") if getattr(config, family)]:
             only: dict[str, Any] = {family: family in dear for family in FAMILIES}
             first = make_features(replace(config, **only))
-            for start in range(0, len(corpus), _PORTION):  # what is computed here is kept, and all that takes long
-                tick(start, len(corpus))
-                first.fit_transform(corpus.texts[start : start + _PORTION])
+            for texts in portions(corpus.texts, 25, lambda done: tick(done, len(corpus))):
+                first.fit_transform(texts)  # what is computed here is kept, and all that takes long
         tick(len(corpus), len(corpus))
         features = make_features(config).fit(corpus.texts, corpus.labels)
         values = np.asarray(features.transform(corpus.texts))
@@ -124,7 +120,7 @@ def unusual(
     columns = {"name": "feature", "value": "value", "benign": "percentile among harmless texts", "attack": "among attacks"}
     return table(rows, columns=columns, caption=f"The {len(rows)} values that are most unusual for a harmless text")
 
-
+# %% ../../nbs/widgets/05_feature_explorer.ipynb #7e23aa05
 def beside(
     known: Background,
     name: str,  # of a feature
@@ -150,23 +146,22 @@ class FeaturesExplorer(Panel):
     "See `features_explorer`."
 
     def __init__(self, texts: Sequence[str], corpus: Corpus, config: FeatureConfig) -> None:
+        self.corpus, self.config, self.texts = corpus, config, texts
         self.families = load_families(config.pattern_file or None)
         self.known: Background | None = None
+        self.row: np.ndarray | None = None  # of the text that is shown
         listed = [(f"{' '.join(visible(text).split())[:100]}  ({i})", i) for i, text in enumerate(texts[:500])]
         self.pick = control(widgets.Dropdown, "text", "98%", 40, options=listed)
-        first, hint, wide = texts[0] if texts else "", "Type or paste a text", widgets.Layout(width="98%")
-        self.text = widgets.Textarea(value=first, placeholder=hint, rows=4, continuous_update=False, layout=wide)
+        self.text = wide_text(texts[0] if texts else "", "Type or paste a text", continuous_update=False)
         self.hits, self.values, self.plot = view(), view(), view()
         self.feature = control(widgets.Dropdown, "feature", 420, options=[])
-        self.row: np.ndarray | None = None
         self.go = widgets.Button(description="Look", button_style="primary", tooltip="Show the features of the text")
         results = [self.hits, self.values, self.feature, self.plot]
         super().__init__(*([self.pick] if texts else []), self.text, self.go, below=results)
-        self.corpus, self.config, self.texts = corpus, config, texts
         self.go.on_click(lambda _: self.look())
-        self.pick.observe(lambda change: self._picked(change["new"]), "value")
-        self.text.observe(lambda _: self.look(), "value")
-        self.feature.observe(lambda _: self._plot(), "value")
+        when_changed([self.pick], self._picked)
+        when_changed([self.text], self.look)
+        when_changed([self.feature], self._plot)
         self.hits.value = html_of(hits_of(clean_text(self.text.value), self.families)) if texts else ""
         self._learn()
 
@@ -174,9 +169,9 @@ class FeaturesExplorer(Panel):
         what = f"computing the features of {len(self.corpus):,} texts"
         self.start(lambda tick: background(self.corpus, self.config, tick), self._learned, what)
 
-    def _picked(self, place: int | None) -> None:
-        if place is not None:
-            self.text.value = self.texts[place]
+    def _picked(self) -> None:
+        if self.pick.value is not None:
+            self.text.value = self.texts[self.pick.value]
 
     def look(self) -> None:
         "Show the features of the text that is written."

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -24,39 +25,70 @@ __all__ = ['progress_of', 'Live', 'tune_live']
 _SHAPES = {"complete": "o", "pruned": "v", "failed": "X", "running": "s"}
 
 
+def _draw_values(axes: Any, result: TuningResult, working: Sequence[TrialRecord]) -> None:
+    "Each trial's value in order, and the best so far; a trial that has none stands where its last epoch left it."
+    done = [t for t in result.trials if t.value is not None]
+    best, better = list[float](), max if result.direction == "maximize" else min
+    for trial in done:
+        best.append(better([*best[-1:], trial.value or 0.0]))
+    axes.step([t.number for t in done], best, where="post", color=colour("best"), lw=1.4, label="best so far")
+    for state, shape in _SHAPES.items():
+        seen = [t for t in [*result.trials, *working] if t.state == state and (t.value is not None or t.history)]
+        values = [t.history[-1] if t.value is None else t.value for t in seen]
+        look = {"color": colour(state), "ms": 6, "mec": "white", "mew": 0.8, "label": state if seen else None}
+        axes.plot([t.number for t in seen], values, shape, **look)
+
+# %% ../../nbs/widgets/03_study_monitor.ipynb #3259f82c
+def _draw_curves(axes: Any, trials: Sequence[TrialRecord]) -> None:
+    "The metric after each epoch; thick for trials at work."
+    for trial in trials:
+        look: dict[str, Any] = {"lw": 0.9, "alpha": 0.45}
+        if trial.state == "running":
+            look = {"lw": 2.0, "label": f"trial {trial.number}, at work" if trial.history else None}
+        axes.plot(range(1, len(trial.history) + 1), trial.history, marker="o", ms=3, color=colour(trial.state), **look)
+
+
 def _history(result: TuningResult, working: Sequence[TrialRecord]) -> Markup:
     "Values by trial and learning curves, side by side."
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    title = get_metric(result.metric).title
     with figure_style():
         fig = Figure(figsize=(9.0, 2.8), layout="constrained")
         left, right = fig.subplots(1, 2)
-        for axes in (left, right):
-            axes.set_ylabel(f"validation {title}")
-        done = [t for t in result.trials if t.value is not None]
-        best, better = list[float](), max if result.direction == "maximize" else min
-        for t in done:
-            best.append(better([*best[-1:], t.value or 0.0]))
-        left.step([t.number for t in done], best, where="post", color=colour("best"), lw=1.4, label="best so far")
-        for state, shape in _SHAPES.items():
-            own = [t for t in [*result.trials, *working] if t.state == state]
-            values = [t.value if t.value is not None else t.history[-1] if t.history else None for t in own]
-            spots = [(t.number, value) for t, value in zip(own, values, strict=True) if value is not None]
-            look = {"color": colour(state), "ms": 6, "mec": "white", "mew": 0.8, "label": state if spots else None}
-            left.plot([x for x, _ in spots], [y for _, y in spots], shape, **look)
-        for t in [*result.trials, *working]:
-            live = t.state == "running"
-            look = {"lw": 2.0, "label": f"trial {t.number}, at work" if t.history else None} if live else {"lw": 0.9, "alpha": 0.45}
-            right.plot(range(1, len(t.history) + 1), t.history, marker="o", ms=3, color=colour(t.state), **look)
+        _draw_values(left, result, working)
+        _draw_curves(right, [*result.trials, *working])
         for axes, what in ((left, "trial"), (right, "epoch")):
+            axes.set_ylabel(f"validation {get_metric(result.metric).title}")
             axes.set_xlabel(what)
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
             if axes.get_legend_handles_labels()[0]:
                 axes.legend(frameon=False, fontsize=8)
-    alt = f"{len(done)} complete trials, best {result.best_value}; {len(working)} at work"
+    done = sum(t.value is not None for t in result.trials)
+    alt = f"{done} complete trials, best {result.best_value}; {len(working)} at work"
     return figure(fig, alt=alt, caption="Left: each trial's value, and the best so far. Right: after each epoch; thick: at work now.")
+
+# %% ../../nbs/widgets/03_study_monitor.ipynb #f5b2f155
+def _counted(result: TuningResult, working: Sequence[TrialRecord], total: int) -> dict[str, str]:
+    "The study in a few facts."
+    counts = ", ".join(f"{number} {state}" for state, number in result.counts.items() if number) or "none has ended"
+    at_work = f"{len(working) or 'none'} at work"
+    study = {"study": plain_label(result.study_name, 60), "trials": f"{counts}, {at_work}{f' of {total}' if total else ''}"}
+    if result.best is None:
+        return study
+    default = "" if result.default_value is None else f" (defaults {result.default_value:.4f})"
+    best = f"{get_metric(result.metric).title} {result.best_value:.4f} in trial {result.best.number}{default}"
+    return study | {"best": best, "with": recipe_words(result.best_params)}
+
+# %% ../../nbs/widgets/03_study_monitor.ipynb #98d4880a
+def _latest(trials: Sequence[TrialRecord]) -> Markup:
+    "The last six trials."
+    rows = [
+        {"trial": t.number, "state": t.state, "value": "–" if t.value is None else f"{t.value:.4f}", "epochs": len(t.history), "why": t.reason}
+        for t in sorted(trials, key=lambda t: -t.number)[:6]
+    ]
+    columns = {"trial": "trial", "state": "state", "value": "value", "epochs": "epochs", "why": "why it ended early"}
+    return table(rows, columns=columns, caption="The latest trials")
 
 
 def progress_of(
@@ -65,21 +97,10 @@ def progress_of(
     total: int,  # trials that there are to be; 0: not known
 ) -> Markup:
     "The state of a study: counts, best trial, figures, the last trials."
-    counts = ", ".join(f"{n} {state}" for state, n in result.counts.items() if n) or "none has ended"
-    at_work = f", {len(working)} at work" if working else ", none at work"
-    said = {"study": plain_label(result.study_name, 60), "trials": f"{counts}{at_work}{f' of {total}' if total else ''}"}
-    if result.best:
-        default = "" if result.default_value is None else f" (defaults {result.default_value:.4f})"
-        said["best"] = f"{get_metric(result.metric).title} {result.best_value:.4f} in trial {result.best.number}{default}"
-        said["with"] = recipe_words(result.best_params)
-    rows = [
-        {"trial": t.number, "state": t.state, "value": "–" if t.value is None else f"{t.value:.4f}", "epochs": len(t.history), "why": t.reason}
-        for t in sorted([*result.trials, *working], key=lambda t: -t.number)[:6]
-    ]
-    columns = {"trial": "trial", "state": "state", "value": "value", "epochs": "epochs", "why": "why it ended early"}
-    listed = table(rows, columns=columns, caption="The latest trials") if rows else Markup()
+    trials = [*result.trials, *working]
     stopped = note(f"It stopped early: {result.stopped}.") if result.stopped and not working else Markup()
-    return facts(said) + stopped + (_history(result, working) if rows else paragraph("No trial has begun.")) + listed
+    begun = _history(result, working) + _latest(trials) if trials else paragraph("No trial has begun.")
+    return facts(_counted(result, working, total)) + stopped + begun
 
 # %% ../../nbs/widgets/03_study_monitor.ipynb #fbc0c0ea
 class Live(Panel):

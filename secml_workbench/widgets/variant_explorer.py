@@ -18,8 +18,8 @@ from ..data import Columns, get_metric
 from ..models import load_classifier, scores
 from ..quantization import Flip, flips
 from ..reports import open_inputs
-from ..view import Markup, TradeoffPoint, figure, note, paragraph, plain_label, table, tradeoff
-from .panels import Panel, Tick, Watched, control, html_of, in_a_row, view
+from ..view import Markup, TradeoffPoint, clauses, figure, note, paragraph, plain_label, table, times, tradeoff
+from .panels import Panel, Tick, Watched, control, html_of, in_a_row, view, when_changed
 
 # %% auto #0
 __all__ = ['Variant', 'variants_of', 'within', 'front', 'changed_decisions', 'QuantizeExplorer', 'quantize_explorer']
@@ -43,7 +43,7 @@ def _measured(one: Mapping[str, Any]) -> tuple[str, float, float]:
     "Name, megabytes, milliseconds."
     return one["name"], one["size_bytes"] / 1e6, one["latency_ms"]["batch1_p50"]
 
-
+# %% ../../nbs/widgets/04_variant_explorer.ipynb #7e23ab01
 def variants_of(
     record: Record,  # of a quantization report
 ) -> tuple[Variant, list[Variant], str]:  # the original, the variants, the gate's metric
@@ -70,7 +70,7 @@ def variants_of(
             f"the record of {brief(record.model, 40)} lacks what a quantization report writes; make the report again"
         ) from None
 
-
+# %% ../../nbs/widgets/04_variant_explorer.ipynb #7e23ab02
 def within(
     variants: Sequence[Variant],
     size_mb: float,
@@ -83,6 +83,51 @@ def within(
     return sorted(kept, key=lambda one: (one.decision != "pass", one.latency_ms, one.size_mb))
 
 # %% ../../nbs/widgets/04_variant_explorer.ipynb #7da24a1d
+def _points(original: Variant, variants: Sequence[Variant], kept: Sequence[Variant]) -> list[TradeoffPoint]:
+    "Each variant in the figure, with what is to be said of it there."
+    names = {one.name for one in kept}
+    points = [TradeoffPoint(original.name, original.size_mb, original.latency_ms, "original", "pass")]
+    for one in variants:
+        out = "fails the gate" if one.decision == "fail" else "" if one.name in names else "outside the limits"
+        points.append(TradeoffPoint(one.name, one.size_mb, one.latency_ms, out or _loses(one), "fail" if out else one.decision))
+    return points
+
+
+def _summary(variants: Sequence[Variant], kept: Sequence[Variant]) -> str:
+    "What remains, in a sentence."
+    passed = [one.name for one in kept if one.decision == "pass"]
+    doubtful = len(kept) - len(passed)
+    return clauses(
+        f"{len(passed)} of {len(variants)} variants pass the gate and keep the limits",
+        f"{passed[0]} is the fastest of them" if passed else "",
+        f"{doubtful} more keep them, the gate is undecided" if doubtful else "",
+    )
+
+
+def _loses(one: Variant) -> str:
+    return "loss unknown" if one.loss == float("inf") else f"loses at most {100 * one.loss:.1f}"
+
+# %% ../../nbs/widgets/04_variant_explorer.ipynb #7e23ab04
+def _listing(original: Variant, kept: Sequence[Variant], metric: str) -> Markup:
+    "A table of those that keep the limits."
+    rows: list[dict[str, object]] = [
+        {
+            "name": plain_label(one.name, 40), "size": f"{one.size_mb:.1f}", "ms": f"{one.latency_ms:.2f}",
+            "times": times(original.latency_ms / one.latency_ms), "gate": one.decision,
+            "loss": "unknown" if one.loss == float("inf") else f"{100 * one.loss:.2f}", "flips": f"{100 * one.flip_rate:.2f}",
+        }
+        for one in kept
+    ]  # fmt: skip
+    columns = {
+        "name": "variant", "size": "MB", "ms": "ms, one text", "times": "as fast", "gate": "gate",
+        "loss": f"loses at most (points of {get_metric(metric).title})", "flips": "% of decisions changed",
+    }  # fmt: skip
+    listed = table(rows, columns=columns, caption="Within the limits, the fastest first")
+    if all(one.decision == "pass" for one in kept):
+        return listed
+    return listed + note("Undecided: the test part has too few texts to tell a loss within the gate's limit from one beyond it.", "warn")
+
+
 def front(
     original: Variant,
     variants: Sequence[Variant],
@@ -90,43 +135,17 @@ def front(
     metric: str,
 ) -> Markup:
     "Size against latency of all variants; those that keep the limits in a table."
-    names, title = {one.name for one in kept}, get_metric(metric).title
-    points = [TradeoffPoint(original.name, original.size_mb, original.latency_ms, "original", "pass")]
-    for one in variants:
-        out = "fails the gate" if one.decision == "fail" else "" if one.name in names else "outside the limits"
-        points.append(TradeoffPoint(one.name, one.size_mb, one.latency_ms, out or _loses(one), "fail" if out else one.decision))
-    passed = [one for one in kept if one.decision == "pass"]
-    best, doubtful = passed[0].name if passed else "", len(kept) - len(passed)
-    said = f"{len(passed)} of {len(variants)} variants pass the gate and keep the limits{f'; {best} is the fastest of them' if best else ''}"
-    said += f"; {doubtful} more keep them, the gate is undecided" if doubtful else ""
-    fig = tradeoff(points, title=said, chosen=best)
-    rows: list[dict[str, object]] = [
-        {
-            "name": plain_label(one.name, 40), "size": f"{one.size_mb:.1f}", "ms": f"{one.latency_ms:.2f}",
-            "times": f"{original.latency_ms / one.latency_ms:.1f}×", "gate": one.decision,
-            "loss": "unknown" if one.loss == float("inf") else f"{100 * one.loss:.2f}", "flips": f"{100 * one.flip_rate:.2f}",
-        }
-        for one in kept
-    ]  # fmt: skip
-    columns = {
-        "name": "variant", "size": "MB", "ms": "ms, one text", "times": "as fast", "gate": "gate",
-        "loss": f"loses at most (points of {title})", "flips": "% of decisions changed",
-    }  # fmt: skip
-    listed = paragraph("No variant keeps all limits: loosen one.")
-    if all(one.decision == "fail" for one in variants):
-        listed = paragraph("Every variant fails the gate: its report says why and what to try.")
-    if rows:
-        listed = table(rows, columns=columns, caption="Within the limits, the fastest first")
-    if doubtful:
-        listed += note("Undecided: the test part has too few texts to tell a loss within the gate's limit from one beyond it.", "warn")
+    title, best = _summary(variants, kept), next((one.name for one in kept if one.decision == "pass"), "")
+    fig = tradeoff(_points(original, variants, kept), title=title, chosen=best)
     caption = "Crosses are outside the limits or fail the gate, triangles are undecided; the ringed one is the fastest that passes."
-    return figure(fig, alt=said, caption=caption) + listed
+    shown = figure(fig, alt=title, caption=caption)
+    if kept:
+        return shown + _listing(original, kept, metric)
+    if all(one.decision == "fail" for one in variants):
+        return shown + paragraph("Every variant fails the gate: its report says why and what to try.")
+    return shown + paragraph("No variant keeps all limits: loosen one.")
 
-
-def _loses(one: Variant) -> str:
-    return "loss unknown" if one.loss == float("inf") else f"loses at most {100 * one.loss:.1f}"
-
-
+# %% ../../nbs/widgets/04_variant_explorer.ipynb #7e23ab03
 def changed_decisions(
     found: Sequence[Flip],
     n: int,  # texts that both were asked about
@@ -160,8 +179,7 @@ class QuantizeExplorer(Panel):
         )
         limits = in_a_row(self.size, self.latency, self.loss)
         super().__init__(limits, self.view, in_a_row(self.variant, self.ask), below=[self.flips])
-        for one in (self.size, self.latency, self.loss):
-            one.observe(lambda _: self._limit(), "value")
+        when_changed([self.size, self.latency, self.loss], self._limit)
         self.ask.on_click(lambda _: self.show_flips())
         self._limit()
 

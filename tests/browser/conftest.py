@@ -1,10 +1,10 @@
-"""Pages of every kind, from the runs that the template notebooks carry, and a browser to open them in."""
+"""Pages of every kind, from the reports that the tests of templates make, and a browser to open them in."""
 
 # ruff: noqa: E501  (attacks are long lines)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ import pytest
 from inert import CHROMIUM, FLAGS
 
 from secml_workbench.base import Record, atomic_write, dumps, load_settings
-from secml_workbench.reports import KINDS, build_index, frame, record_of, render_html, template_path
+from secml_workbench.reports import KINDS, build_index, frame, record_of, render_html
 from secml_workbench.view import (
     Markup,
     badge,
@@ -37,6 +37,11 @@ def publish(folder: Path, name: str, notebook: Any, record: Record) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.html").write_text(render_html(notebook, record), encoding="utf-8")
     atomic_write(folder / f"{name}.json", dumps(record.to_dict()))
+
+
+def executed(report_of: Callable[[str], Path], kind: str) -> Any:
+    "The notebook of a report."
+    return nbformat.read(report_of(kind) / "tiny" / f"{kind}.ipynb", as_version=4)
 
 
 def failed(notebook: Any) -> tuple[Any, Record]:
@@ -63,16 +68,16 @@ def parts() -> str:
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def site(tmp_path_factory: pytest.TempPathFactory, report_of: Callable[[str], Path]) -> Path:
     "A folder of reports: four kinds of one model, a failed and an unreadable one, another model, the index."
     root = tmp_path_factory.mktemp("site")
     (root / "settings.ini").write_text("[paths]\nmodels_dir = models\nreports_dir = reports\nstate_dir = .secml\n")
     for kind in KINDS:
-        notebook = nbformat.read(template_path(kind), as_version=4)
+        notebook = executed(report_of, kind)
         record = record_of(notebook)
         publish(root / "reports" / "tiny", kind, notebook, record)
         publish(root / "reports" / "other", kind, notebook, replace(record, model=f"other {SOURCE[:30]}"))
-    publish(root / "reports" / "failed", "tuning", *failed(nbformat.read(template_path("tuning"), as_version=4)))
+    publish(root / "reports" / "failed", "tuning", *failed(executed(report_of, "tuning")))
     (root / "reports" / "failed" / "notes.json").write_text("{}")
     (root / "reports" / "parts.html").write_text(parts(), encoding="utf-8")
     build_index(root / "reports", load_settings(root / "settings.ini"))

@@ -1,4 +1,4 @@
-"The projection of disguised texts: what is caught, where, and in what time."
+"Disguised texts made plain: what is caught, where, and in what time."
 
 import base64
 import time
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secml_workbench.data import find_disguised, find_patterns, lexicon, load_families, views
+from secml_workbench.data import deobfuscate, find_disguised, find_patterns, lexicon, load_families
 
 FAMILIES = load_families()
 LOOKALIKE = str.maketrans("aeiopcyxs", "аеіорсухѕ")
@@ -46,9 +46,9 @@ def test_harmless_texts_stay_harmless_in_every_reading(family):
 @given(st.text(max_size=200))
 @settings(max_examples=300)
 def test_any_text_has_readings_and_every_hit_is_a_slice_of_it(text):
-    for view in views(text):
-        assert len(view.starts) == len(view.ends) == len(view.text)
-        assert all(0 <= start < end <= len(text) for start, end in zip(view.starts, view.ends, strict=True))
+    for reading in deobfuscate(text):
+        assert len(reading.starts) == len(reading.ends) == len(reading.text)
+        assert all(0 <= start < end <= len(text) for start, end in zip(reading.starts, reading.ends, strict=True))
     for match in find_disguised(text):
         assert text[match.start : match.end] == match.text != ""
 
@@ -56,9 +56,9 @@ def test_any_text_has_readings_and_every_hit_is_a_slice_of_it(text):
 @given(st.text(alphabet="aаіο1!|@$ .-_%&;#xu\\\u200b=3f", max_size=300))
 @settings(max_examples=300)
 def test_texts_made_of_what_is_undone(text):
-    for view in views(text):
-        assert (view.ends > view.starts).all() and len(view.starts) == len(view.text)
-        assert (view.starts[1:] >= view.starts[:-1]).all()
+    for reading in deobfuscate(text):
+        assert (reading.ends > reading.starts).all() and len(reading.starts) == len(reading.text)
+        assert (reading.starts[1:] >= reading.starts[:-1]).all()
 
 
 @pytest.mark.parametrize("disguise", DISGUISES)
@@ -93,9 +93,9 @@ def test_time_grows_with_the_text_only(kind):
     seconds = []
     for size in (20_000, 200_000):
         text = (unit * (size // len(unit)))[:size] + "!"
-        started = time.perf_counter()
+        started = time.process_time()
         find_disguised(text)
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     assert seconds[1] < 30 * seconds[0] + 0.5, seconds  # ten times the text: quadratic would be a hundred
 
 
