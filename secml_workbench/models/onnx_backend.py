@@ -29,10 +29,10 @@ from secml_workbench.models.torch_backend import (
 from .windows import WindowedClassifier
 from ..view import facts
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['logger', 'MODEL_FILE', 'RUNTIMES', 'PARITY_LIMIT', 'make_session', 'has_openvino', 'OnnxClassifier', 'load_onnx',
+__all__ = ['MODEL_FILE', 'RUNTIMES', 'PARITY_LIMIT', 'make_session', 'has_openvino', 'OnnxClassifier', 'load_onnx',
            'ParityReport', 'check_parity', 'export_graph', 'fuse_graph', 'export_onnx', 'read_export']
 
 # %% ../../nbs/models/04_onnx_backend.ipynb #a1039bb7
@@ -334,7 +334,7 @@ def _first_that_agrees(
         if parity.passed:
             return way, found, parity
         said.append(f"{way}: |Δp| {parity.max_abs_dp:.2g}")
-    logger.warning("no way of exporting %s agreed with torch: %s", brief(classifier.name), "; ".join(said))
+    _log.warning("no way of exporting %s agreed with torch: %s", brief(classifier.name), "; ".join(said))
     kind, why = brief(classifier.config.model_type, 30), "; ".join(said)
     raise UnsupportedError(f"this {kind} model cannot be exported to ONNX ({why}); use the torch classifier")
 
