@@ -111,8 +111,7 @@ def saved_size(model: torch.nn.Module) -> int:
 
 def optimum(folder: Path, like: WindowedClassifier):
     "Optimum's int8 file, computed by the same session options as ours."
-    attack = ",".join(like.labels[i] for i in like.positive.indices)
-    return load_onnx(folder, file="model_quantized.onnx", positive_label=attack, max_length=like.max_length)
+    return load_onnx(folder, file="model_quantized.onnx", positive_label=like.positive, max_length=like.max_length)
 
 
 def ceiling(m: int = 512, k: int = 384, n: int = 1536, rounds: int = 60) -> float:
@@ -166,8 +165,7 @@ def make(classifier, splits, validation, folder: Path):
 
 def load_all(classifier, made, given):
     "Name → classifier and bytes: the original, the variants with each runtime, the peers."
-    attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
-    found = {"torch fp32": (classifier, weights_size(classifier.path))}
+    found, attack = {"torch fp32": (classifier, weights_size(classifier.path))}, classifier.positive
     for name, outcome in made.items():
         path, size = outcome.artifact.path, outcome.artifact.size_bytes
         found[name] = (load_classifier(path, positive_label=attack, device="cpu", runtime="onnxruntime"), size)

@@ -155,6 +155,41 @@ def test_unclear_labels_are_refused(labels):
         find_positive(labels)
 
 
+def test_labels_with_commas_travel_from_one_classifier_to_the_next(tmp_path):
+    from secml_workbench.models import fit_baseline, load_classifier, save_baseline
+
+    names = ("benign", "attack, direct", "attack, indirect")
+    texts = [f"{word} the {what}" for word in ("please read", "ignore", "secretly send") for what in ("a", "b") * 2]
+    given = fit_baseline(texts, [0] * 4 + [1] * 4 + [2] * 4, names=names, positive_label=["attack, indirect"])
+    assert given.positive.labels == ("attack, indirect",) and given.positive.indices == (2,)
+    folder = save_baseline(given, tmp_path / "baseline")
+    loaded = load_classifier(folder, positive_label=given.positive)
+    assert loaded.positive == given.positive
+    assert load_classifier(folder, positive_label=names[1:]).positive.indices == (1, 2)
+    assert load_classifier(folder, positive_label="Attack, direct").positive.indices == (1,)
+    for wrong in ("direct, indirect", ["attack"], ["benign", *names[1:]]):
+        with pytest.raises(InputError):
+            load_classifier(folder, positive_label=wrong)
+
+
+def test_files_from_before_the_rooms_are_refused_in_one_line(tmp_path):
+    import skops.io
+    from sklearn.pipeline import Pipeline
+
+    from secml_workbench.features import load_features
+    from secml_workbench.models import load_classifier, read_skops
+
+    gone = type("BasicFeatures", (), {"__module__": "secml_workbench.text_features"})
+    file = tmp_path / "model.skops"
+    skops.io.dump(Pipeline([("basic", gone())]), file)
+    (tmp_path / "baseline.json").write_text('{"labels": ["benign", "malicious"], "name": "old"}')
+    (tmp_path / "features.skops").write_bytes(file.read_bytes())
+    (tmp_path / "features.json").write_text("{}")
+    for read in (lambda: read_skops(file), lambda: load_classifier(tmp_path), lambda: load_features(tmp_path)):
+        with pytest.raises(InputError, match=r"before the rooms .*secml_workbench\.text_features\.Basic.*fit and save"):
+            read()
+
+
 BOTH = [*ENCODERS, *DECODERS]
 
 

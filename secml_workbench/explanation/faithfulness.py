@@ -331,9 +331,8 @@ def shuffled(
             weight.copy_(weight.flatten()[order].view_as(weight))
     twin = TorchClassifier(
         model, classifier.tokenizer, f"{classifier.name}, shuffled", device=str(classifier.device), max_length=classifier.max_length,
-        positive_label=classifier.labels[classifier.positive.index],
+        positive_label=classifier.positive,
     )  # fmt: skip
-    twin.positive = classifier.positive
     return twin
 
 # %% ../../nbs/explanation/07_faithfulness.ipynb #df8f4dd5

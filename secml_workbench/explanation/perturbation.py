@@ -102,7 +102,7 @@ class AdditiveClassifier:
         name: str = "additive",
     ) -> None:
         self.name, self.base, self.weights = name, base, dict(weights)
-        self.positive = Positive(indices=(1,), label="malicious", reason="by construction")
+        self.positive = Positive(indices=(1,), labels=("malicious",), reason="by construction")
 
     def predict_proba(
         self,

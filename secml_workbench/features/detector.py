@@ -15,7 +15,7 @@ from sklearn.pipeline import Pipeline
 from ..base import InputError, UnsupportedError, brief, refuse_unknown
 from .matrix import FeatureConfig, make_features
 from .text_features import binary_labels
-from ..models import BaselineClassifier, check_texts
+from ..models import AttackLabels, BaselineClassifier, check_texts
 
 # %% auto #0
 __all__ = ['HEADS', 'make_head', 'fit_detector', 'contributions']
@@ -47,7 +47,7 @@ def fit_detector(
     config: FeatureConfig | None = None,  # None: all families
     head: str = "boosting",  # or logistic
     names: Sequence[str] = ("benign", "malicious"),
-    positive_label: str = "",  # empty: inferred from the names
+    positive_label: AttackLabels = "",  # empty: inferred from the names
     seed: int = 42,
 ) -> BaselineClassifier:
     "Fit features and head on the same texts. Raises InputError: labels that do not fit, a class without a text, an unknown head."

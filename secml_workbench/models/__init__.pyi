@@ -1,4 +1,5 @@
 from .protocol import (
+    AttackLabels as AttackLabels,
     Positive as Positive,
     TextClassifier as TextClassifier,
     check_classifier as check_classifier,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..base import InputError, atomic_folder, brief, dumps
-from .protocol import check_texts, find_positive
+from .protocol import AttackLabels, check_texts, find_positive
 from .torch_backend import first_line
 
 # %% auto #0
@@ -44,7 +45,7 @@ class BaselineClassifier:
         labels: Sequence[str],  # one a column
         name: str = "TF-IDF + logistic regression",
         *,
-        positive_label: str = "",  # empty: inferred
+        positive_label: AttackLabels = "",  # empty: inferred
         path: Path | None = None,  # the folder it came from
     ) -> None:
         self.pipeline, self.labels, self.name, self.path = pipeline, tuple(labels), name, path
@@ -67,7 +68,7 @@ def fit_baseline(
     labels: Sequence[int] | np.ndarray,  # their classes, 0 … k-1
     *,
     names: Sequence[str] = ("benign", "malicious"),  # of the classes
-    positive_label: str = "",  # empty: inferred
+    positive_label: AttackLabels = "",  # empty: inferred
     seed: int = 42,
     regularization: float = 10.0,  # C of scikit-learn's LogisticRegression: larger is weaker
 ) -> BaselineClassifier:
@@ -95,7 +96,7 @@ _OURS = (
 )  # fmt: skip
 _TREE = "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"  # arrays; see _check_trees
 
-
+# %% ../../nbs/models/05_baseline.ipynb #37e6756a
 def write_skops(
     model: Any,  # a fitted scikit-learn object
     file: Path,
@@ -106,7 +107,7 @@ def write_skops(
 
     skops.io.dump(model, file, compression=ZIP_DEFLATED)
 
-
+# %% ../../nbs/models/05_baseline.ipynb #6e59e556
 def read_skops(
     file: Path,  # written by write_skops
 ) -> Any:
@@ -120,12 +121,20 @@ def read_skops(
     except Exception as error:
         raise InputError(f"cannot read {brief(str(file))}: {first_line(error)}; save it again") from None
     if strange:
-        raise InputError(f"{brief(str(file))} holds types that are not trusted: {brief(', '.join(strange))}; fit it again")
+        raise _refused(file, strange)
     for step in getattr(model, "named_steps", {}).values():
         _check_trees(step, file)
     return model
 
+# %% ../../nbs/models/05_baseline.ipynb #4c563406
+def _refused(file: Path, strange: list[str]) -> InputError:
+    "What to say of types that are not trusted; of ours, where they were before the modules had rooms, how to make the file anew."
+    where, kinds = brief(str(file)), brief(", ".join(strange))
+    if all(re.fullmatch(r"secml_workbench\.\w+\.\w+", kind) for kind in strange):
+        return InputError(f"{where} was saved by a workbench of before the rooms (it names {kinds}); fit and save it again")
+    return InputError(f"{where} holds types that are not trusted: {kinds}; fit it again")
 
+# %% ../../nbs/models/05_baseline.ipynb #d7d081b7
 def _check_trees(head: Any, file: Path) -> None:
     "Refuse boosted trees that do not end, or that ask for a feature that is not there."
     for tree in (tree for trees in getattr(head, "_predictors", ()) for tree in trees):
@@ -135,7 +144,7 @@ def _check_trees(head: Any, file: Path) -> None:
         if not len(nodes) or not sound or nodes["is_categorical"].any():
             raise InputError(f"{brief(str(file))} holds trees that do not end or ask for features that are not there; fit it again")
 
-
+# %% ../../nbs/models/05_baseline.ipynb #ed6c2e77
 _FILE, _CONFIG = "model.skops", "baseline.json"
 
 # %% ../../nbs/models/05_baseline.ipynb #35cb9b61
@@ -154,7 +163,7 @@ def save_baseline(
 def load_baseline(
     folder: str | Path,  # written by save_baseline
     *,
-    positive_label: str = "",  # empty: inferred
+    positive_label: AttackLabels = "",  # empty: inferred
     name: str = "",  # empty: as saved
 ) -> BaselineClassifier:
     "A saved baseline; `InputError` for a missing or damaged file and for one that holds types we do not trust."
@@ -170,7 +179,7 @@ def load_baseline(
     return _checked(read_skops(file), labels, name or saved_name, positive_label, folder)
 
 
-def _checked(pipeline: Any, labels: list[str], name: str, positive_label: str, folder: Path) -> BaselineClassifier:
+def _checked(pipeline: Any, labels: list[str], name: str, positive_label: AttackLabels, folder: Path) -> BaselineClassifier:
     "The classifier, if the file held one for these labels."
     classes = getattr(pipeline, "classes_", ())
     if not hasattr(pipeline, "predict_proba") or len(classes) != len(labels):

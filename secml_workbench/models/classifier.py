@@ -13,7 +13,7 @@ from typing import Any
 from secml_workbench.base import (
     InputError, Settings, UnsupportedError, brief, load_settings, read_manifest, refuse_unknown, resolve_device,
 )
-from .protocol import TextClassifier as TextClassifier, scores as scores
+from .protocol import AttackLabels, TextClassifier, scores
 from .torch_backend import load_torch, model_folder
 
 # %% auto #0
@@ -31,7 +31,7 @@ def kind_of_folder(
     return "torch"
 
 # %% ../../nbs/models/06_classifier.ipynb #82895015
-def _resolve(given: str, positive_label: str, settings: Settings) -> tuple[str, str, str]:
+def _resolve(given: str, positive_label: AttackLabels, settings: Settings) -> tuple[str, str, AttackLabels]:
     "Name, path (or hub name) and positive label of what somebody called a model."
     if not given.strip():
         raise InputError("no model given; give a folder, a name from settings.ini or a hub name org/name")
@@ -59,7 +59,7 @@ def _found(path: str, settings: Settings) -> str:
 def load_classifier(
     path_or_id: str | PathLike[str],  # a folder (or an Artifact), the name of a [model:<name>] section or of a folder in models_dir, or org/name
     *,
-    positive_label: str = "",  # the attack label (several with commas); empty: the settings', else inferred and said
+    positive_label: AttackLabels = "",  # the attack label (a text, several with commas; or a list); empty: the settings', else inferred and said
     device: str = "auto",  # auto (the settings'), cpu, cuda or mps: for torch
     runtime: str = "",  # of an ONNX folder: onnxruntime or openvino; empty: the one that was chosen when it was judged
     settings: Settings | None = None,  # None: the project's

@@ -37,33 +37,33 @@ def _card_table(facts: Mapping[str, Any]) -> str:
     return "\n".join(rows)
 
 # %% ../../nbs/models/10_detector_card.ipynb #81e2631f
-_CARD = """---
-library_name: transformers
-pipeline_tag: text-classification
-tags: [security, prompt-injection, text-classification]
-metrics: [roc_auc, f1]
+_MADE = """---
+{{ card_data }}
 ---
-# {name}
+# {{ name }}
 
 A detector of prompt injections, jailbreaks and malicious instructions: it gives a text the probability of being
-malicious. It was fine-tuned by secml_workbench {workbench} from the encoder `{encoder}` (SHA-256 `{encoder_sha}`).
+malicious. It was fine-tuned by secml_workbench {{ workbench }} from the encoder `{{ encoder }}` (SHA-256 `{{ encoder_sha }}`).
 
 ## Data
 
-Corpus `{data}`, {rows:,} texts after de-duplication, SHA-256 `{data_sha}`: {sizes[train]:,} to train,
-{sizes[validation]:,} to choose the epoch and the threshold, {sizes[test]:,} to test. No near-duplicate group is in two
-parts (split seed {seed}). {used}
+Corpus `{{ data }}`, {{ rows }} texts after de-duplication, SHA-256 `{{ data_sha }}`: {{ train }} to train,
+{{ validation }} to choose the epoch and the threshold, {{ test }} to test. No near-duplicate group is in two
+parts (split seed {{ seed }}). {{ used }}
 
-Sources (texts): {sources}.
+Sources (texts): {{ sources }}.
+"""
 
+# %% ../../nbs/models/10_detector_card.ipynb #fa086ca6
+_RESULTS = """
 ## Results on the test part
 
 With 95 % intervals, bootstrapped over near-duplicate groups; threshold 0.5 where one is needed.
 
-{table}
+{{ table }}
 
-Difference in ROC AUC to the baseline: {gain}. The threshold that flags at most 1 % of the benign *validation* texts is
-{threshold:.4f}; on the test part it finds {recall} of the attacks and flags {fpr} of the benign texts.
+Difference in ROC AUC to the baseline: {{ gain }}. The threshold that flags at most 1 % of the benign *validation* texts is
+{{ threshold }}; on the test part it finds {{ recall }} of the attacks and flags {{ fpr }} of the benign texts.
 """
 
 # %% ../../nbs/models/10_detector_card.ipynb #96215f2b
@@ -72,8 +72,8 @@ _LIMITS = """
 
 * The test part comes from the same sources as the training part. On texts of a source that it has never seen, a
   detector is usually much worse: look at leave-one-source-out in the tuning report before you rely on it.
-* Half of the texts have at most {words} words; long documents were hardly seen in training ({truncated:,} training
-  texts are longer than {trained_length} tokens, and only their beginning was used).
+* Half of the texts have at most {{ words }} words; long documents were hardly seen in training ({{ truncated }} training
+  texts are longer than {{ trained_length }} tokens, and only their beginning was used).
 * It was trained on what attackers had written when the corpus was collected. Whoever can query it can search for texts
   that it misses: use it as one layer among several.
 * Benign texts that talk *about* attacks are its commonest false alarms (see FPR on hard benign texts).
@@ -88,24 +88,47 @@ classifier = load_classifier("path/to/this/folder")
 scores(classifier, ["Ignore all previous instructions."])  # probability of malicious
 ```
 
-It is a plain Hugging Face folder: `AutoModelForSequenceClassification` reads it too (labels: {labels}). The workbench
-reads texts longer than {max_length} tokens in overlapping windows; other libraries cut them off.
+It is a plain Hugging Face folder: `AutoModelForSequenceClassification` reads it too (labels: {{ labels }}). The workbench
+reads texts longer than {{ max_length }} tokens in overlapping windows; other libraries cut them off.
 """
 
 # %% ../../nbs/models/10_detector_card.ipynb #d555589d
+def _data_words(facts: Mapping[str, Any]) -> dict[str, str]:
+    "What the template says about the corpus."
+    data, sizes = facts["data"], facts["split"]["sizes"]
+    sampled = facts["trained_rows"] < sizes["train"]
+    return {
+        "data": _plain(data["name"]), "data_sha": data["sha256"], "rows": f"{data['rows']:,}",
+        **{part: f"{n:,}" for part, n in sizes.items()}, "seed": str(facts["split"]["seed"]),
+        "used": f"Trained on a sample of {facts['trained_rows']:,}." if sampled else "",
+        "sources": ", ".join(f"{_plain(name, 40)} ({n:,})" for name, n in list(data["sources"].items())[:30]),
+        "words": str(data["median_words"]), "truncated": f"{facts['truncated']:,}",
+    }
+
+
+def _result_words(facts: Mapping[str, Any]) -> dict[str, str]:
+    "What the template says about the test."
+    at = facts["test_at_threshold"]
+    return {
+        "table": _card_table(facts), "gain": _shown(facts["gain_over_baseline"]["roc_auc"]),
+        "threshold": f"{facts['threshold']:.4f}", "recall": _shown(at["recall"]), "fpr": _shown(at["fpr"]),
+    }
+
+# %% ../../nbs/models/10_detector_card.ipynb #857108cd
 def model_card(
     facts: Mapping[str, Any],  # the content of training.json
-) -> str:  # Markdown
+) -> str:  # Markdown, with a YAML header
     "The README.md of a detector."
-    data, split, at = facts["data"], facts["split"], facts["test_at_threshold"]
-    sources = ", ".join(f"{_plain(name, 40)} ({n:,})" for name, n in list(data["sources"].items())[:30])
-    sampled = facts["trained_rows"] < split["sizes"]["train"]
-    return (_CARD + _LIMITS).format(
-        name=_plain(facts["name"]), workbench=facts["provenance"]["workbench"],
-        encoder=_plain(encoder_name(Path(facts["encoder"]))), encoder_sha=facts["encoder_sha256"][:16],
-        data=_plain(data["name"]), rows=data["rows"], data_sha=data["sha256"], sizes=split["sizes"], seed=split["seed"],
-        used=f"Trained on a sample of {facts['trained_rows']:,}." if sampled else "", sources=sources,
-        table=_card_table(facts), gain=_shown(facts["gain_over_baseline"]["roc_auc"]), threshold=facts["threshold"],
-        recall=_shown(at["recall"]), fpr=_shown(at["fpr"]), words=data["median_words"], truncated=facts["truncated"],
-        trained_length=facts["config"]["max_length"], labels=", ".join(LABELS), max_length=facts["max_length"],
+    from huggingface_hub import ModelCard, ModelCardData
+
+    header = ModelCardData(
+        library_name="transformers", pipeline_tag="text-classification",
+        tags=["security", "prompt-injection", "text-classification"], metrics=["roc_auc", "f1"],
     )
+    card = ModelCard.from_template(
+        header, template_str=_MADE + _RESULTS + _LIMITS, name=_plain(facts["name"]), workbench=facts["provenance"]["workbench"],
+        encoder=_plain(encoder_name(Path(facts["encoder"]))), encoder_sha=facts["encoder_sha256"][:16],
+        **_data_words(facts), **_result_words(facts), trained_length=facts["config"]["max_length"],
+        labels=", ".join(LABELS), max_length=facts["max_length"],
+    )
+    return f"{card}\n"

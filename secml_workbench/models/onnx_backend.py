@@ -22,11 +22,11 @@ import numpy as np
 from secml_workbench.base import (
     InputError, UnsupportedError, WorkbenchError, atomic_folder, brief, dumps, refuse_unknown, usable_cores,
 )
-from .protocol import softmax
-from .windows import WindowedClassifier
+from .protocol import AttackLabels, softmax
 from secml_workbench.models.torch_backend import (
     TorchClassifier, check_tokenizer, first_line, one_line, save_tokenizer,
 )
+from .windows import WindowedClassifier
 from ..view import facts
 
 logger = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ class OnnxClassifier(WindowedClassifier):
         *,
         path: Path,  # the folder it came from
         file: Path,  # the ONNX file
-        positive_label: str = "",  # empty: inferred
+        positive_label: AttackLabels = "",  # empty: inferred
         **reading: int,  # max_length, stride, token_budget
     ) -> None:
         super().__init__(tokenizer, config, name, positive_label=positive_label, **reading)
@@ -136,7 +136,7 @@ class OnnxClassifier(WindowedClassifier):
 def load_onnx(
     folder: str | Path,  # config, tokenizer and onnx/model.onnx
     *,
-    positive_label: str = "",  # empty: inferred from id2label
+    positive_label: AttackLabels = "",  # empty: inferred from id2label
     threads: int = 0,  # 0: all cores that this process may use
     name: str = "",  # empty: the folder's name
     file: str = MODEL_FILE,  # another file of the same folder
@@ -341,10 +341,9 @@ def _first_that_agrees(
 
 def _reload(classifier: TorchClassifier, place: Path) -> OnnxClassifier:
     session = make_session(place / MODEL_FILE)
-    positive = ",".join(classifier.labels[i] for i in classifier.positive.indices)
     return OnnxClassifier(
         session, classifier.tokenizer, classifier.config, classifier.name,
-        path=place, file=place / MODEL_FILE, positive_label=positive,
+        path=place, file=place / MODEL_FILE, positive_label=classifier.positive,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -16,17 +16,22 @@ from ..base import InputError, brief, brief_list
 from ..data import malicious_labels
 
 # %% auto #0
-__all__ = ['Positive', 'find_positive', 'clean_text', 'check_classifier', 'check_texts', 'TextClassifier', 'scores', 'labels_of',
-           'softmax']
+__all__ = ['AttackLabels', 'Positive', 'find_positive', 'clean_text', 'check_classifier', 'check_texts', 'TextClassifier',
+           'scores', 'labels_of', 'softmax']
 
 # %% ../../nbs/models/00_protocol.ipynb #3671d3a3
 @dataclass(frozen=True)
 class Positive:
-    "The columns of `predict_proba` that mean attack, and why we think so."
+    "The columns of `predict_proba` that mean attack, their labels, and why we think so."
 
     indices: tuple[int, ...]  # columns; their sum is the score
-    label: str  # their names, joined by " + "
+    labels: tuple[str, ...]  # the names of these columns
     reason: str  # how they were found, for the reader
+
+    @property
+    def label(self) -> str:
+        "The names as one, for the reader."
+        return " + ".join(self.labels)
 
     @property
     def index(self) -> int:
@@ -40,30 +45,42 @@ class Positive:
         "Sum of the attack columns; NaN stays NaN."
         return probabilities[:, list(self.indices)].sum(axis=1).clip(0, 1)
 
+# %% ../../nbs/models/00_protocol.ipynb #fea7ad04
+AttackLabels = str | Sequence[str] | Positive  # a user's text (several with commas), a list of labels, or what another classifier has
+
 # %% ../../nbs/models/00_protocol.ipynb #01073d2f
-def _asked(labels: Sequence[str], asked: str) -> Positive:
-    "The label (or comma-separated labels) that somebody asked for."
-    parts = [asked] if asked in labels else [part.strip() for part in asked.split(",")]
+def _columns(labels: Sequence[str], asked: Sequence[str]) -> tuple[int, ...]:
+    "Where the labels asked for are; case matters only where it tells two apart."
     folded = [label.casefold() for label in labels]
-    found = []
-    for part in parts:
-        if part not in labels and folded.count(part.casefold()) != 1:
+    columns = []
+    for label in asked:
+        if label not in labels and folded.count(label.casefold()) != 1:
             known = brief_list(labels, limit=40)
-            raise InputError(f"no label {brief(part, 40)}; this model has {known}: ask for one, or several with commas")
-        found.append(labels.index(part) if part in labels else folded.index(part.casefold()))
-    return _positive(labels, tuple(dict.fromkeys(found)), "as asked")
+            raise InputError(f"no label {brief(label, 40)}; this model has {known}: ask for one, or several with commas")
+        columns.append(labels.index(label) if label in labels else folded.index(label.casefold()))
+    return tuple(dict.fromkeys(columns))
 
 # %% ../../nbs/models/00_protocol.ipynb #83362c88
 def _positive(labels: Sequence[str], indices: tuple[int, ...], why: str) -> Positive:
     if not indices or len(indices) == len(labels):
         raise InputError(f"every label of {brief_list(labels, limit=40)} would be the attack; expected one benign label at least")
-    label = " + ".join(labels[i] for i in indices)
-    return Positive(indices, label, f"{label} of {'/'.join(labels)}: {why}")
+    names = tuple(labels[i] for i in indices)
+    return Positive(indices, names, f"{' + '.join(names)} of {'/'.join(labels)}: {why}")
+
+# %% ../../nbs/models/00_protocol.ipynb #2e5bef03
+def _asked(labels: Sequence[str], asked: AttackLabels) -> Positive:
+    "The attack as somebody asked for it; as another classifier has it, with what that one says of how it was found."
+    if isinstance(asked, str):
+        known = {label.casefold() for label in labels}
+        asked = [asked] if asked.casefold() in known else [part.strip() for part in asked.split(",")]
+    wanted = asked.labels if isinstance(asked, Positive) else asked
+    positive = _positive(labels, _columns(labels, wanted), "as asked")
+    return replace(asked, indices=positive.indices) if isinstance(asked, Positive) else positive
 
 # %% ../../nbs/models/00_protocol.ipynb #62808a30
 def find_positive(
     labels: Sequence[str],  # a classifier's labels, in the order of its columns
-    asked: str = "",  # a label, or several separated by commas; empty: inferred
+    asked: AttackLabels = "",  # empty: inferred
 ) -> Positive:  # the attack columns and how they were found
     "The positive class: asked for, or inferred from the names that detectors use, or refused with a list."
     labels = list(labels)

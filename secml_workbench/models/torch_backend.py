@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..base import InputError, UnsupportedError, atomic_folder, brief, resolve_device
+from .protocol import AttackLabels
 from .windows import TOKEN_BUDGET, WindowedClassifier
 
 # %% auto #0
@@ -196,7 +197,7 @@ class TorchClassifier(WindowedClassifier):
         *,
         path: Path | None = None,  # the folder it came from
         device: str = "auto",
-        positive_label: str = "",  # empty: inferred
+        positive_label: AttackLabels = "",  # empty: inferred
         **reading: int,  # max_length, stride, token_budget
     ) -> None:
         name = name or (path.resolve().name if path else model.config.model_type)
@@ -266,7 +267,7 @@ def _check_vocabulary(folder: Path, tokenizer: Any, model: Any) -> None:
 def load_torch(
     path: str | Path,  # a folder, or a hub name org/name
     *,
-    positive_label: str = "",  # empty: inferred from id2label
+    positive_label: AttackLabels = "",  # empty: inferred from id2label
     device: str = "auto",  # auto, cpu, cuda or mps
     max_length: int = 0,  # tokens of a window; 0: all that the model can read
     attention: str = "auto",  # auto (sdpa where there is one) or eager (attention weights can be read)

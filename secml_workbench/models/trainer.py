@@ -5,6 +5,7 @@
 # %% ../../nbs/models/08_trainer.ipynb #54c087e8
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -79,19 +80,15 @@ def training_items(
     return [{"input_ids": first[row], "labels": int(label)} for row, label in enumerate(labels)]
 
 # %% ../../nbs/models/08_trainer.ipynb #b82c102b
-def _collator(pad_id: int, side: str) -> Callable[[list[dict[str, Any]]], dict[str, torch.Tensor]]:
-    "A function that pads items to the longest among them."
-    import torch
-    from torch.nn.utils.rnn import pad_sequence
+def _collator(classifier: TorchClassifier) -> Any:
+    "transformers' padding to the longest of a batch, with a mask for every model, as `predict_proba` gives one."
+    from transformers import DataCollatorWithPadding
 
-    def collate(items: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        rows = [torch.tensor(item["input_ids"]) for item in items]
-        ids = pad_sequence(rows, batch_first=True, padding_value=pad_id, padding_side=side)
-        ones = [torch.ones_like(row) for row in rows]
-        mask = pad_sequence(ones, batch_first=True, padding_value=0, padding_side=side)
-        return {"input_ids": ids, "attention_mask": mask, "labels": torch.tensor([item["labels"] for item in items])}
-
-    return collate
+    tokenizer = copy.deepcopy(classifier.tokenizer)  # the classifier's own stays as it was saved
+    tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(classifier.pad_id)
+    return DataCollatorWithPadding(tokenizer)
 
 # %% ../../nbs/models/08_trainer.ipynb #23dff29b
 @dataclass(frozen=True)
@@ -135,12 +132,6 @@ def diverged(
         f"(now {config.warmup_steps}), or set bf16 to off"
     )
 
-# %% ../../nbs/models/08_trainer.ipynb #ccad372c
-def _class_weights(labels: np.ndarray, how: str) -> list[float]:
-    "Weights inverse to the classes' frequencies, 1 on average over the texts."
-    counts = np.bincount(labels, minlength=len(LABELS))
-    return [1.0] * len(LABELS) if how == "none" else [float(len(labels) / (len(LABELS) * n)) for n in counts]
-
 # %% ../../nbs/models/08_trainer.ipynb #a2aef528
 def _batches_by_length(lengths: Sequence[int], size: int) -> list[int]:
     "Rows in the order of one epoch: batches of texts equally long, equal lengths shuffled, batches shuffled, the rest last."
@@ -152,39 +143,53 @@ def _batches_by_length(lengths: Sequence[int], size: int) -> list[int]:
     return [row for batch in torch.randperm(whole).tolist() for row in rows[batch * size : (batch + 1) * size]] + rest
 
 # %% ../../nbs/models/08_trainer.ipynb #bb489add
-def _trainer_class(training: FineTuning) -> type:
-    "A Trainer with our batches, loss, autocast and evaluation (a class made here, so that importing this module stays cheap)."
+class _ByLength:
+    "A sampler: the order of one epoch after another."
+
+    def __init__(self, lengths: Sequence[int], size: int) -> None:
+        self.lengths, self.size = lengths, size
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(_batches_by_length(self.lengths, self.size))
+
+# %% ../../nbs/models/08_trainer.ipynb #ccad372c
+def _class_weights(labels: np.ndarray, how: str) -> list[float]:
+    "Weights inverse to the classes' frequencies, 1 on average over the texts."
+    counts = np.bincount(labels, minlength=len(LABELS))
+    return [1.0] * len(LABELS) if how == "none" else [float(len(labels) / (len(LABELS) * n)) for n in counts]
+
+# %% ../../nbs/models/08_trainer.ipynb #cc27314d
+def _loss(training: FineTuning) -> Callable[[Any, Any, int], Any]:
+    "The weighted cross-entropy of logits, in float32; raises when it is no number."
     import torch
-    from torch.utils.data import Sampler
+
+    config = training.job.config
+    weights = torch.tensor(_class_weights(training.rows.labels, config.class_weight), device=training.classifier.device)
+
+    def loss(logits: torch.Tensor, labels: torch.Tensor, step: int) -> torch.Tensor:
+        value = torch.nn.functional.cross_entropy(logits.float(), labels, weights, label_smoothing=config.label_smoothing)
+        if not torch.isfinite(value):
+            raise diverged(config, f"the loss is {value.item()} at step {step}")
+        return value
+
+    return loss
+
+# %% ../../nbs/models/08_trainer.ipynb #2248e14b
+def _trainer_class(training: FineTuning) -> type:
+    "A Trainer with our batches, autocast and evaluation (a class made here, so that importing this module stays cheap)."
+    import torch
     from transformers import Trainer
 
-    config, device = training.job.config, training.classifier.device
-    weights = torch.tensor(_class_weights(training.rows.labels, config.class_weight), device=device)
-
-    class ByLength(Sampler):
-        def __init__(self, lengths: Sequence[int]) -> None:
-            self.lengths = lengths
-
-        def __len__(self) -> int:
-            return len(self.lengths)
-
-        def __iter__(self) -> Iterator[int]:
-            return iter(_batches_by_length(self.lengths, config.batch_size))
-
     class DetectorTrainer(Trainer):
-        def _get_train_sampler(self, train_dataset: Any = None) -> Sampler:
-            return ByLength([len(item["input_ids"]) for item in train_dataset or self.train_dataset])
+        def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+            lengths = [len(item["input_ids"]) for item in train_dataset or self.train_dataset]
+            return _ByLength(lengths, training.job.config.batch_size)
 
-        def compute_loss(self, model: Any, inputs: Any, return_outputs: bool = False, **_: Any) -> Any:
-            labels = inputs.pop("labels")
-            with torch.autocast(device, torch.bfloat16, enabled=training.bf16):
-                outputs = model(**inputs)
-            loss = torch.nn.functional.cross_entropy(
-                outputs.logits.float(), labels, weights, label_smoothing=config.label_smoothing
-            )
-            if not torch.isfinite(loss):
-                raise diverged(config, f"the loss is {loss.item()} at step {self.state.global_step}")
-            return (loss, outputs) if return_outputs else loss
+        def autocast_smart_context_manager(self, cache_enabled: bool | None = True) -> Any:
+            return torch.autocast(training.classifier.device, torch.bfloat16, enabled=training.bf16)
 
         def evaluate(self, *_: Any, **__: Any) -> dict[str, float]:
             self.model.eval()
@@ -287,15 +292,16 @@ def make_trainer(
     "A Trainer, ready to train."
     from transformers import EarlyStoppingCallback, PrinterCallback
 
-    classifier, rows = training.classifier, training.rows
+    classifier, rows, loss = training.classifier, training.rows, _loss(training)
     items = training_items(classifier.tokenizer, rows.texts, rows.labels.tolist(), classifier.max_length, classifier.known)
     progress = _progress_class(training, interruptions)()
-    trainer = _trainer_class(training)(
+    trainer: Any = _trainer_class(training)(
         model=classifier.model, args=_arguments(training, folder, resumable),
         train_dataset=items, eval_dataset=items[:1],  # the latter is never looked at
-        data_collator=_collator(classifier.pad_id, classifier.tokenizer.padding_side),
-        callbacks=[progress],
+        data_collator=_collator(classifier), callbacks=[progress],
+        compute_loss_func=lambda outputs, labels, **_: loss(outputs.logits, labels, trainer.state.global_step),
     )
+    trainer.model_accepts_loss_kwargs = False  # the model is given texts, and nothing about the loss
     trainer.remove_callback(PrinterCallback)
     if not resumable:
         trainer.add_callback(_keep_best_class()())

@@ -13,7 +13,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from ..base import InputError, brief
-from .protocol import check_texts, find_positive, labels_of, softmax
+from .protocol import AttackLabels, check_texts, find_positive, labels_of, softmax
 from .tokens import special_frame, text_ids, token_limit
 
 # %% auto #0
@@ -173,7 +173,7 @@ class WindowedClassifier(TextReader):
         config: Any,  # the model's configuration
         name: str,
         *,
-        positive_label: str = "",  # empty: inferred
+        positive_label: AttackLabels = "",  # empty: inferred
         **reading: int,  # max_length, stride, token_budget of `TextReader`
     ) -> None:
         super().__init__(tokenizer, config, **reading)

@@ -65,7 +65,7 @@ def _twin(classifier: TorchClassifier) -> TorchClassifier:
     "A copy whose layers may be changed."
     return TorchClassifier(
         copy.deepcopy(classifier.model), classifier.tokenizer, classifier.name, device=str(classifier.device),
-        positive_label=",".join(classifier.labels[i] for i in classifier.positive.indices), max_length=classifier.max_length,
+        positive_label=classifier.positive, max_length=classifier.max_length,
     )  # fmt: skip
 
 # %% ../../nbs/quantization/11_retry.ipynb #4a12cece
@@ -145,8 +145,7 @@ def judge_artifact(
     settings: Settings | None = None,
 ) -> tuple[Gate, int]:  # the verdict, and how many decisions differ
     "The gate on an artifact, loaded as any user would load it."
-    attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
-    small = load_classifier(artifact.path, positive_label=attack, device=artifact.config.device, runtime=runtime, settings=settings)
+    small = load_classifier(artifact.path, positive_label=classifier.positive, device=artifact.config.device, runtime=runtime, settings=settings)
     p = scores(small, validation.corpus.texts)
     return validation.judge(artifact.config, p), validation.flips(p)
 

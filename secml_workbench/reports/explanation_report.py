@@ -202,14 +202,13 @@ def _compare_variants(
     original = inputs.classifier
     if len(texts) < 2 or not isinstance(original, TorchClassifier) or original.path is None:
         return []
-    attack = ",".join(original.labels[i] for i in original.positive.indices)
     with tempfile.TemporaryDirectory(prefix="secml-") as folder:
         paths, out = _beside(original.path), Path(folder) / "int8_dynamic"
         try:
             paths = paths or {"int8_dynamic": Path(quantize(original, QuantizationConfig("int8_dynamic"), out=out))}
         except UnsupportedError:
             return []
-        variants = {name: load_classifier(path, positive_label=attack, settings=settings) for name, path in paths.items()}
+        variants = {name: load_classifier(path, positive_label=original.positive, settings=settings) for name, path in paths.items()}
         alike = {name: variant for name, variant in variants.items() if variant.labels == original.labels}
         return explanation_agreement(original, alike, texts, n_samples=100, seed=seed)
 

@@ -155,12 +155,11 @@ def _load_variants(
     settings: Settings,
 ) -> dict[str, TextClassifier]:  # with the original first
     "The original and its variants, loaded as any user would."
-    attack = ",".join(classifier.labels[i] for i in classifier.positive.indices)
     loaded: dict[str, TextClassifier] = {_TORCH: classifier}
     for name, candidate in made.items():
         artifact = candidate.artifact
         loaded[name] = load_classifier(
-            artifact.path, positive_label=attack, device=artifact.config.device, runtime=candidate.runtime, settings=settings
+            artifact.path, positive_label=classifier.positive, device=artifact.config.device, runtime=candidate.runtime, settings=settings
         )
     return loaded
 
