@@ -144,7 +144,9 @@ def _type(annotation: ast.expr) -> Any:
 def _adapter(
     declared: str,  # the annotation
 ) -> TypeAdapter[Any]:
-    return TypeAdapter(_type(ast.parse(declared, mode="eval").body))
+    [expression] = parse(declared).body
+    assert isinstance(expression, ast.Expr)
+    return TypeAdapter(_type(expression.value))
 
 # %% ../../nbs/reports/03_parameters.ipynb #1a282ebf
 def check_parameters(
