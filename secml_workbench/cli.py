@@ -78,7 +78,7 @@ def split_parameters(
         found[name] = value
     return found
 
-
+# %% ../nbs/cli.ipynb #27c87a6d
 def local(
     name: str,  # a path, or a name that is none
 ) -> str:
@@ -98,7 +98,7 @@ def _refuse_idle(options: Mapping[str, object], what: str) -> None:
         if value:
             raise InputError(f"{option} says nothing about {what}")
 
-
+# %% ../nbs/cli.ipynb #98057944
 def make_reports(
     kinds: Sequence[str], model: str, data: str, out: str, parameters: dict[str, str], force: bool, settings: Settings
 ) -> list[ReportResult]:
@@ -115,7 +115,7 @@ def shorter(
     "The path from the current folder if it is below it."
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
-
+# %% ../nbs/cli.ipynb #7d40ed03
 def _result(result: ReportResult) -> dict[str, Any]:
     return {f.name: getattr(result, f.name) for f in fields(result)}
 
@@ -127,7 +127,7 @@ def _print_reports(done: Sequence[ReportResult]) -> None:
         typer.echo(f"{shorter(result.html) if result.status != 'refused' else result.kind}{state}\n  {mark}{visible(result.verdict)}")
     typer.echo(shorter(done[0].html.parent.parent / "index.html"))
 
-
+# %% ../nbs/cli.ipynb #c47df85d
 def _status(done: Sequence[ReportResult]) -> int:
     "Exit status: 1 when a report failed, 2 when one was refused, else 0."
     states = {result.status for result in done}
@@ -173,7 +173,7 @@ def one_report(
         raise WorkbenchError(f"the {kind} report failed: {done.error} (see {shorter(done.html)})")
     return None if as_json else record
 
-
+# %% ../nbs/cli.ipynb #56134132
 @app.command()
 def tune(
     model: Model = "",
@@ -194,7 +194,7 @@ def tune(
         for name, value in record.results["best_params"].items():
             typer.echo(f"  {name:<16}{value if isinstance(value, int | str) else format(value, '.4g')}")
 
-
+# %% ../nbs/cli.ipynb #2eb256d3
 @app.command()
 def quantize(
     model: Model = "",
@@ -435,7 +435,7 @@ def options(
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s")
 
-
+# %% ../nbs/cli.ipynb #857d8d67
 def _complain(message: object) -> None:
     typer.echo("secml: error: " + visible(" ".join(str(message).split())), err=True)
 
@@ -469,7 +469,7 @@ def run(
             raise
         return _refusal(error)
 
-
+# %% ../nbs/cli.ipynb #bf1810a6
 def main() -> None:
     "The `secml` command."
     sys.exit(run(sys.argv[1:]))

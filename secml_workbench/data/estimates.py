@@ -35,7 +35,7 @@ class Estimate:
             return f"{self.estimate:.3f} (no interval: {self.reason})"
         return f"{self.estimate:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
-
+# %% ../../nbs/data/06_estimates.ipynb #94d14d78
 def undefined(reason: str, n: int) -> Estimate:
     "An Estimate that says why there is none."
     return Estimate(None, None, None, n, reason)

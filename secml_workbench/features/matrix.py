@@ -231,7 +231,7 @@ def _recipe(features: Pipeline) -> list[tuple[str, type, dict[str, Any]]]:
     parts = *features.steps[0][1].transformer_list, *features.steps[1:]
     return [(name, type(part), part.get_params()) for name, part in parts]
 
-
+# %% ../../nbs/features/03_matrix.ipynb #9d0ecb6c
 def _check_ours(features: Any, config: Any) -> None:
     "Refuse what is no fitted pipeline of `make_features(config)`."
     union = features.named_steps.get("families") if isinstance(features, Pipeline) else None

@@ -43,7 +43,7 @@ def _resolve(given: str, positive_label: AttackLabels, settings: Settings) -> tu
         return given, str(settings.models_dir / given), positive_label
     return "", _found(given, settings), positive_label
 
-
+# %% ../../nbs/models/06_classifier.ipynb #61460fa0
 def _found(path: str, settings: Settings) -> str:
     "The path made absolute, or a hub name as given."
     resolved = settings.resolve(path)

@@ -59,7 +59,7 @@ def make_session(
         why = first_line(error, 120)
         raise InputError(f"cannot read {brief(str(file))} with {runtime}: {why}; export it again") from None
 
-
+# %% ../../nbs/models/04_onnx_backend.ipynb #b67b2e73
 def _onnxruntime(file: Path, threads: int, allow_spinning: bool) -> Any:
     import onnxruntime
 
@@ -76,7 +76,7 @@ def has_openvino() -> bool:
     "Whether the optional package is installed."
     return importlib.util.find_spec("openvino") is not None
 
-
+# %% ../../nbs/models/04_onnx_backend.ipynb #ca80ef25
 class _OpenVinoSession:
     "OpenVINO behind the two methods of a session that we use; one answer at a time."
 
@@ -94,7 +94,7 @@ class _OpenVinoSession:
         with self.lock:
             return [np.array(self.request.infer(feed, share_inputs=True)[0], dtype=np.float32)]
 
-
+# %% ../../nbs/models/04_onnx_backend.ipynb #464e6097
 def _openvino(file: Path, threads: int) -> _OpenVinoSession:
     if not has_openvino():
         raise UnsupportedError('openvino is not installed; pip install "secml_workbench[openvino]", or use runtime onnxruntime')
@@ -191,7 +191,7 @@ def _random_batch(classifier: WindowedClassifier, batch: int, tokens: int, seed:
     mask[1::2, max(1, tokens // 2) :] = 0
     return np.where(mask == 1, ids, classifier.pad_id), mask
 
-
+# %% ../../nbs/models/04_onnx_backend.ipynb #c715836a
 def check_parity(
     reference: WindowedClassifier,  # usually torch
     exported: WindowedClassifier,  # with the same tokenizer and labels
@@ -249,7 +249,7 @@ def export_graph(
     with _silent():
         _export(module, example, file, dynamo)
 
-
+# %% ../../nbs/models/04_onnx_backend.ipynb #ad08f45e
 def _export(module: Any, example: tuple[Any, Any], file: Path, dynamo: bool) -> None:
     import torch
 
@@ -267,7 +267,7 @@ def _export(module: Any, example: tuple[Any, Any], file: Path, dynamo: bool) -> 
         dynamic_axes=axes, do_constant_folding=True,
     )
 
-
+# %% ../../nbs/models/04_onnx_backend.ipynb #b90aeb70
 def fuse_graph(
     file: Path,  # from the older exporter, with eager attention
     config: Any,  # of its transformer

@@ -44,7 +44,7 @@ def model_folder(
         raise InputError(f"no model folder at {given}; give a folder that exists, or a hub name org/name")
     return _from_hub(str(path_or_id), nested)
 
-
+# %% ../../nbs/models/03_torch_backend.ipynb #11c3319a
 def _from_hub(name: str, nested: bool) -> Path:
     "The files of a hub model in the hub's cache: no pickle, no code."
     from huggingface_hub import snapshot_download
@@ -82,7 +82,7 @@ def first_line(
     lines = (line.strip() for line in str(error).splitlines())
     return brief(next((line for line in lines if line), type(error).__name__), limit).strip("'\"")
 
-
+# %% ../../nbs/models/03_torch_backend.ipynb #a29e721f
 _PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
 TOKENIZER_FILES = (
     "tokenizer.json", "vocab.txt", "vocab.json",
@@ -116,7 +116,7 @@ def _json(path: Path) -> dict[str, Any]:
         raise InputError(f"{brief(str(path))} is no JSON object; the model folder is damaged: fetch or save it again")
     return content
 
-
+# %% ../../nbs/models/03_torch_backend.ipynb #3d1ec99d
 def check_tokenizer(
     folder: Path,  # a model folder
 ) -> None:
@@ -129,7 +129,7 @@ def check_tokenizer(
         known = ", ".join(TOKENIZER_FILES[:3])
         raise InputError(f"no tokenizer in {where}; expected one of {known}, …: save it beside the model")
 
-
+# %% ../../nbs/models/03_torch_backend.ipynb #c2e0a8ba
 def check_folder(
     folder: Path,  # a model folder
 ) -> None:
@@ -218,7 +218,7 @@ class TorchClassifier(WindowedClassifier):
             logits: np.ndarray = output.logits.float().cpu().numpy()
         return logits
 
-
+# %% ../../nbs/models/03_torch_backend.ipynb #115e0c60
 def save_tokenizer(
     classifier: TorchClassifier,
     folder: Path,
@@ -243,7 +243,7 @@ def _check_weights(folder: Path, model: Any, info: Any, new_head: bool) -> None:
         fix = "train one with secml train --model, or give a trained classifier"
         raise InputError(f"{where} is an encoder without a classification head; {fix}")
 
-
+# %% ../../nbs/models/03_torch_backend.ipynb #d7845ee4
 def _give_head(config: Any, labels: Sequence[str], pooling: str) -> None:
     "Set the configuration for a fresh head; without dropout of attention weights, for which torch has no fused kernel on CPUs."
     if pooling != "auto" and not hasattr(config, "classifier_pooling"):
@@ -256,7 +256,7 @@ def _give_head(config: Any, labels: Sequence[str], pooling: str) -> None:
         if hasattr(config, name):
             setattr(config, name, 0.0)
 
-
+# %% ../../nbs/models/03_torch_backend.ipynb #96010d0a
 def _check_vocabulary(folder: Path, tokenizer: Any, model: Any) -> None:
     rows = model.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:

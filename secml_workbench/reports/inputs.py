@@ -29,7 +29,7 @@ def open_classifier(
     "`load_classifier`, which also knows \"tiny\": a small detector, made on the spot."
     return load_classifier(tiny_detector(settings) if model == "tiny" else model, settings=settings, **given)
 
-
+# %% ../../nbs/reports/00_inputs.ipynb #17f729ca
 def open_corpus(
     data: Corpus | str | None,  # one that is read already, a file, "packaged" or "tiny"
     columns: Columns | None = None,  # of a file
@@ -104,7 +104,7 @@ def _with_label(load: Callable[[str], Any], label: str) -> tuple[Any, bool]:
             raise
         return load(""), False
 
-
+# %% ../../nbs/reports/00_inputs.ipynb #ab13fb35
 def open_inputs(
     model: str,  # folder, name in the settings, hub name, or "tiny"
     data: str,  # file, "packaged" or "tiny"

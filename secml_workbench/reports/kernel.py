@@ -130,7 +130,7 @@ def _signal_kernels(managers: Sequence[Any], number: int) -> None:
             with suppress(OSError):
                 os.kill(process, number)
 
-
+# %% ../../nbs/reports/04_kernel.ipynb #edb80814
 def _wait(execution: _Execution, look: Callable[[], None], patience: float = 20.0) -> None:
     "Wait for the end; on Ctrl-C, or when `look` raises, interrupt the kernel, kill it after `patience` seconds, raise the same."
     try:

@@ -28,7 +28,7 @@ def _number(value: object) -> float | None:
     good = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return float(value) if good else None  # type: ignore[arg-type]
 
-
+# %% ../../nbs/reports/02_overview.ipynb #37de6c64
 def _figure(value: object) -> str | None:
     "An estimate with its interval, if the record has both ends; None when there is no estimate."
     estimate, *ends = (_number(_at(value, key)) for key in ("estimate", "low", "high"))
@@ -42,7 +42,7 @@ def _first(*values: object) -> str | None:
     "The first of the values that is a figure."
     return next((shown for value in values if (shown := _figure(value))), None)
 
-
+# %% ../../nbs/reports/02_overview.ipynb #16a368a9
 def _rows(value: object) -> list[Mapping[str, Any]]:
     "The mappings in a list."
     return [row for row in value if isinstance(row, Mapping)] if isinstance(value, (list, tuple)) else []
@@ -64,12 +64,12 @@ def _variants(results: object) -> dict[str, Mapping[str, Any]]:
 def _recommended(results: object) -> object:
     return _at(results, "faithfulness", "recommended") or _at(results, "faithfulness", "best")
 
-
+# %% ../../nbs/reports/02_overview.ipynb #cea09511
 def _faithfulness(results: object) -> object:
     "The faithfulness of the method that an explanation report recommends."
     return _at(results, "faithfulness", "methods", str(_recommended(results)), "normalized_aopc")
 
-
+# %% ../../nbs/reports/02_overview.ipynb #8bd2c16f
 def headline(
     record: Record,  # of any kind
 ) -> str:  # plain text; empty when the record has no such figures
@@ -118,7 +118,7 @@ def _original(records: Mapping[str, Record]) -> dict[str, object]:
     row["unseen"] = _figure(min(known, key=lambda value: value["estimate"], default=None))
     return row | {"faithfulness": _figure(_faithfulness(found.get("explanation")))}
 
-
+# %% ../../nbs/reports/02_overview.ipynb #580288fa
 def _smaller(records: Mapping[str, Record]) -> list[dict[str, object]]:
     "The rows of a model's recommended variants."
     results = records["quantization"].results if "quantization" in records else {}
@@ -142,7 +142,7 @@ def _differences(records: Iterable[Record]) -> Markup:
         return Markup()
     return note(f"These records rest on {different}: compare only what was measured on the same.", "warn")
 
-
+# %% ../../nbs/reports/02_overview.ipynb #66384a14
 def compare_models(
     models: Sequence[Mapping[str, Record]],  # for each model: kind of report → its record
 ) -> Markup:  # empty when the records have no figures

@@ -36,7 +36,7 @@ def _screen_cell(notebook: NotebookNode) -> int | None:
     "The cell that shows the first screen."
     return next((i for i, output in _outputs(notebook) if RECORD_MIME in output.get("data", {})), None)
 
-
+# %% ../../nbs/reports/01_pages.ipynb #c92a6b27
 def record_of(
     notebook: NotebookNode,  # executed
 ) -> Record:
@@ -56,7 +56,7 @@ def error_of(
             return i, output.ename, output.evalue
     return None
 
-
+# %% ../../nbs/reports/01_pages.ipynb #cac31802
 def one_line(
     text: str,  # an error message, of any length and origin
     limit: int = 300,
@@ -86,7 +86,7 @@ def stable(
     notebook.metadata = type(notebook)({"kernelspec": kernel, "language_info": {"name": "python"}})
     return notebook
 
-
+# %% ../../nbs/reports/01_pages.ipynb #9aa018a0
 def _passing(output: NotebookNode) -> bool:
     "Whether an output is progress: the error stream, or a widget without its state."
     widget = "application/vnd.jupyter.widget-view+json" in output.get("data", {})
@@ -103,7 +103,7 @@ def page_version() -> str:
 def _templates() -> Path:
     return Path(str(files("secml_workbench"))) / "assets" / "report"
 
-
+# %% ../../nbs/reports/01_pages.ipynb #2bba56e2
 def _frame(title: str, footer: Markup, body: Markup | None = None) -> dict[str, str]:
     "What the page templates fill in; all of it escaped."
     return {
@@ -114,7 +114,7 @@ def _frame(title: str, footer: Markup, body: Markup | None = None) -> dict[str, 
         "body": sanitize(body.html) if body else "",
     }
 
-
+# %% ../../nbs/reports/01_pages.ipynb #acc96ade
 def frame(
     title: str,  # of the window
     body: Markup,  # what the page shows; sanitized once more
@@ -160,7 +160,7 @@ def _output_html(
 def _left_out(cell: NotebookNode) -> bool:
     return "remove-cell" in cell.metadata.get("tags", []) or re.match(r"#\s*\|\s*hide\b", cell.source) is not None
 
-
+# %% ../../nbs/reports/01_pages.ipynb #db0cb358
 def _for_page(notebook: NotebookNode, record: Record) -> NotebookNode:
     "The cells that the page shows."
     import nbformat.v4 as v4

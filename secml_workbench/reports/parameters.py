@@ -50,7 +50,7 @@ class Parameter:
     default: Any
     help: str = ""  # the trailing comment
 
-
+# %% ../../nbs/reports/03_parameters.ipynb #8cea33b1
 def _parameters_cell(template: Path) -> str:
     "The source of the one cell tagged `parameters`."
     import nbformat
@@ -64,7 +64,7 @@ def _parameters_cell(template: Path) -> str:
         raise InputError(f"{template.name} has {len(tagged)} cells tagged parameters; expected exactly one")
     return tagged[0]
 
-
+# %% ../../nbs/reports/03_parameters.ipynb #bee81c1d
 def _comments(source: str) -> dict[int, str]:
     "Line → comment."
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
@@ -101,7 +101,7 @@ def _text(value: Any) -> str:
         raise ValueError("no text")
     return str(value)
 
-
+# %% ../../nbs/reports/03_parameters.ipynb #4bb34087
 def _list(value: Any) -> Any:
     "What a JSON list or a text with commas says, as a list."
     if not isinstance(value, str):
@@ -139,7 +139,7 @@ def _type(annotation: ast.expr) -> Any:
     given = brief(ast.unparse(annotation))
     raise InputError(f"a parameter has the type {given}; expected {', '.join(_TYPES)}, list[one of them] or one of them | None")
 
-
+# %% ../../nbs/reports/03_parameters.ipynb #5b725301
 @lru_cache(maxsize=64)
 def _adapter(
     declared: str,  # the annotation
@@ -171,7 +171,7 @@ def _inside(path: Path, root: Path) -> str:
     path = path.resolve()
     return str(path.relative_to(root)) if path.is_relative_to(root) and path != root else str(path)
 
-
+# %% ../../nbs/reports/03_parameters.ipynb #95725d49
 def find_model(
     model: str | Path,
     settings: Settings,
@@ -191,7 +191,7 @@ def find_model(
         return name, name
     raise InputError(f"no model folder {brief(name)}; give a folder, a name in settings.ini, or owner/name")
 
-
+# %% ../../nbs/reports/03_parameters.ipynb #fde0410d
 def _find_data(data: str | Path, settings: Settings) -> str:
     "What the template gets as its data: a name of a built-in corpus or a file that is there."
     if str(data) in ("packaged", "tiny"):

@@ -52,7 +52,7 @@ def _record(target: ReportResult, notebook: NotebookNode, trouble: str, seed: in
     verdict = f"The {target.kind} report failed before it had an answer."
     return Record(target.kind, target.model, verdict, provenance=origin, status="failed", error=error)
 
-
+# %% ../../nbs/reports/08_running.ipynb #ef79635d
 def _make(
     target: ReportResult, template: Path, values: Mapping[str, Any], parts: Mapping[str, Any], settings: Settings,
     progress: bool, watch: Callable[[int, int], None] | None,
