@@ -25,6 +25,18 @@ ROOT = Path(__file__).resolve().parents[1]
 Make = Callable[[Path], object]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What makes the reports begins both halves of the run, one for each of two workers; what looks at them comes last.
+
+    Otherwise one worker would wait for what the other makes.
+    """
+    makers = [item for item in items if item.path.name in ("test_templates.py", "test_wheel.py")]
+    readers = [item for item in items if item.path.name == "test_pages.py"]
+    others = [item for item in items if item not in makers and item not in readers]
+    middle = (len(items) + 1) // 2 - len(makers[::2])
+    items[:] = [*makers[::2], *others[:middle], *makers[1::2], *others[middle:], *readers]
+
+
 @pytest.fixture(scope="session")
 def made_once(tmp_path_factory) -> Callable[[str, Make], Path]:
     "A folder that the first who needs it makes, for all workers of this run: `made_once(name, make)`."

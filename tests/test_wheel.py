@@ -47,6 +47,7 @@ def test_a_report_from_the_wheel_in_a_folder_that_is_no_checkout(installed, tmp_
         "attack",
         "-p",
         'variants=["int8_dynamic", "int8_static"]',
+        *("-p", "latency_seconds=0.2", "-p", "agreement_texts=2"),
         "--json",
     ]
     env = {**os.environ, "PYTHONPATH": str(installed)}
