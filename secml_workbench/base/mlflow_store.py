@@ -125,10 +125,10 @@ def _knock(uri: str) -> None:
 
 # %% ../../nbs/base/09_mlflow_store.ipynb #02cf7986
 def connect(
-    settings: Settings | None = None,  # mlflow_tracking_uri says where
+    settings: Settings,  # mlflow_tracking_uri says where
 ) -> MlflowClient:  # ready: the store has answered
     "A client of the tracking store; `InputError` naming the address when it does not answer."
-    uri = (settings or load_settings()).mlflow_tracking_uri
+    uri = settings.mlflow_tracking_uri
     _quiet_mlflow()
     from mlflow import MlflowClient
 

@@ -239,10 +239,9 @@ def track(
     tags: Mapping[str, object] | None = None,  # its children get them too
     data: Mapping[str, Any] | None = None,  # what for (training, validation, test) -> a Corpus; the children's too
     run_id: str = "",  # of a run to go on with; a new one when the store does not have it
-    settings: Settings | None = None,  # where the store is
+    settings: Settings,  # where the store is
 ) -> Iterator[Run]:  # the parent run; give it the results and the children
     "Track a block of work as one MLflow run; errors: `InputError` when the store does not answer."
-    settings = settings or load_settings()
     store = ExperimentStore(settings, kind)
     _close_abandoned(store)
     given = {"secml.kind": kind, **(tags or {})}
@@ -257,7 +256,7 @@ def track(
 def attach(
     file: str | Path,
     run_id: str,  # of a run in the store
-    settings: Settings | None = None,
+    settings: Settings,  # where the store is
 ) -> bool:  # whether the store took it; without it the file is there all the same
     "Save a file with a run that has ended."
     try:
