@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/bench_main_job.py
 
-It works in a temporary folder (about 11 minutes on two cores) and writes benchmarks/results/main_job.json.
+It works in a temporary folder (about a quarter of an hour on two cores) and writes benchmarks/results/main_job.json.
 """
 
 import json

@@ -314,7 +314,7 @@ def test_unknown_requests_list_what_there_is(variants):
 
 
 def test_the_partition_tree_is_one_tree_of_neighbours():
-    from secml_workbench.explanation.explainers import _halves
+    from secml_workbench.explanation.lime_shap_occlusion import _halves
 
     for units in range(2, 40):
         rows, members = _halves(units), {i: {i} for i in range(units)}

@@ -78,6 +78,10 @@ def face(room: str) -> dict[str, str]:
 # -- notebooks and modules -------------------------------------------------------------------------
 
 
+def test_imports_are_found():
+    assert sum(len(imports(ast.parse(text))) for path in NOTEBOOKS for text in code(path) if "%" not in text) > 500
+
+
 def test_every_notebook_is_looked_at():
     "A glob that finds too little must fail: these tests', nbdev's own, and the count in the folders."
     by_folder = {room: len(list((ROOT / "nbs" / room).glob("[0-9][0-9]_*.ipynb"))) for room in ROOMS}
@@ -123,15 +127,13 @@ def test_imports_go_one_way(module):
 @pytest.mark.parametrize("path", ALL_NOTEBOOKS, ids=name_of)
 def test_from_outside_a_room_is_imported_through_its_face(path):
     "Exported or not, in each cell of each notebook."
-    room, checked = path.parent.name, 0
+    room = path.parent.name
     for text in code(path):
         tree = ast.parse("\n".join("" if line.startswith(("%", "!")) else line for line in text.splitlines()))
         for place, name in imports(tree):
             other, _, inner = place.partition(".")
-            checked += 1
             if inner and other != room:
                 pytest.fail(f"{name_of(path)} imports {name} of {place}; import it from secml_workbench.{other}")
-    assert checked or room in ("base", "view") or path.name == "start.ipynb"
 
 
 @pytest.mark.parametrize("room", ROOMS)

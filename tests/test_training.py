@@ -1,4 +1,4 @@
-"""What the notebook of `training` cannot hold: interruptions, kills, two processes at once, hostile names."""
+"""What the notebooks of fine-tuning cannot hold: interruptions, kills, two processes at once, hostile names."""
 
 from __future__ import annotations
 

@@ -119,11 +119,11 @@ def code_hash(
     todo = [modules] if isinstance(modules, str) else list(modules)
     while todo:
         name = todo.pop()
-        if name in seen or (not shown and f"{name}.".startswith(_SHOWING)):
-            continue
         file = package.joinpath(*name.split(".")).with_suffix(".py")
         if not file.is_file():
             raise InputError(f"no module {brief(name)} in the package; expected one such as 'models.detector_training'")
+        if name in seen or (not shown and f"{name}.".startswith(_SHOWING)):
+            continue
         tree = parse(file.read_text(encoding="utf-8"))
         todo += modules_used(tree, name, package)
         seen[name] = ast.dump(tree if shown else _Computing().visit(tree))

@@ -35,12 +35,14 @@ from .shares import (
 from .metrics import (
     METRICS as METRICS,
     evaluate as evaluate,
-    flip_rate as flip_rate,
     get_metric as get_metric,
     length_slices as length_slices,
     metrics_table as metrics_table,
-    paired_difference as paired_difference,
     threshold_at_fpr as threshold_at_fpr,
+)
+from .paired_comparison import (
+    flip_rate as flip_rate,
+    paired_difference as paired_difference,
 )
 from .patterns import (
     PatternFamily as PatternFamily,
@@ -52,7 +54,7 @@ from .patterns import (
     spans_in_many as spans_in_many,
     utf8 as utf8,
 )
-from .normalization import (
+from .lookalikes import (
     Reading as Reading,
     UNDONE as UNDONE,
 )

@@ -15,11 +15,11 @@ from .attribution import (
     TOKEN_METHODS as TOKEN_METHODS,
     token_scores as token_scores,
 )
-from .explainers import (
+from .lime_shap_occlusion import (
     ask as ask,
     lime_samples as lime_samples,
 )
-from .explaining import (
+from .methods import (
     METHODS as METHODS,
     explain as explain,
     explain_many as explain_many,

@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 
 from ..base import InputError, brief, check_number, refuse_unknown
 from ..data import Estimate, mean_estimate
-from .explainers import EXACT_UNITS
-from secml_workbench.explanation.explaining import (
+from .lime_shap_occlusion import EXACT_UNITS
+from secml_workbench.explanation.methods import (
     METHODS, RANDOM, check_request, explain, make_engine, next_seed, resolve_method,
 )
 from .faithfulness import aopc_bounds, judging_engine, measure_faithfulness, unit_scores

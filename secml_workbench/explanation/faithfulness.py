@@ -17,8 +17,8 @@ from tqdm.auto import tqdm
 from ..base import InputError, brief, check_number
 from ..data import Estimate, mean_estimate
 from .gradients import torch_inside
-from .explainers import EXACT_UNITS, ask
-from secml_workbench.explanation.explaining import (
+from .lime_shap_occlusion import EXACT_UNITS, ask
+from secml_workbench.explanation.methods import (
     RANDOM, check_request, explain, explain_many, make_engine, next_seed, resolve_method, resolve_target,
 )
 from .perturbation import PerturbationEngine

@@ -48,7 +48,7 @@ class WordScore:
 class Explanation:
     "One method's account of one prediction. It shows itself in Jupyter; `to_json` and `records.to_jsonable` save it."
 
-    method: str  # a key of `explainers.METHODS`
+    method: str  # a key of `METHODS`
     text: str
     target: tuple[int, ...]  # the columns of predict_proba that are explained: one class, or all that mean attack
     label: str  # their name

@@ -80,7 +80,7 @@ class TrainingJob:
     train: Corpus
     validation: Corpus  # decides the best epoch
     config: TrainingConfig = TrainingConfig()
-    metric: str = "roc_auc"  # on validation; of `metrics.METRICS`
+    metric: str = "roc_auc"  # on validation; of `data.METRICS`
 
     def __post_init__(self) -> None:
         get_metric(self.metric)

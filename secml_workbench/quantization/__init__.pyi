@@ -50,7 +50,7 @@ from .comparison import (
     pareto as pareto,
     recommend as recommend,
 )
-from .retry import (
+from .careful_retry import (
     Candidate as Candidate,
     Outcome as Outcome,
     Validation as Validation,

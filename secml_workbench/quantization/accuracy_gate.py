@@ -113,7 +113,7 @@ def gate(
     variant: np.ndarray,  # (n,) of the variant, on the same texts
     y: np.ndarray,  # (n,) 0 benign, 1 malicious
     *,
-    metric: str = "f1",  # see metrics.METRICS
+    metric: str = "f1",  # see data.METRICS
     max_accuracy_loss: float = 0.02,  # the most that it may get worse, as a fraction
     threshold: float = 0.5,
     hard_benign: np.ndarray | None = None,

@@ -39,7 +39,7 @@ class QuantizationConfig:
 
     variant: str = "int8_dynamic"
     device: str = "cpu"  # where it will run: cpu (ONNX) or cuda (torch and torchao, see torch_variants)
-    metric: str = "f1"  # that the gate watches, see metrics.METRICS
+    metric: str = "f1"  # that the gate watches, see data.METRICS
     max_accuracy_loss: float = 0.02  # the most that the metric may get worse, as a fraction: 0.02 is two points
     preserve_accuracy: bool = True  # where the gate does not pass: make it again more carefully (retry.quantize_within)
     embeddings: bool = True  # the embedding tables too: half of a MiniLM

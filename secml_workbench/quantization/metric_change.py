@@ -159,7 +159,7 @@ def change_and_event(
 
 # %% ../../nbs/quantization/07_metric_change.ipynb #2caef1e2
 def metric_delta(
-    metric: str,  # see metrics.METRICS
+    metric: str,  # see data.METRICS
     y: np.ndarray,  # (n,) 0 benign, 1 malicious
     reference: np.ndarray,  # (n,) probability of malicious, of the original
     variant: np.ndarray,  # (n,) of the variant

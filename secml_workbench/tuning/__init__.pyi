@@ -7,8 +7,10 @@ from .config import (
     OptimizationConfig as OptimizationConfig,
     measure_title as measure_title,
 )
-from .store import (
+from .interrupted_trials import (
     MAX_RETRIES as MAX_RETRIES,
+)
+from .store import (
     open_storage as open_storage,
 )
 from .result import (
