@@ -26,8 +26,8 @@ from secml_workbench.explanation import (
     ask,
     explain,
     explain_many,
-    explainers,
     lime_samples,
+    lime_shap_occlusion,
     make_engine,
     perturbation,
     split_words,
@@ -100,7 +100,7 @@ def test_shap_by_regression_comes_near_the_exact_values_and_nearer_than_orders(m
     engine = PerturbationEngine(Tangled({}), text)
     truth, errors = shapley(engine), {}
     for pays in (True, False):
-        monkeypatch.setattr(explainers, "regression_pays", lambda *_, pays=pays: pays)
+        monkeypatch.setattr(lime_shap_occlusion, "regression_pays", lambda *_, pays=pays: pays)
         found = [explain(engine.classifier, text, "shap", n_samples=250, engine=engine, seed=seed) for seed in range(8)]
         assert all((one.orders is None) == pays == bool(one.subsets) for one in found)
         assert all(abs(one.additivity_gap) < 1e-6 for one in found)

@@ -26,6 +26,7 @@ from secml_workbench.quantization import (
     QuantizationConfig,
     Validation,
     calibration_batches,
+    careful_retry,
     gate,
     half,
     metric_delta,
@@ -35,7 +36,6 @@ from secml_workbench.quantization import (
     read_artifact,
     recommend,
     record_judgement,
-    retry,
     sensitivity,
     torchao_variant,
 )
@@ -271,7 +271,7 @@ def test_a_model_too_big_for_memory_is_refused_with_the_estimate(tiny, tmp_path,
 
 
 def test_what_fails_is_made_again_until_the_ladder_ends(tiny, exports, tmp_path, monkeypatch):
-    monkeypatch.setattr(retry, "LEFT_OUT", (1, 15))
+    monkeypatch.setattr(careful_retry, "LEFT_OUT", (1, 15))
     corpus = load_corpus("packaged").split().validation.sample(300, seed=1)  # no near-duplicates in it
     upside_down = 1 - scores(tiny, corpus.texts)  # an original that is always right, and that no variant agrees with
     corpus = replace(corpus, frame=corpus.frame.assign(label=(upside_down >= 0.5).astype(int)))
