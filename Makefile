@@ -7,7 +7,7 @@ DATA ?=
 export MODEL DATA
 
 .DEFAULT_GOAL := help
-.PHONY: help setup report check test lab bench clean-check lint types rules wheel clean
+.PHONY: help setup report check test lab bench clean-check lint types rules notebooks pytest wheel clean
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,8 +39,13 @@ check: setup clean-check lint types rules  ## for every commit, seconds: noteboo
 test: export SECML_THREADS = 1
 test: export OMP_NUM_THREADS = 1
 test: export NUMBA_DISABLE_JIT = 1
-test: check  ## all checks, minutes: those of `make check`, then the notebooks, then pytest
-	$(BIN)/nbdev-test --n-workers 2 --timing --skip-file-re '^([_.]|5[0-9]_)'  # the templates: tests/test_templates.py
+test: setup  ## all checks, minutes: those of `make check`, the notebooks and pytest, side by side
+	@$(MAKE) --no-print-directory --jobs 3 clean-check lint types rules notebooks pytest
+
+notebooks: setup  # each runs; the templates do in tests/test_templates.py
+	$(BIN)/nbdev-test --n-workers 1 --timing --skip-file-re '^([_.]|5[0-9]_)'
+
+pytest: setup
 	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/test_repository.py
 
 clean-check: setup  # the notebooks are clean, and the package is what they export
