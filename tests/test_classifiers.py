@@ -240,6 +240,77 @@ def test_a_model_with_one_output(tmp_path):
     np.testing.assert_allclose(scores(classifier, CORPUS[:3]), 1 / (1 + np.exp(-logits)), atol=1e-6)
 
 
+HARMS = ("toxic", "severe_toxic", "obscene", "threat")
+
+
+def saved_head(folder, labels, bias=None, **said):
+    "A BERT with this head; what a configuration says of it is given."
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    tokenizer = wordpiece()
+    config = config_of("bert", tokenizer, labels, 80)
+    config.update(said)
+    torch.manual_seed(0)
+    model = AutoModelForSequenceClassification.from_config(config)
+    if bias is not None:
+        model.classifier.weight.data.zero_()
+        model.classifier.bias.data = torch.tensor(bias)
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def test_labels_that_do_not_exclude_each_other_each_stand_by_themselves(tmp_path):
+    "Each has its own sigmoid; the score of several is their maximum, in every runtime and explanation."
+    from secml_workbench.explanation import explain
+    from secml_workbench.models import export_onnx, load_classifier
+
+    folder = saved_head(tmp_path / "several", HARMS, problem_type="multi_label_classification")
+    classifier = load_classifier(folder, device="cpu", positive_label="toxic, threat")
+    p, logits = classifier.predict_proba(CORPUS[:5]), classifier.logits(CORPUS[:5]).astype(np.float64)
+    np.testing.assert_allclose(p, 1 / (1 + np.exp(-logits)), atol=1e-6)
+    np.testing.assert_allclose(scores(classifier, CORPUS[:5]), p[:, [0, 3]].max(axis=1))
+    assert "maximum" in classifier.positive.reason
+    assert load_classifier(folder, device="cpu", positive_label=HARMS).positive.indices == (0, 1, 2, 3)
+    exported = load_classifier(export_onnx(classifier, tmp_path / "onnx"), positive_label=classifier.positive)
+    np.testing.assert_allclose(exported.predict_proba(CORPUS[:5]), p, atol=1e-5)
+    for method in ("input_x_gradient", "occlusion"):
+        explanation = explain(classifier, CORPUS[1], method, n_samples=20)
+        assert abs(explanation.prediction - p[1, [0, 3]].max()) < 1e-6
+
+
+@pytest.mark.parametrize(
+    ("labels", "said", "match"),
+    [
+        (HARMS, {}, "exclude each other.*problem_type"),
+        (("toxic", "hate"), {}, "exclude each other"),
+        (("LABEL_0",), {}, "one output.*id2label"),
+        (("toxicity",), {}, "one output"),
+        (("injection",), {"problem_type": "regression"}, "regression"),
+        (("benign", "injection"), {"problem_type": "regression"}, "regression"),
+        (("LABEL_0",), {"problem_type": "multi_label_classification"}, "one output.*positive_label"),
+    ],
+)
+def test_a_head_that_does_not_say_what_it_means_is_refused(tmp_path, labels, said, match):
+    from secml_workbench.models import load_classifier
+
+    folder = saved_head(tmp_path / "model", labels, **said)
+    with pytest.raises(InputError, match=match) as caught:
+        load_classifier(folder, device="cpu")
+    assert "\n" not in str(caught.value) and len(str(caught.value)) <= 320
+
+
+def test_a_single_output_that_is_said_to_be_a_logit(tmp_path):
+    from secml_workbench.models import load_classifier
+
+    said = {"problem_type": "multi_label_classification"}
+    folder = saved_head(tmp_path / "model", ("LABEL_0",), bias=[0.9], **said)
+    high, low = (load_classifier(folder, device="cpu", positive_label=label) for label in ("LABEL_0", "not LABEL_0"))
+    np.testing.assert_allclose(scores(high, ["text"]), 1 / (1 + np.exp(-0.9)), atol=1e-6)
+    np.testing.assert_allclose(scores(low, ["text"]), 1 / (1 + np.exp(0.9)), atol=1e-6)
+
+
 @pytest.mark.parametrize(
     "config",
     [

@@ -5,6 +5,8 @@ from .readers import (
     jsonl_rows as jsonl_rows,
 )
 from .labels import (
+    CONVENTIONS as CONVENTIONS,
+    label_key as label_key,
     label_kind as label_kind,
     malicious_labels as malicious_labels,
     map_labels as map_labels,

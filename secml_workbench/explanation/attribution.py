@@ -71,7 +71,7 @@ def _suspicion(inside: Inside, windows: Sequence[Window]) -> np.ndarray:
     for batch in length_batches([len(w.input_ids) for w in windows], inside.classifier.token_budget):
         ids, mask = inside.tensors([windows[i] for i in batch])
         with torch.no_grad():
-            p[batch] = inside.chances(inside.model(input_ids=ids, attention_mask=mask).logits)[:, attack].sum(1).cpu().numpy()
+            p[batch] = inside.join(inside.chances(inside.model(input_ids=ids, attention_mask=mask).logits), attack).cpu().numpy()
     return p
 
 # %% ../../nbs/explanation/04_attribution.ipynb #e43eb869

@@ -59,12 +59,19 @@ class Inside:
         self.blank = next((i for i in silent if i is not None), classifier.pad_id)  # stands for "no content"
 
     def chances(self, logits: torch.Tensor) -> torch.Tensor:
-        "Probabilities (b, labels), as `softmax` of models computes them."
+        "Probabilities (b, labels), as the classifier's head computes them."
         import torch
 
         logits = logits.double()
+        if not self.classifier.head.exclusive:
+            return logits.sigmoid()
         wide = torch.cat([torch.zeros_like(logits), logits], dim=1) if logits.shape[1] == 1 else logits
         return wide.softmax(dim=1)
+
+    def join(self, chances: torch.Tensor, columns: Sequence[int]) -> torch.Tensor:
+        "One probability (b,) of several columns, as `Positive.join` has it."
+        chosen = chances[:, list(columns)]
+        return chosen.sum(dim=1) if self.classifier.head.exclusive else chosen.amax(dim=1)
 
     def run(self, embedded: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, **more: bool) -> Any:
         "The model's output when the tokens have these embeddings (b, s, d)."
@@ -87,7 +94,7 @@ class Inside:
 
     def probability(self, embedded: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         "Probability of the target (b,)."
-        return self.chances(self.run(embedded, ids, mask).logits)[:, self.columns].sum(dim=1)
+        return self.join(self.chances(self.run(embedded, ids, mask).logits), self.columns)
 
     def tensors(self, windows: Sequence[Window], blank: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         "Ids and mask of a batch of windows; blank: every token of the text replaced by one that says nothing."

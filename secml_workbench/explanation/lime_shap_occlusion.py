@@ -35,12 +35,12 @@ def ask(
     masks: np.ndarray,  # bool (m, units)
     target: tuple[int, ...],  # columns of predict_proba
 ) -> np.ndarray:  # float64 (m,)
-    "The probability of the target for each mask: the sum of its columns. Raises InputError: no such column, no masks."
+    "The probability of the target for each mask: its columns joined as the classifier's score is. Raises InputError: no such column, no masks."
     if not isinstance(target, tuple) or not target:
         raise InputError(f"target is {brief(target, 40)}; expected columns of predict_proba, such as (1,)")
     for column in target:
         check_number(column, "a column of target", 0, len(engine.classifier.labels) - 1, whole=True)
-    return engine(masks)[:, list(target)].sum(axis=1)
+    return engine.classifier.positive.join(engine(masks), target)
 
 # %% ../../nbs/explanation/05_lime_shap_occlusion.ipynb #a44f43c3
 def occlusion(

@@ -254,7 +254,7 @@ def _explained(job: _Job, engine: PerturbationEngine, prediction: float, attribu
 def _from_inside(job: _Job, texts: Sequence[str]) -> list[Explanation]:
     started = time.perf_counter()
     tokens = token_scores(job.classifier, texts, job.columns, job.method)
-    whole = job.classifier.predict_proba(texts)[:, list(job.columns)].sum(axis=1, dtype=np.float64)
+    whole = job.classifier.positive.join(job.classifier.predict_proba(texts).astype(np.float64), job.columns)
     seconds = (time.perf_counter() - started) / len(texts)
     explained = []
     for text, account, prediction in zip(texts, tokens, whole.tolist(), strict=True):

@@ -1,4 +1,5 @@
 from .protocol import (
+    Head as Head,
     AttackLabels as AttackLabels,
     Positive as Positive,
     TextClassifier as TextClassifier,
@@ -7,6 +8,7 @@ from .protocol import (
     clean_text as clean_text,
     find_positive as find_positive,
     scores as scores,
+    sigmoid as sigmoid,
     softmax as softmax,
 )
 from .tokens import (

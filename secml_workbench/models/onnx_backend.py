@@ -22,7 +22,7 @@ import numpy as np
 from secml_workbench.base import (
     InputError, UnsupportedError, WorkbenchError, atomic_folder, brief, dumps, refuse_unknown, usable_cores,
 )
-from .protocol import AttackLabels, softmax
+from .protocol import AttackLabels
 from secml_workbench.models.torch_backend import (
     TorchClassifier, check_tokenizer, first_line, one_line, save_tokenizer,
 )
@@ -202,7 +202,7 @@ def check_parity(
     for seed, (batch, tokens) in enumerate(shapes):
         tokens = min(tokens, reference.max_length)
         inputs = _random_batch(reference, batch, tokens, seed)
-        gap = np.abs(softmax(reference._forward(*inputs)) - softmax(exported._forward(*inputs))).max()
+        gap = np.abs(reference.head.probabilities(reference._forward(*inputs)) - exported.head.probabilities(exported._forward(*inputs))).max()
         gaps[f"{batch} x {tokens}"] = float(gap) if np.isfinite(gap) else float("inf")
     return ParityReport(max(gaps.values()), gaps)
 

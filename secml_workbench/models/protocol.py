@@ -13,20 +13,21 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 
 from ..base import InputError, brief, brief_list
-from ..data import malicious_labels
+from ..data import CONVENTIONS, label_key, label_kind, malicious_labels
 
 # %% auto #0
 __all__ = ['AttackLabels', 'Positive', 'find_positive', 'clean_text', 'check_classifier', 'check_texts', 'TextClassifier',
-           'scores', 'labels_of', 'softmax']
+           'scores', 'Head', 'read_head', 'softmax', 'sigmoid']
 
 # %% ../../nbs/models/00_protocol.ipynb #3671d3a3
 @dataclass(frozen=True)
 class Positive:
     "The columns of `predict_proba` that mean attack, their labels, and why we think so."
 
-    indices: tuple[int, ...]  # columns; their sum is the score
+    indices: tuple[int, ...]  # columns
     labels: tuple[str, ...]  # the names of these columns
     reason: str  # how they were found, for the reader
+    exclusive: bool = True  # labels exclude each other: the score is the sum of the columns; False: their maximum
 
     @property
     def label(self) -> str:
@@ -38,12 +39,21 @@ class Positive:
         "The first of the columns: the class to explain where only one can be."
         return self.indices[0]
 
+    def join(
+        self,
+        probabilities: np.ndarray,  # (n, k)
+        columns: Sequence[int],  # one or more
+    ) -> np.ndarray:  # (n,)
+        "One probability of several columns: their sum, or their maximum where each stands by itself; NaN stays NaN."
+        chosen = probabilities[:, list(columns)]
+        return chosen.sum(axis=1) if self.exclusive else chosen.max(axis=1)
+
     def score(
         self,
         probabilities: np.ndarray,  # (n, k)
     ) -> np.ndarray:  # (n,) probability of attack
-        "Sum of the attack columns; NaN stays NaN."
-        return probabilities[:, list(self.indices)].sum(axis=1).clip(0, 1)
+        "The attack columns as one probability."
+        return self.join(probabilities, self.indices).clip(0, 1)
 
 # %% ../../nbs/models/00_protocol.ipynb #fea7ad04
 AttackLabels = str | Sequence[str] | Positive  # a user's text (several with commas), a list of labels, or what another classifier has
@@ -61,34 +71,36 @@ def _columns(labels: Sequence[str], asked: Sequence[str]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(columns))
 
 # %% ../../nbs/models/00_protocol.ipynb #83362c88
-def _positive(labels: Sequence[str], indices: tuple[int, ...], why: str) -> Positive:
-    if not indices or len(indices) == len(labels):
+def _positive(labels: Sequence[str], indices: tuple[int, ...], why: str, exclusive: bool) -> Positive:
+    if not indices or (exclusive and len(indices) == len(labels)):
         raise InputError(f"every label of {brief_list(labels, limit=40)} would be the attack; expected one benign label at least")
     names = tuple(labels[i] for i in indices)
-    return Positive(indices, names, f"{' + '.join(names)} of {'/'.join(labels)}: {why}")
+    how = "" if exclusive else "; each label stands by itself" + (", the score is their maximum" if len(names) > 1 else "")
+    return Positive(indices, names, f"{' + '.join(names)} of {'/'.join(labels)}: {why}{how}", exclusive)
 
 # %% ../../nbs/models/00_protocol.ipynb #2e5bef03
-def _asked(labels: Sequence[str], asked: AttackLabels) -> Positive:
+def _asked(labels: Sequence[str], asked: AttackLabels, exclusive: bool) -> Positive:
     "The attack as somebody asked for it; as another classifier has it, with what that one says of how it was found."
     if isinstance(asked, str):
         known = {label.casefold() for label in labels}
         asked = [asked] if asked.casefold() in known else [part.strip() for part in asked.split(",")]
     wanted = asked.labels if isinstance(asked, Positive) else asked
-    positive = _positive(labels, _columns(labels, wanted), "as asked")
-    return replace(asked, indices=positive.indices) if isinstance(asked, Positive) else positive
+    positive = _positive(labels, _columns(labels, wanted), "as asked", exclusive)
+    return replace(asked, indices=positive.indices, exclusive=exclusive) if isinstance(asked, Positive) else positive
 
 # %% ../../nbs/models/00_protocol.ipynb #62808a30
 def find_positive(
     labels: Sequence[str],  # a classifier's labels, in the order of its columns
     asked: AttackLabels = "",  # empty: inferred
+    exclusive: bool = True,  # False: each label stands by itself (multi-label)
 ) -> Positive:  # the attack columns and how they were found
     "The positive class: asked for, or inferred from the names that detectors use, or refused with a list."
     labels = list(labels)
     if asked:
-        return _asked(labels, asked)
+        return _asked(labels, asked, exclusive)
     malicious, why = malicious_labels(labels)
     if malicious:
-        return _positive(labels, tuple(i for i, label in enumerate(labels) if label in malicious), why)
+        return _positive(labels, tuple(i for i, label in enumerate(labels) if label in malicious), why, exclusive)
     known = brief_list(labels, limit=40)
     raise InputError(f"cannot tell which label of {known} is the attack; pass positive_label (several with commas)")
 
@@ -140,7 +152,7 @@ class TextClassifier(Protocol):
     def predict_proba(
         self,
         texts: Sequence[str],  # n texts of any length and content
-    ) -> np.ndarray:  # float32 (n, k), rows in the caller's order, each summing to 1
+    ) -> np.ndarray:  # float32 (n, k), rows in the caller's order, each summing to 1 (but where labels do not exclude each other)
         "Class probabilities of `texts`."
         ...
 
@@ -153,20 +165,56 @@ def scores(
     return classifier.positive.score(classifier.predict_proba(texts))
 
 # %% ../../nbs/models/00_protocol.ipynb #04f03985
-def labels_of(
+@dataclass(frozen=True)
+class Head:
+    "What the outputs of a classification head stand for."
+
+    labels: tuple[str, ...]  # one a column of predict_proba, two at least but for a multi-label head
+    exclusive: bool = True  # softmax; False: each label by itself, sigmoid
+    certain: bool = True  # False: a single output of which nobody has said what it means
+
+    def probabilities(
+        self,
+        logits: np.ndarray,  # (n, outputs)
+    ) -> np.ndarray:  # float32 (n, labels)
+        "What `predict_proba` says for logits."
+        return softmax(logits) if self.exclusive else sigmoid(logits)
+
+# %% ../../nbs/models/00_protocol.ipynb #bd9867c6
+def _single_output(name: str, problem: str | None) -> Head:
+    "The head of one output: a logit where its name or its problem_type says so."
+    named, fix = label_kind(name) != "unknown" and label_key(name) not in CONVENTIONS, "set id2label to {\"0\": \"injection\"}"
+    if not named and problem != "multi_label_classification":
+        raise InputError(
+            f"this model has one output, {brief(name, 40)}: a rating, or a logit? if it is the logit of an attack, {fix} in its config.json; "
+            "else give a classifier with a label for each class"
+        )
+    return Head((f"not {name}", name), certain=named)
+
+# %% ../../nbs/models/00_protocol.ipynb #6974303a
+def read_head(
     config: Any,  # a Hugging Face model configuration
-) -> tuple[str, ...]:  # one a column of predict_proba, two at least
-    "The labels of `id2label`, checked; a model with a single output gets its negation as first label."
+) -> Head:
+    "Labels of `id2label` and what they are to each other. Raises InputError: a regression, equal names, or a head that does not say."
     problem = getattr(config, "problem_type", None)
-    if problem in ("multi_label_classification", "regression"):
-        raise InputError(f"this model's problem_type is {problem}; expected a single_label_classification model")
+    if problem == "regression":
+        raise InputError("this model's problem_type is regression: its output is a number, not a class; give a classifier with a label for each class")
     labels = tuple(str(config.id2label.get(i, "")) for i in range(config.num_labels))
-    if len(labels) == 1:
-        return f"not {labels[0]}", labels[0]
     if not labels or "" in labels or len(set(labels)) < len(labels):
         given = brief(dict(config.id2label))
         raise InputError(f"id2label is {given}; expected a different name for each of {config.num_labels} classes")
-    return labels
+    if len(labels) == 1:
+        return _single_output(labels[0], problem)
+    if problem is None and _all_harm(labels):
+        fix = "set problem_type in its config.json to multi_label_classification, or to single_label_classification"
+        raise InputError(f"do {brief_list(labels, 4, 20)} exclude each other? none is harmless by name, and the model does not say: {fix}")
+    return Head(labels, exclusive=problem != "multi_label_classification")
+
+
+def _all_harm(labels: Sequence[str]) -> bool:
+    "Whether two labels or more are attacks by name and none stands for a harmless text."
+    kinds = [label_kind(label) for label in labels]
+    return "benign" not in kinds and kinds.count("malicious") > 1
 
 # %% ../../nbs/models/00_protocol.ipynb #1f662060
 def softmax(
@@ -179,3 +227,12 @@ def softmax(
     with np.errstate(invalid="ignore"):  # an infinite logit becomes NaN: it is for the reader to see, not to hide
         powers = np.exp(wide - wide.max(axis=1, keepdims=True))
     return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def sigmoid(
+    logits: np.ndarray,  # (n, k)
+) -> np.ndarray:  # float32 (n, k); each column for itself
+    "Probabilities of the logits of labels that do not exclude each other, computed in float64."
+    wide = logits.astype(np.float64)
+    with np.errstate(over="ignore"):  # of a very negative logit: the probability is 0
+        return (1 / (1 + np.exp(-wide))).astype(np.float32)

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..base import InputError, brief
-from .protocol import AttackLabels, check_texts, find_positive, labels_of, softmax
+from ..base import InputError, brief, brief_list
+from .protocol import AttackLabels, check_texts, find_positive, read_head
 from .tokens import special_frame, text_ids, token_limit
 
 # %% auto #0
@@ -177,8 +177,12 @@ class WindowedClassifier(TextReader):
         **reading: int,  # max_length, stride, token_budget of `TextReader`
     ) -> None:
         super().__init__(tokenizer, config, **reading)
-        self.name, self.labels = name, labels_of(config)
-        self.positive = find_positive(self.labels, positive_label)
+        self.name, self.head = name, read_head(config)
+        self.labels = self.head.labels
+        if not (positive_label or self.head.certain):
+            known = brief_list(self.labels, limit=40)
+            raise InputError(f"this model has one output, {brief(self.labels[1], 40)}; say with positive_label which of {known} is the attack")
+        self.positive = find_positive(self.labels, positive_label, self.head.exclusive)
 
     def _forward(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         "Logits of one padded batch."
@@ -187,14 +191,14 @@ class WindowedClassifier(TextReader):
     def logits(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
         "Logits of each text (of its most suspicious window), float32 (n, k); k is 1 for a model with a single output."
         return predict_windows(
-            check_texts(texts), self.encode, self._forward, lambda rows: self.positive.score(softmax(rows)),
+            check_texts(texts), self.encode, self._forward, lambda rows: self.positive.score(self.head.probabilities(rows)),
             width=self.config.num_labels, pad_id=self.pad_id, pad_left=self.tokenizer.padding_side == "left",
             token_budget=self.token_budget, progress=progress,
         )
 
     def predict_proba(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
-        "Class probabilities, float32 (n, k), rows in the caller's order and summing to 1."
-        return softmax(self.logits(texts, progress=progress))
+        "Class probabilities, float32 (n, k), rows in the caller's order; they sum to 1 where labels exclude each other."
+        return self.head.probabilities(self.logits(texts, progress=progress))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({brief(self.name)}, positive={brief(self.positive.reason, 160)})"
