@@ -38,23 +38,34 @@ from .accuracy_gate import (
     gate as gate,
 )
 from .latency import (
+    Latency as Latency,
     Timing as Timing,
     measure_latency as measure_latency,
 )
-from .comparison import (
-    Flip as Flip,
-    Recommendation as Recommendation,
-    choose as choose,
-    flips as flips,
-    loss_of as loss_of,
-    pareto as pareto,
-    recommend as recommend,
-)
 from .careful_retry import (
-    Candidate as Candidate,
     Outcome as Outcome,
     Validation as Validation,
-    judge_artifact as judge_artifact,
     quantize_within as quantize_within,
     sensitivity as sensitivity,
+)
+from .candidates import (
+    Candidate as Candidate,
+    candidates_of as candidates_of,
+    runtimes_here as runtimes_here,
+    why_no_openvino as why_no_openvino,
+)
+from .comparison import (
+    Flip as Flip,
+    JudgedVariant as JudgedVariant,
+    JudgedVariants as JudgedVariants,
+    Measured as Measured,
+    Recommendation as Recommendation,
+    flips as flips,
+    judge_variants as judge_variants,
+    loss_of as loss_of,
+    recommend as recommend,
+)
+from .shipping import (
+    ship as ship,
+    use_code as use_code,
 )

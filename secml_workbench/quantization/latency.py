@@ -102,6 +102,11 @@ class Latency:
     batch1: tuple[float, ...] = ()  # every measurement
     batch32: tuple[float, ...] = ()
 
+    @property
+    def summary(self) -> dict[str, float | None]:
+        "Medians and tail, without the single calls, as records have them."
+        return {"batch1_p50": self.batch1_p50, "batch1_p95": self.batch1_p95, "batch32_p50": self.batch32_p50}
+
 
 def _latency(single: Sequence[float], batches: Sequence[float]) -> Latency:
     p50, p95 = (float(value) for value in np.percentile(single, (50, 95)))
