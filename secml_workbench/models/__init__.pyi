@@ -81,3 +81,6 @@ from .detector_training import (
     tiny_detector as tiny_detector,
     train_detector as train_detector,
 )
+from .unseen_sources import (
+    leave_source_out as leave_source_out,
+)

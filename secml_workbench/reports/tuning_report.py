@@ -6,13 +6,12 @@
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -20,24 +19,17 @@ from tqdm.auto import tqdm
 from secml_workbench.base import (
     InputError, Record, brief, current_provenance, load_settings, refuse_unknown, set_threads, to_jsonable, track,
 )
-from ..data import METRICS, Columns, Corpus, Estimate, evaluate, paired_difference, threshold_at_fpr, undefined
-from secml_workbench.models import (
-    SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, load_torch, scores, train,
-)
+from ..data import METRICS, Columns, Corpus, Estimate, evaluate, paired_difference, undefined
+from ..models import default_encoder, fit_baseline, leave_source_out, load_torch, scores
 from .inputs import at_most, open_inputs
 from secml_workbench.tuning import (
-    HyperparameterSearchSpace, OptimizationConfig, TrialRecord, TuningResult, default_params, edges, full_space,
-    measure_title, recipe_words, show_params, small_space, trial_table, tune,
+    HyperparameterSearchSpace, OptimizationConfig, TuningResult, curves_figure, default_params, edges, full_space,
+    history_figure, measure_title, parallel_figure, recipe_words, show_params, slices_figure, small_space, trial_table, tune, varied,
 )
 from secml_workbench.view import (
-    Card, FirstScreen, Markup, agree, bars, capitalised, clauses, colour, duration, estimate_text, facts, figure,
-    figure_style, forest, interval_text, listed, new_figure, note, paragraph, percent, plain_label, points, section, spaced,
-    spelled, table, texts_as_data,
+    Card, FirstScreen, Markup, agree, bars, capitalised, clauses, colour, duration, estimate_text, facts, figure, forest, interval_text,
+    listed, note, paragraph, percent, plain_label, points, section, spaced, spelled, table, texts_as_data,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 # %% auto #0
 __all__ = []
@@ -113,54 +105,6 @@ def _advantage(
         first, second = second, first
     return paired_difference(metric, test.labels, p[second], p[first], seed=seed, groups=test.groups)
 
-# %% ../../nbs/reports/50_tuning_report.ipynb #4af622c8
-def _rate(
-    hits: np.ndarray,  # (n,) bool
-) -> Estimate:  # with the 95 % interval of Wilson (1927)
-    "A share with its interval; undefined without texts."
-    n = len(hits)
-    if not n:
-        return undefined("no such texts", 0)
-    share, z = float(np.mean(hits)), 1.959964
-    middle, width = (share + z * z / (2 * n)) / (1 + z * z / n), z / (1 + z * z / n)
-    half = width * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half), n)
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #a3918c90
-def _on_source(
-    labels: np.ndarray,  # (n,) 0 benign, 1 malicious: the source's texts, then those that they are ranked against
-    p: np.ndarray,  # (n,) probability of malicious
-    own: int,  # texts of the source
-    threshold: float,  # chosen on texts of other sources
-    seed: int,
-) -> dict[str, Any]:  # threshold, roc_auc, recall, fpr
-    "What a classifier does on a source: ROC AUC over all texts, and the shares of the source's own that it flags at a threshold."
-    auc = evaluate(labels, p, metrics=["roc_auc"], seed=seed)["roc_auc"]
-    labels, flagged = labels[:own], p[:own] >= threshold
-    return {
-        "threshold": threshold,
-        "roc_auc": auc,
-        "recall": _rate(flagged[labels == 1]),
-        "fpr": _rate(flagged[labels == 0]),
-    }
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #0cc3029b
-_HELD_ROWS = 500  # texts that a threshold for 1 % false alarms is chosen on
-
-
-def _hold_out(
-    corpus: Corpus,
-    rows: int,  # most of the first part
-    seed: int,
-) -> tuple[Corpus, Corpus]:  # to train on, to choose the threshold on
-    "Two samples of four fifths and one fifth of the texts, stratified by label, near-duplicates together."
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    corpus = at_most(corpus, max(5 * _HELD_ROWS, math.ceil(1.25 * rows)), seed)
-    folds = StratifiedGroupKFold(5, shuffle=True, random_state=seed).split(corpus.labels, corpus.labels, corpus.groups)
-    first, second = next(iter(folds))
-    return at_most(corpus.take(first), rows, seed), at_most(corpus.take(second), _HELD_ROWS, seed)
-
 # %% ../../nbs/reports/50_tuning_report.ipynb #279576b3
 def _source_folds(
     corpus: Corpus,
@@ -171,58 +115,6 @@ def _source_folds(
         return list(islice(corpus.leave_one_source_out(min_rows=50 if len(corpus) >= 1000 else 10), most)), ""
     except InputError as error:
         return [], str(error)
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #23189eb7
-def _ranked_with(
-    test: Corpus,
-    held: Corpus,  # texts of other sources that were not trained on
-) -> Corpus:
-    "A source of one class with the held-out texts of the other behind it, so that it has a ROC AUC; any other as it is."
-    classes = set(test.labels.tolist())
-    if len(classes) > 1:
-        return test
-    return test.joined(held.take(held.labels != classes.pop()))
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #fb96e335
-def _rivals_without(
-    fit: Corpus,  # to train on, without the source
-    held: Corpus,  # to stop at
-    encoder: Path,
-    seed: int,
-) -> dict[str, TextClassifier]:  # model, baseline
-    "A short fine-tune and the baseline, trained on the same texts."
-    recipe = replace(SHORT, warmup_steps=len(fit) // SHORT.batch_size // 10, seed=seed)
-    return {
-        "model": train(TrainingJob(encoder, fit, held, recipe))[0],
-        "baseline": fit_baseline(fit.texts, fit.labels, seed=seed),
-    }
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #52e89a74
-def _leave_source_out(
-    fold: Any,  # of Corpus.leave_one_source_out
-    encoder: Path,
-    rows: int,  # to train on
-    max_test_rows: int,
-    seed: int,
-) -> dict[str, Any]:  # one entry of results.leave_one_source_out
-    "Train without one source by a recipe for few texts, ask about it."
-    fit, held = _hold_out(fold.train, rows, seed)
-    test = at_most(fold.test, max_test_rows, seed)
-    ranked = _ranked_with(test, held)
-    rivals = _rivals_without(fit, held, encoder, seed)
-    entry: dict[str, Any] = {
-        "source": fold.source,
-        "rows": len(test),
-        "malicious": int(test.labels.sum()),
-        "trained_rows": len(fit),
-        "ranked_against": len(ranked) - len(test),  # benign or malicious texts of other sources, for the ROC AUC of one class
-    }
-    p = {name: scores(rival, ranked.texts) for name, rival in rivals.items()}
-    for name, rival in rivals.items():
-        threshold = threshold_at_fpr(held.labels, scores(rival, held.texts))
-        entry[name] = _on_source(ranked.labels, p[name], len(test), threshold, seed)
-    entry["advantage"] = _advantage(ranked, p, "model", "baseline", "roc_auc", seed)
-    return entry
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #09924fdd
 def _trials(result: TuningResult) -> str:  # "six trials"
@@ -459,48 +351,6 @@ def _gain_section(
     shown = {title: measured[who] for who, title in {**titles, "model": "Shipped model"}.items() if who in measured}
     return head + _test_table(shown, rows)
 
-# %% ../../nbs/reports/50_tuning_report.ipynb #2b7677ad
-def _called(trial: TrialRecord, result: TuningResult) -> str:  # "defaults and best"; empty for the others
-    "What a trial is called in a figure."
-    return " and ".join(["defaults"] * trial.is_default + ["best"] * (trial is result.best))
-
-
-def _ink(trial: TrialRecord, result: TuningResult) -> str:
-    "The colour of a trial: the best and the default one stand out."
-    return colour("best" if trial is result.best else "default" if trial.is_default else "complete")
-
-
-def _draw_trial(axes: Axes, trial: TrialRecord, name: str) -> None:
-    "One trial by its value: the last one that is known, or the bottom of the figure."
-    y = trial.value if trial.state == "complete" else trial.history[-1] if trial.history else None
-    where = axes.get_xaxis_transform() if y is None else axes.transData
-    shape = {"complete": "o", "pruned": "v"}.get(trial.state, "X")
-    ink = colour("default" if trial.is_default else trial.state)
-    axes.plot([trial.number], [0.03 if y is None else y], shape, color=ink, ms=7, mec="white", mew=1, transform=where)
-    if name:
-        spot = (trial.number, 0 if y is None else y)
-        axes.annotate(name, spot, xytext=(6, -11), textcoords="offset points", fontsize=8.5)
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #e85011f8
-def _history_figure(
-    result: TuningResult,
-    title: str,  # the finding
-) -> Figure:
-    "Validation metric by trial: complete, pruned and failed trials by shape, the best so far as a line."
-    from matplotlib.ticker import MaxNLocator
-
-    done = [trial for trial in result.trials if trial.state == "complete"]
-    better = max if result.direction == "maximize" else min
-    so_far = [better(trial.value for trial in done[: i + 1] if trial.value is not None) for i in range(len(done))]
-    with figure_style():
-        fig, axes = new_figure(title, height=2.9, xlabel="trial", ylabel=f"validation {METRICS[result.metric].title}")
-        axes.step([trial.number for trial in done], so_far, where="post", color=colour("best"), lw=1.4)
-        for trial in result.trials:
-            _draw_trial(axes, trial, _called(trial, result))
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.margins(x=0.08, y=0.15)
-        return fig
-
 # %% ../../nbs/reports/50_tuning_report.ipynb #612a1fc3
 def _endings(result: TuningResult) -> str:
     "How the trials ended, as a list within a sentence."
@@ -542,97 +392,6 @@ def _front_section(result: TuningResult) -> Markup:
     finding = paragraph(f"{first}: no other is better in one objective without being worse in the other.")
     return finding + table(rows, columns={**names, "recipe": "Hyperparameters"}, caption="The trials of the front")
 
-# %% ../../nbs/reports/50_tuning_report.ipynb #8a89a992
-def _curves(
-    result: TuningResult,
-) -> list[TrialRecord]:
-    "The trials that have a curve: the best first, then the default one, so that their labels find room."
-    with_history = [trial for trial in result.trials if trial.history]
-    return sorted(with_history, key=lambda trial: (trial is not result.best, not trial.is_default))
-
-
-def _draw_curve(axes: Axes, trial: TrialRecord, result: TuningResult) -> None:
-    main = trial is result.best or trial.is_default
-    style: dict[str, Any] = {
-        "ls": "--" if trial.state != "complete" else "-",
-        "lw": 2.2 if main else 1,
-        "alpha": 1 if main else 0.5,
-        "zorder": 3 if main else 2,
-    }
-    epochs = range(1, len(trial.history) + 1)
-    axes.plot(epochs, trial.history, marker="o", color=_ink(trial, result), ms=4, mew=0, **style)
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #7859061d
-def _curves_figure(
-    result: TuningResult,
-    title: str,  # the finding
-) -> Figure:
-    "The validation metric after each epoch, one line a trial."
-    from matplotlib.ticker import MaxNLocator
-
-    values = [value for trial in result.trials for value in trial.history]
-    span = max(values, default=1) - min(values, default=0)
-    with figure_style():
-        fig, axes = new_figure(title, height=2.8, xlabel="epoch", ylabel=f"validation {METRICS[result.metric].title}")
-        labelled: list[float] = []
-        for trial in _curves(result):
-            _draw_curve(axes, trial, result)
-            name, end = _called(trial, result), trial.history[-1]
-            if name or all(abs(end - other) > span / 12 for other in labelled):
-                where: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
-                axes.annotate(name or str(trial.number), (len(trial.history), end), fontsize=8, color=_ink(trial, result), **where)
-                labelled.append(end)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.margins(x=0.12, y=0.12)
-        return fig
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #e61942ce
-def _complete(result: TuningResult) -> list[TrialRecord]:
-    "The trials that have a value."
-    return [trial for trial in result.trials if trial.state == "complete" and trial.value is not None]
-
-
-def _varied(result: TuningResult) -> list[str]:
-    "The hyperparameters that differ among the complete trials."
-    done = [trial for trial in result.trials if trial.state == "complete"]
-    return [name for name in (done[0].params if done else ()) if len({trial.params.get(name) for trial in done}) > 1]
-
-
-def _slice_ticks(axes: Axes, name: str, tried: Sequence[Any]) -> None:
-    "Ticks where values were tried: three for the learning rate, all for whole numbers."
-    if name == "learning_rate":
-        axes.set_xscale("log")
-        ticks = [min(tried), math.sqrt(min(tried) * max(tried)), max(tried)]
-        axes.set_xticks(ticks, [f"{tick:.0e}" for tick in ticks])
-        axes.minorticks_off()
-    elif name in ("batch_size", "epochs", "max_length"):
-        axes.set_xticks(sorted(set(tried)))
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #6fb05f5a
-def _slices_figure(
-    result: TuningResult,
-    title: str,  # the finding
-) -> Figure:
-    "Validation metric against each hyperparameter that varied, complete trials only."
-    from matplotlib.figure import Figure as NewFigure
-
-    done, names = _complete(result), _varied(result)
-    rows = math.ceil(len(names) / 3)
-    with figure_style():
-        fig = NewFigure(figsize=(7.2, 2.2 * rows + 0.5), layout="constrained")
-        fig.suptitle(plain_label(title, 120), x=0.01, ha="left", fontsize=10.5, fontweight="bold")
-        grid = fig.subplots(rows, min(3, len(names)), sharey=True, squeeze=False).ravel()
-        for axes, name in zip(grid, names, strict=False):
-            for trial in done:
-                shape = "s" if trial.is_default else "o"
-                axes.plot([trial.params[name]], [trial.value], shape, color=_ink(trial, result), ms=6.5, mec="white", mew=1)
-            axes.set_xlabel(spaced(name))
-            _slice_ticks(axes, name, [trial.params[name] for trial in done])
-        for axes in grid[len(names) :]:
-            axes.set_visible(False)
-        grid[0].set_ylabel(f"validation {METRICS[result.metric].title}")
-        return fig
-
 # %% ../../nbs/reports/50_tuning_report.ipynb #d831cc07
 def _importance_sentence(result: TuningResult) -> str:
     "Which hyperparameter matters, if that can be told."
@@ -650,51 +409,6 @@ def _hyperparameter_sentence(result: TuningResult, touched: Mapping[str, str]) -
     where = ", ".join(f"{spaced(name)} ({end})" for name, end in touched.items())
     wider = f" The best trial lies at an edge of the space: {where}; the parameter also_search takes another range."
     return _importance_sentence(result) + (wider if touched else "")
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #3980a493
-def _positions(column: Sequence[Any], log: bool) -> list[float]:
-    "Where values lie between 0, the smallest, and 1, the largest."
-    if isinstance(column[0], str):
-        known = sorted(set(column))
-        column = [known.index(value) for value in column]
-    scaled = np.log(column) if log else np.asarray(column, dtype=float)
-    span = float(scaled.max() - scaled.min())
-    return [0.5] * len(scaled) if span == 0 else [float(value) for value in (scaled - scaled.min()) / span]
-
-
-def _draw_axis(axes: Axes, x: int, column: Sequence[Any]) -> None:
-    "One of the parallel axes, with the values at its ends, or all words."
-    axes.axvline(x, color=colour("baseline"), lw=0.8, zorder=0)
-    words = all(isinstance(value, str) for value in column)
-    ends = sorted(set(column)) if words else [min(column), max(column)]
-    for y, value in zip(np.linspace(0, 1, len(ends)) if words else (0, 1), ends, strict=False):
-        text = plain_label(value, 12) if words else f"{value:.3g}"
-        axes.annotate(text, (x, y), xytext=(0, 5 if y else -11), textcoords="offset points", ha="center", fontsize=7.5)
-
-# %% ../../nbs/reports/50_tuning_report.ipynb #c30e04f0
-def _parallel_figure(
-    result: TuningResult,
-    title: str,  # the finding
-) -> Figure:
-    "Parallel coordinates (Inselberg, 1985): one line a complete trial through its hyperparameters to its value."
-    done, names = sorted(_complete(result), key=lambda trial: trial is result.best), _varied(result)
-    columns = [[trial.params[name] for trial in done] for name in names] + [[trial.value for trial in done]]
-    heights = [_positions(column, name == "learning_rate") for column, name in zip(columns, [*names, ""], strict=True)]
-    with figure_style():
-        fig, axes = new_figure(title, height=3.2)
-        for i, trial in enumerate(done):
-            main = bool(_called(trial, result))
-            line = [height[i] for height in heights]
-            axes.plot(range(len(columns)), line, color=_ink(trial, result), lw=2.4 if main else 1, alpha=1 if main else 0.45)
-        for x, column in enumerate(columns):
-            _draw_axis(axes, x, column)
-        axes.set_xticks(range(len(columns)), [*(name.replace("_", "\n") for name in names), METRICS[result.metric].title], fontsize=8)
-        axes.tick_params(axis="x", pad=10, length=0)
-        axes.set_yticks([])
-        axes.margins(y=0.12)
-        for side in axes.spines.values():
-            side.set_visible(False)
-        return fig
 
 # %% ../../nbs/reports/50_tuning_report.ipynb #8290adc3
 _COMPARED = {"pass": "it is better", "fail": "it is worse", "undecided": "no difference can be told"}

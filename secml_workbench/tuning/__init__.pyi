@@ -40,3 +40,10 @@ from .studies import (
     load_study as load_study,
     stop_study as stop_study,
 )
+from .figures import (
+    curves_figure as curves_figure,
+    history_figure as history_figure,
+    parallel_figure as parallel_figure,
+    slices_figure as slices_figure,
+    varied as varied,
+)
