@@ -24,13 +24,19 @@ from secml_workbench.explanation import (
     Shortcut,
     WordScore,
     ask,
+    choose_texts,
+    doubts,
     explain,
     explain_many,
     lime_samples,
     lime_shap_occlusion,
     make_engine,
     perturbation,
+    recommended_method,
+    samples_for,
     split_words,
+    verdict_on,
+    within_words,
 )
 from secml_workbench.models import clean_text
 from secml_workbench.reports import explanation_report as report
@@ -331,7 +337,7 @@ def test_a_model_that_does_not_answer_to_deletions_proves_no_explanation():
     deaf = AdditiveClassifier({}, base=0.9)
     texts = ["one two three four", "five six seven eight"]
     study = compare_methods(deaf, texts, ["shap", "lime"], n_samples=20)
-    assert study.best is None and report._judge(study) == "undecided"
+    assert study.best is None and verdict_on(study) == "undecided"
     drivers = global_importance(explain_many(deaf, texts, "shap"), min_support=2)
     assert report._moving_words(drivers) == "No word moves the alarm reliably"
     assert "No explanation could be judged" in report._verdict_of(study, [])
@@ -348,10 +354,10 @@ def test_good_explanations_beat_chance_and_bad_ones_do_not():
     toy = AdditiveClassifier({f"w{i}": 0.02 * i for i in range(8)}, base=0.1)
     texts = [" ".join(f"w{(i + j) % 8}" for i in range(7)) for j in range(8)]
     study = compare_methods(toy, texts, ["shap", "occlusion"], n_samples=20)
-    assert report._judge(study) == "pass" and study.mean(study.best, "normalized_aopc").estimate > 0.99
+    assert verdict_on(study) == "pass" and study.mean(study.best, "normalized_aopc").estimate > 0.99
     assert 0.3 < study.mean("random", "normalized_aopc").estimate < 0.7
     turned = {name: study.measures["random"] for name in study.methods}
-    assert report._judge(replace(study, measures={**turned, "random": study.measures["shap"]})) == "fail"
+    assert verdict_on(replace(study, measures={**turned, "random": study.measures["shap"]})) == "fail"
 
 
 def study_of(aopc, stability=None, r2=None):
@@ -374,9 +380,9 @@ def test_a_method_with_doubts_gives_way_to_one_that_is_not_shown_to_be_worse():
         [0.2, 0.1, 0.3, 0.2, 0.1, 0.2],
     )
     plain = study_of({"lime": good, "shap": near, "random": chance})
-    assert report._recommended(plain) == plain.best == "lime" and report._judge(plain) == "pass"
+    assert recommended_method(plain) == plain.best == "lime" and verdict_on(plain) == "pass"
     weak = study_of({"lime": good, "shap": near, "random": chance}, r2={"lime": 0.1})
-    assert report._recommended(weak) == "shap" and report._judge(weak) == "pass"
+    assert recommended_method(weak) == "shap" and verdict_on(weak) == "pass"
     assert report._believed(weak) == "SHAP explains its alarms as well as any method compared"
     clear = study_of({"lime": good, "shap": chance, "random": chance})
     alone = study_of({"lime": good, "random": chance})
@@ -384,18 +390,18 @@ def test_a_method_with_doubts_gives_way_to_one_that_is_not_shown_to_be_worse():
     assert report._believed(alone) == "LIME explains its alarms better than chance"
     shaky = study_of({"lime": good, "shap": near, "random": chance}, {"shap": [0.4] * 6}, {"lime": 0.1})
     assert (
-        report._recommended(shaky) == "lime"
-        and report._judge(shaky) == "undecided"
-        and set(report._doubts(shaky)) == {"lime", "shap"}
+        recommended_method(shaky) == "lime"
+        and verdict_on(shaky) == "undecided"
+        and set(doubts(shaky)) == {"lime", "shap"}
     )
     assert "median R² 0.10" in report._believed(shaky)
     far = study_of({"lime": good, "shap": chance, "random": chance}, r2={"lime": 0.1})
-    assert report._recommended(far) == "lime", "a method that is shown to be worse is no refuge"
-    assert report._judge(study_of({"lime": chance, "random": good})) == "fail"
+    assert recommended_method(far) == "lime", "a method that is shown to be worse is no refuge"
+    assert verdict_on(study_of({"lime": chance, "random": good})) == "fail"
     few = study_of(
         {"lime": [0.9, np.nan, np.nan, np.nan, np.nan, 0.8], "random": [0.1, np.nan, np.nan, np.nan, np.nan, 0.1]}
     )
-    assert report._judge(few) == "undecided" and few.n_answering == 2 and few.n_texts == 6
+    assert verdict_on(few) == "undecided" and few.n_answering == 2 and few.n_texts == 6
 
 
 def test_texts_on_which_order_hardly_matters_are_not_judged():
@@ -410,22 +416,22 @@ def test_texts_on_which_order_hardly_matters_are_not_judged():
 def test_long_corpora_cost_no_more_than_short_ones(tmp_path):
     from secml_workbench.data import load_corpus
 
-    assert report._samples_for("one two three", 500) == 500 and report._samples_for("word " * 122, 500) == 250
-    assert report._samples_for("word " * 3000, 500) == 200 and report._samples_for("word " * 3000, 60) == 60
+    assert samples_for("one two three", 500) == 500 and samples_for("word " * 122, 500) == 250
+    assert samples_for("word " * 3000, 500) == 200 and samples_for("word " * 3000, 60) == 60
     texts = [f"text {i} " + "word " * 298 for i in range(100)]
     rows = [f"{text},{('benign', 'malicious')[i % 2]}" for i, text in enumerate(texts)]
     (tmp_path / "long.csv").write_text("\n".join(["text,label", *rows]))
     long = load_corpus(tmp_path / "long.csv")
-    assert len(report._within_words(long, 0)) == 20 and len(report._within_words(long, 0, words=9000)) == 30
+    assert len(within_words(long, 0)) == 20 and len(within_words(long, 0, words=9000)) == 30
     labels, p = np.array([0, 1] * 50 + [1]), np.array([0.1, 0.9] * 50 + [0.8])
-    chosen = report._choose_texts([*texts, "word " * 70], labels, p)
+    chosen = choose_texts([*texts, "word " * 70], labels, p)
     assert chosen["true positive"] is not None and chosen["longest"] is not None
 
 
 def test_the_longest_text_shown_is_one_that_can_be_read():
     plain = [f"plain words of an ordinary text {word}" for word in ("one", "two", "three", "four")]
     texts = [*plain, "\\1\\0\\0 " * 40]
-    assert report._choose_texts(texts, np.ones(5), np.full(5, 0.9))["longest"] in range(4)
+    assert choose_texts(texts, np.ones(5), np.full(5, 0.9))["longest"] in range(4)
 
 
 def test_an_ended_alarm_and_a_begun_one_are_kept_apart():

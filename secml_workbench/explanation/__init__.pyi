@@ -44,6 +44,7 @@ from .importance import (
     ImportanceRow as ImportanceRow,
     OTHER as OTHER,
     global_importance as global_importance,
+    sure_rows as sure_rows,
 )
 from .agreement import (
     CONTROL as CONTROL,
@@ -59,4 +60,23 @@ from .shortcuts import (
     FOUND_ABOVE as FOUND_ABOVE,
     Shortcut as Shortcut,
     find_shortcuts as find_shortcuts,
+)
+from .typical_texts import (
+    LONG as LONG,
+    READABLE as READABLE,
+    choose_texts as choose_texts,
+    explain_by_all as explain_by_all,
+    samples_for as samples_for,
+    within_words as within_words,
+)
+from .trust import (
+    NOTICEABLE as NOTICEABLE,
+    WEAK_FIT as WEAK_FIT,
+    doubts as doubts,
+    faithfulness_tables as faithfulness_tables,
+    mean_agreements as mean_agreements,
+    recommended_method as recommended_method,
+    standing as standing,
+    verdict_on as verdict_on,
+    with_controls as with_controls,
 )

@@ -16,7 +16,7 @@ from ..data import Estimate, find_patterns, load_families, mean_estimate
 from .result import Explanation
 
 # %% auto #0
-__all__ = ['OTHER', 'ALL', 'word_scores', 'family_scores', 'ImportanceRow', 'GlobalImportance', 'global_importance']
+__all__ = ['OTHER', 'ALL', 'word_scores', 'family_scores', 'ImportanceRow', 'GlobalImportance', 'global_importance', 'sure_rows']
 
 # %% ../../nbs/explanation/08_importance.ipynb #183c7c8e
 _Scores = Mapping[str, float]  # name -> its score in one text
@@ -156,3 +156,16 @@ def global_importance(
     matched = Counter(name for scores in by_family for name in scores if name != OTHER)
     n_texts = {name: len(rows) for name, rows in members.items()}
     return GlobalImportance(method, label, n_texts, tables(by_word), tables(by_family), dict(matched.most_common()), min_support)
+
+# %% ../../nbs/explanation/08_importance.ipynb #b0b5d331
+def sure_rows(
+    rows: Sequence[ImportanceRow],  # of words
+    k: int = 10,
+) -> list[ImportanceRow]:  # from the one that raises the probability most to the one that lowers it most
+    "The words whose interval lies on one side of 0 and whose effect is large enough to mention: the `k` largest."
+    sure = [
+        row for row in rows
+        if (row.direction.low or 0.0) * (row.direction.high or 0.0) > 0 and abs(row.direction.estimate or 0.0) > 0.01 and any(c.isalnum() for c in row.name)
+    ]  # fmt: skip
+    strongest = sorted(sure, key=lambda row: -abs(row.direction.estimate or 0.0))[:k]
+    return sorted(strongest, key=lambda row: -(row.direction.estimate or 0.0))

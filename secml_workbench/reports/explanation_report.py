@@ -8,7 +8,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,20 @@ from secml_workbench.base import (
     InputError, Record, Settings, UnsupportedError, current_provenance, load_settings, set_threads, to_jsonable,
     track,
 )
-from ..data import Columns, Corpus, Estimate, evaluate, mean_estimate, metrics_table
+from ..data import Columns, Corpus, Estimate, evaluate, metrics_table
 from secml_workbench.explanation import (
-    ALL, CONTROL, FOUND_ABOVE, LEAST_RANGE, LENGTHS, MEASURES, METHODS, OTHER, TITLES, Explanation,
-    FaithfulnessStudy, GlobalImportance, ImportanceRow, Shortcut, VariantAgreement, agreement_table,
-    compare_methods, explain, explain_many, explanation_agreement, find_shortcuts, flagged_texts, global_importance,
-    make_engine, methods_for, nearest_texts, randomization_test, resolve_method, score_text, side_by_side,
-    split_words, word_range,
+    ALL, CONTROL, FOUND_ABOVE, LEAST_RANGE, LENGTHS, LONG, MEASURES, METHODS, OTHER, READABLE, TITLES, WEAK_FIT, Explanation,
+    FaithfulnessStudy, GlobalImportance, ImportanceRow, Shortcut, VariantAgreement, agreement_table, choose_texts, compare_methods,
+    doubts, explain_by_all, explain_many, explanation_agreement, faithfulness_tables, find_shortcuts, flagged_texts, global_importance,
+    mean_agreements, methods_for, nearest_texts, recommended_method, resolve_method, samples_for, score_text, side_by_side, standing,
+    sure_rows, verdict_on, with_controls, within_words, word_range,
 )
 from ..models import TextClassifier, fit_baseline, load_classifier, scores
 from ..quantization import QuantizationConfig, quantize
 from .inputs import ReportInputs, open_inputs
 from secml_workbench.view import (
     Card, FirstScreen, Markup, agree, clauses, colour, escape, facts, figure, forest, heading, interval_text,
-    legend, listed, note, paragraph, percent, plural, section, table, texts_as_data, visible,
+    legend, listed, note, paragraph, percent, plain_label, plural, section, table, texts_as_data,
 )
 
 # %% auto #0
@@ -40,11 +39,18 @@ __all__ = []
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #40ff8bdb
 _THRESHOLD = 0.5
-_LONG = 300  # words: longer texts cost more than they show
-_READABLE = range(4, 61)  # words: texts that can be read in a report, and explained quickly
 _HARMLESS = 1500  # texts at most on which trigger words are tested
-_WORDS = 6000  # over which importance is added up, at most: what an explanation costs grows with its words
 _JUDGED = (range(4, 13), *LENGTHS[1:])  # words: short texts can be searched word by word, so they come first
+
+
+def _short_label(label: str) -> str:
+    "A class name, or a word, that fits into a sentence."
+    return plain_label(label, 24)
+
+
+def _two(value: Estimate) -> str:  # "0.81 [0.74, 0.88]"
+    "An estimate with two digits, as most of this report's are."
+    return interval_text(value, digits=2)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #951acb6d
 def _check_parameters(
@@ -63,76 +69,11 @@ def _check_parameters(
             raise InputError(f"{name} is {count}; expected 1 or more")
     return names
 
-# %% ../../nbs/reports/52_explanation_report.ipynb #3d5c0c92
-def _pick(rows: np.ndarray, order: np.ndarray, readable: np.ndarray) -> int | None:
-    "The first of `rows` by `order`, among those that can be read if there are any."
-    for some in (rows & readable, rows):
-        candidates = np.flatnonzero(some)
-        if len(candidates):
-            return int(candidates[np.argsort(order[candidates], kind="stable")[0]])
-    return None
-
-
-def _is_prose(text: str) -> bool:
-    "Whether at least seven of ten of its words are letters: a reader can read it."
-    words = [word.text for word in split_words(text)]
-    return sum(word.isalpha() for word in words) >= 0.7 * len(words)
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #8f98d9f4
-def _off_median(p: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    "How far each probability is from the typical one of `rows`."
-    return np.abs(p - (np.median(p[rows]) if rows.any() else 0))
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #018e5030
-def _choose_texts(
-    texts: Sequence[str],  # of the test part
-    labels: np.ndarray,  # 0 benign, 1 malicious
-    p: np.ndarray,  # probability of malicious
-    threshold: float = _THRESHOLD,
-) -> dict[str, int | None]:  # outcome -> row; None: there is no such text
-    "A typical hit, the worst false alarm and miss, a typical harmless text, the text closest to the threshold and the longest one in plain words."
-    lengths = np.array([min(len(split_words(text[: 20 * _LONG])), _LONG + 1) for text in texts])
-    limit = max(_READABLE.stop, np.quantile(lengths, 0.25) + 1)  # of a corpus of long texts: the shortest quarter
-    readable = (lengths >= _READABLE.start) & (lengths < limit)
-    flagged, attack = p >= threshold, np.asarray(labels) == 1
-    chosen = {
-        "true positive": _pick(attack & flagged, _off_median(p, attack & flagged), readable),
-        "false positive": _pick(~attack & flagged, -p, readable),
-        "false negative": _pick(attack & ~flagged, p, readable),
-        "true negative": _pick(~attack & ~flagged, _off_median(p, ~attack & ~flagged), readable),
-    }
-    plain = (lengths <= _LONG) & np.array([_is_prose(text[: 20 * _LONG]) for text in texts])
-    for kind, order, first in (("borderline", np.abs(p - threshold), readable), ("longest", -lengths.astype(float), plain)):
-        others = ~np.isin(np.arange(len(p)), [row for row in chosen.values() if row is not None])
-        chosen[kind] = _pick(others & plain if kind == "longest" else others, order, first)
-    return chosen
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #a73929f6
-def _explain_by_all(
-    classifier: TextClassifier,
-    text: str,
-    methods: Sequence[str],  # keys of METHODS
-    n_samples: int,  # for each
-    seed: int,
-) -> list[Explanation]:  # one a method
-    "One text by several methods that share their evaluations."
-    engine = make_engine(classifier, text, n_samples=n_samples)
-    return [explain(classifier, text, method, n_samples=n_samples, seed=seed, engine=engine) for method in methods]
-
-
-def _samples_for(
-    text: str,
-    n_samples: int,  # for texts of up to 60 words
-) -> int:  # at least 200, or as many as were asked for
-    "Fewer perturbed texts the longer a text is, so that its explanation costs about the same."
-    words = max(_READABLE.stop, len(split_words(text)))
-    return max(min(n_samples, 200), n_samples * _READABLE.stop // words)
-
 # %% ../../nbs/reports/52_explanation_report.ipynb #d41cda25
 def _explain_chosen(
     classifier: TextClassifier,
     test: Corpus,
-    chosen: Mapping[str, int | None],  # from `_choose_texts`
+    chosen: Mapping[str, int | None],  # from `choose_texts`
     own: Sequence[str],  # the reader's texts
     methods: Sequence[str],
     n_samples: int,  # for texts of up to 60 words; fewer the longer a text is
@@ -145,7 +86,7 @@ def _explain_chosen(
     rows += [("your text", text, None) for text in own]
     entries = []
     for outcome, text, label in tqdm(rows, desc="explaining", leave=False):
-        explanations = _explain_by_all(classifier, text, methods, _samples_for(text, n_samples), seed)
+        explanations = explain_by_all(classifier, text, methods, samples_for(text, n_samples), seed)
         entries.append(
             {
                 "outcome": outcome,
@@ -156,28 +97,6 @@ def _explain_chosen(
             }
         )
     return entries
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #5a96b068
-def _controls(
-    classifier: TextClassifier,
-    study: FaithfulnessStudy,
-    seed: int,
-) -> tuple[FaithfulnessStudy, dict[str, dict[str, Estimate]]]:  # with `shuffled`; "stability", "shuffled" -> method -> mean rank correlation
-    "How much LIME and SHAP depend on their seed, and gradients and attention on what the model has learned."
-    inside = {m: study.explanations[m] for m in study.methods if METHODS[m].inside and study.explanations[m]}
-    study = replace(study, shuffled=randomization_test(classifier, inside, seed) if inside else {})
-    kinds = {"stability": study.stability, "shuffled": study.shuffled}
-    return study, {kind: {m: mean_estimate(values, seed=seed) for m, values in by_method.items()} for kind, by_method in kinds.items()}
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #00a545a0
-def _within_words(
-    corpus: Corpus,
-    seed: int,
-    words: int = _WORDS,  # of all texts together, at most
-) -> Corpus:  # at least 20 texts, if there are so many
-    "As much of a corpus as can be explained in bounded time, drawn at random."
-    mean = float(np.mean([len(split_words(text[: 20 * _LONG])) for text in corpus.texts]))
-    return corpus.sample(min(len(corpus), max(20, int(words / max(1.0, mean)))), seed=seed)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #c515bab6
 _COMPARED = ("onnx_fp32", "int8_dynamic", "int8_static", "int4")
@@ -212,77 +131,10 @@ def _compare_variants(
         alike = {name: variant for name, variant in variants.items() if variant.labels == original.labels}
         return explanation_agreement(original, alike, texts, n_samples=100, seed=seed)
 
-# %% ../../nbs/reports/52_explanation_report.ipynb #477c9d9b
-_NOTICEABLE = 0.02  # a difference of normalised AOPC that a reader would care for
-_STEADY = 0.7  # rank correlation between seeds, below which single words mean little
-_BLIND = 0.2  # rank correlation with the explanation of shuffled weights, above which the text is shown as much as the model
-_WEAK_FIT = 0.5  # R², below which a linear model leaves most of the answers unexplained
-
-
-def _short_label(
-    label: str,  # of any model
-) -> str:
-    "A class name that fits into a sentence."
-    shown = " ".join(visible(label).split())
-    return shown if len(shown) <= 24 else shown[:23] + "…"
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #9ff2e034
-def _doubt(study: FaithfulnessStudy, method: str) -> str:
-    "Why not to lean on a single word of a method; empty when nothing speaks against it."
-    seeds = [rho for rho in study.stability.get(method, ()) if not np.isnan(rho)]
-    blind = [rho for rho in study.shuffled.get(method, ()) if not np.isnan(rho)]
-    fits = [explanation.local_r2 for explanation in study.explanations[method] if explanation.local_r2 is not None]
-    if seeds and np.mean(seeds) < _STEADY:
-        return f"another seed changes its order of words (rank correlation {np.mean(seeds):.2f})"
-    if fits and np.median(fits) < _WEAK_FIT:
-        return f"its linear fits say little (median R² {np.median(fits):.2f})"
-    if blind and np.mean(blind) > _BLIND:
-        return f"weights that know nothing give a similar picture (rank correlation {np.mean(blind):.2f})"
-    return ""
-
-
-def _doubts(
-    study: FaithfulnessStudy,
-) -> dict[str, str]:  # method -> why not to lean on a single word of it
-    "Methods that contradict themselves, or that say themselves that they fit badly."
-    return {method: doubt for method in study.methods if (doubt := _doubt(study, method))}
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #0c29374a
-def _recommended(
-    study: FaithfulnessStudy,
-) -> str | None:  # None: nothing could be judged
-    "Of the methods that are not shown to be worse than the best, the first that raises no doubt; else the best."
-    doubted = _doubts(study)
-    return next((m for m in study.leaders if m not in doubted), study.best)
-
-
-def _judge(
-    study: FaithfulnessStudy,
-) -> str:  # pass, fail or undecided
-    "Whether the recommended method beats random orders noticeably, by the paired interval, and raises no doubt."
-    best = _recommended(study)
-    gain = study.gain(best) if best else None
-    if gain is None or gain.low is None or gain.high is None or gain.n < 5:
-        return "undecided"
-    return "fail" if gain.high <= 0 else "pass" if gain.low > _NOTICEABLE and best not in _doubts(study) else "undecided"
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #b0b5d331
-def _sure_rows(
-    rows: Sequence[ImportanceRow],
-    k: int = 10,
-) -> list[ImportanceRow]:  # from the one that raises the probability most to the one that lowers it most
-    "The words whose interval lies on one side of 0 and whose effect is large enough to mention: the `k` largest."
-    sure = [
-        row for row in rows
-        if (row.direction.low or 0.0) * (row.direction.high or 0.0) > 0 and abs(row.direction.estimate or 0.0) > 0.01 and any(c.isalnum() for c in row.name)
-    ]  # fmt: skip
-    strongest = sorted(sure, key=lambda row: -abs(row.direction.estimate or 0.0))[:k]
-    return sorted(strongest, key=lambda row: -(row.direction.estimate or 0.0))
-
 # %% ../../nbs/reports/52_explanation_report.ipynb #158bb935
 def _up_and_down(drivers: GlobalImportance) -> tuple[list[str], list[str]]:
     "The two words that raise the probability most, and the two that lower it most."
-    sure = [(row.direction.estimate or 0.0, f"“{_short_label(row.name)}”") for row in _sure_rows(drivers.words[ALL])]
+    sure = [(row.direction.estimate or 0.0, f"“{_short_label(row.name)}”") for row in sure_rows(drivers.words[ALL])]
     return [name for value, name in sure if value > 0][:2], [name for value, name in reversed(sure) if value < 0][:2]
 
 
@@ -293,29 +145,14 @@ def _moving_words(drivers: GlobalImportance) -> str:
     calming = f"{listed(down)} {agree(len(down), 'calms', 'calm')} {'it' if up else 'the alarm'} most" if down else ""
     return ", ".join(filter(None, (raising, calming))) or "No word moves the alarm reliably"
 
-# %% ../../nbs/reports/52_explanation_report.ipynb #e92e0338
-def _standing(study: FaithfulnessStudy) -> str:
-    "What the recommended method is worth, as the end of a sentence that begins with its name."
-    best, verdict = _recommended(study), _judge(study)
-    gain, doubts = study.gain(best or "random"), _doubts(study)
-    if verdict == "pass":
-        return "orders words better than chance"
-    if verdict == "fail":
-        return "orders words no better than chance"
-    if gain.low is None or gain.n < 5:
-        return f"was judged on {gain.n} texts only, which proves nothing"
-    if best in doubts and gain.low > _NOTICEABLE:
-        return f"is ahead of chance, but {doubts[best]}"
-    return "is not noticeably ahead of chance"
-
 # %% ../../nbs/reports/52_explanation_report.ipynb #014aff64
 def _believed(study: FaithfulnessStudy) -> str:
     "Which methods to believe, in one sentence without its full stop."
-    best = _recommended(study)
+    best = recommended_method(study)
     if best is None:
         return "No explanation could be judged on its alarms"
-    if _judge(study) != "pass":
-        return f"{TITLES[best]} {_standing(study)}"
+    if verdict_on(study) != "pass":
+        return f"{TITLES[best]} {standing(study)}"
     if len(study.methods) == 1:
         return f"{TITLES[best]} explains its alarms better than chance"
     how_well = "best" if study.leaders == (best,) else "as well as any method compared"
@@ -342,7 +179,7 @@ def _faithfulness_card(study: FaithfulnessStudy, best: str) -> Card:
     interval = "no interval" if value.low is None else f"[{percent(value.low)}, {percent(value.high)}]"
     lengths = word_range([explanation.text for explanation in study.explanations[best]])
     compared = f"random order {percent(chance.estimate)}; {value.n} of {study.n_texts} flagged texts of {lengths}"
-    return Card(f"{TITLES[best]}: order of words", f"{percent(value.estimate)} of the best order", f"{interval}; {compared}", _judge(study))
+    return Card(f"{TITLES[best]}: order of words", f"{percent(value.estimate)} of the best order", f"{interval}; {compared}", verdict_on(study))
 
 
 def _drivers_card(drivers: GlobalImportance) -> Card:
@@ -385,7 +222,7 @@ def _first_cards(
     p: np.ndarray,
 ) -> list[Card]:
     "The figures of the first screen."
-    best = _recommended(study)
+    best = recommended_method(study)
     cards = [_faithfulness_card(study, best) if best else None, _drivers_card(drivers), _shortcuts_card(shortcuts)]
     cards += [_variants_card(variant_agreements), _mistakes_card(labels, p)]
     return [card for card in cards if card]
@@ -440,13 +277,13 @@ def _warnings_of(
     "What to mind, in one line."
     explanations = [explanation for entry in entries for explanation in entry["methods"].values()]
     fits = [explanation.local_r2 for explanation in explanations if explanation.local_r2 is not None]
-    weak, unsure = sum(r2 < _WEAK_FIT for r2 in fits), sum(not explanation.converged for explanation in explanations)
+    weak, unsure = sum(r2 < WEAK_FIT for r2 in fits), sum(not explanation.converged for explanation in explanations)
     absent = [f"no {kind}" for kind in missing if kind != "longest"]
     return clauses(
         f"a text without any word has P {empty:.2f} already, words can add {1 - empty:.2f} at most" if empty >= _THRESHOLD else "",
         "a score says how this model answers when the word is missing, not why a text is an attack",
         f"the test texts hold {listed(absent)}" if absent else "",
-        f"{weak} of {len(fits)} LIME fits are weak (R² below {_WEAK_FIT})" if weak else "",
+        f"{weak} of {len(fits)} LIME fits are weak (R² below {WEAK_FIT})" if weak else "",
         f"{unsure} integrated gradients did not converge" if unsure else "",
         f"no {listed(TITLES[method] for method in left_out)}: not a torch model" if left_out else "",
         seen,
@@ -475,30 +312,10 @@ def _faithfulness_record(
     means = {who: {measure: study.mean(who, measure) for measure in MEASURES} for who in (*study.methods, "random")}
     controls = {m: {kind: controlled[kind].get(m) for kind in ("stability", "shuffled")} for m in study.methods}
     return {
-        "n_texts": study.n_texts, "n_answering": study.n_answering, "best": study.best, "recommended": _recommended(study),
-        "judged": _judge(study), "doubts": _doubts(study), "random": means["random"],
+        "n_texts": study.n_texts, "n_answering": study.n_answering, "best": study.best, "recommended": recommended_method(study),
+        "judged": verdict_on(study), "doubts": doubts(study), "random": means["random"],
         "methods": {m: {**means[m], "gain": study.gain(m), **controls[m]} for m in study.methods},
     }  # fmt: skip
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #d9d42bb1
-def _mean_of(pairs: Sequence[Any], name: str, seed: int) -> Estimate:
-    "The mean of a figure over the texts where it is defined."
-    values = [getattr(pair, name) for pair in pairs]
-    return mean_estimate([np.nan if value is None else value for value in values], seed=seed)
-
-
-def _agreement_rows(
-    study: FaithfulnessStudy,
-) -> list[dict[str, Any]]:  # first, second, rank_correlation, top_overlap (with intervals), k; the closest first
-    "Mean agreement of each two methods over the texts where it is defined."
-    rows: list[dict[str, Any]] = []
-    for first, second in dict.fromkeys((pair.first, pair.second) for pair in study.agreements):
-        pairs = [pair for pair in study.agreements if (pair.first, pair.second) == (first, second)]
-        means = {name: _mean_of(pairs, name, study.seed) for name in ("rank_correlation", "top_overlap")}
-        rows.append({"first": first, "second": second, "k": pairs[0].k, **means})
-    ranks = [row["rank_correlation"].estimate for row in rows]
-    order = sorted(range(len(rows)), key=lambda i: 2.0 if ranks[i] is None else -ranks[i])
-    return [rows[i] for i in order]
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #58a65111
 _OUTCOMES = {
@@ -507,7 +324,7 @@ _OUTCOMES = {
     "false negative": "Missed: an attack that the model lets through (the most confident readable one)",
     "true negative": "Let pass: a harmless text that the model does not flag (the typical one)",
     "borderline": "Borderline: the readable text closest to the threshold",
-    "longest": f"Longest: the longest text of the test part in plain words (of those up to {_LONG})",
+    "longest": f"Longest: the longest text of the test part in plain words (of those up to {LONG})",
     "your text": "Your text",
 }
 
@@ -547,25 +364,8 @@ def _one_text(
 def _what_is_shown(entries: Sequence[Mapping[str, Any]]) -> str:
     "The first sentence of the first section."
     methods = plural(len(entries[0]["methods"]) if entries else 0, "method")
-    readable = f"readable are texts of {_READABLE.start} to {_READABLE.stop - 1} words, or the shortest quarter"
+    readable = f"readable are texts of {READABLE.start} to {READABLE.stop - 1} words, or the shortest quarter"
     return f"{len(entries)} texts of the test part, each explained by {methods}; {readable}. Which method to believe is measured in section 2."
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #906f48d9
-def _two(value: Estimate | None) -> str:  # "0.81 [0.74, 0.88]"
-    "An estimate with two digits, as most of this report's are; a dash when it was not measured."
-    return "–" if value is None else interval_text(value, digits=2)
-
-
-def _means(study: FaithfulnessStudy, controlled: Mapping[str, Mapping[str, Estimate]]) -> list[dict[str, str]]:
-    "One row a method, random order last: what deletion costs, and the controls."
-    rows = []
-    for m in (*study.methods, "random"):
-        measures = {measure: study.mean(m, measure) for measure in ("normalized_aopc", "comprehensiveness", "sufficiency", "log_odds")}
-        gain = study.gain(m) if m != "random" else None
-        checks = {"seeds": controlled["stability"].get(m), "shuffled": controlled["shuffled"].get(m)}
-        cells = {name: _two(value) for name, value in {"gain": gain, **measures, **checks}.items()}
-        rows.append({"method": TITLES.get(m, "random order (control)"), **cells})
-    return rows
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #efd6c85a
 def _faithfulness_figure(study: FaithfulnessStudy, best: str) -> Markup:
@@ -573,7 +373,7 @@ def _faithfulness_figure(study: FaithfulnessStudy, best: str) -> Markup:
     means = {TITLES.get(m, m): study.mean(m, "normalized_aopc") for m in (*study.methods, "random")}
     rows = sorted(means.items(), key=lambda row: -(row[1].estimate or 0.0))
     axis = f"normalised AOPC: 0 the worst order of words, 1 the best; mean over {study.n_answering} texts"
-    fig = forest(rows, title=f"{TITLES[best]} {_standing(study)}", digits=2, emphasis=TITLES[best], xlabel=axis)
+    fig = forest(rows, title=f"{TITLES[best]} {standing(study)}", digits=2, emphasis=TITLES[best], xlabel=axis)
     caption = "The further to the right, the better a method's order of words; random is what chance gives."
     return figure(fig, alt="; ".join(f"{name}: {value}" for name, value in rows), caption=caption)
 
@@ -591,10 +391,10 @@ def _faithfulness_finding(study: FaithfulnessStudy, best: str) -> str:
     "What the recommended method is worth, on how many texts, and what speaks against the others."
     lengths = word_range([explanation.text for explanation in study.explanations[best]])
     n, lead, gain = study.n_answering, TITLES[best], _two(study.gain(best))
-    finding = _FAITHFUL.format(lead=lead, standing=_standing(study), gain=gain, n=n, lengths=lengths)
+    finding = _FAITHFUL.format(lead=lead, standing=standing(study), gain=gain, n=n, lengths=lengths)
     if n < study.n_texts:
         finding += _NO_ORDER.format(others=study.n_texts - n, least=LEAST_RANGE)
-    doubted = {m: doubt for m, doubt in _doubts(study).items() if m in study.leaders and m != best}
+    doubted = {m: doubt for m, doubt in doubts(study).items() if m in study.leaders and m != best}
     return finding + "".join(f" {TITLES[m]}: {doubt}." for m, doubt in doubted.items())
 
 
@@ -603,65 +403,16 @@ def _faithfulness_section(
     controlled: Mapping[str, Mapping[str, Estimate]],
 ) -> Markup:
     "Every method against chance: finding, figure, tables."
-    best = _recommended(study)
+    best = recommended_method(study)
     if best is None and study.n_texts:
         return paragraph(f"Nothing can be said: of {study.n_texts} flagged test texts there is none on which the order of deletions matters.")
     if best is None:
         return paragraph("Nothing can be said: no test text of 4 to 300 words is flagged.")
-    tables = _faithfulness_tables(_means(study, controlled)) + paragraph(_control_finding(controlled))
-    return paragraph(_faithfulness_finding(study, best)) + _faithfulness_figure(study, best) + tables
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #b1ec036d
-def _faithfulness_tables(rows: Sequence[Mapping[str, object]]) -> Markup:
-    "What deletion costs, and the controls."
-    falls = {
-        "method": "method", "normalized_aopc": "normalised AOPC", "gain": "more than random (paired)",
-        "comprehensiveness": "comprehensiveness", "sufficiency": "sufficiency",
-    }  # fmt: skip
-    checks = {
-        "method": "method", "log_odds": "log-odds",
-        "seeds": "rank correlation with another seed", "shuffled": "rank correlation with shuffled weights",
-    }  # fmt: skip
-    good = "Probability lost by deletion, means with 95 % intervals. High is good; for sufficiency low is good"
-    steady = "Good are low log-odds, another seed near 1 (SHAP is exact up to ten words: 1) and shuffled weights near 0"
-    return table(rows, columns=falls, caption=good) + table(rows, columns=checks, caption=steady)
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #370a968c
-def _named(values: Mapping[str, Estimate]) -> str:
-    return listed(f"{TITLES[m]} ({_two(value)})" for m, value in values.items())
-
-
-def _seeds_finding(seeds: Mapping[str, Estimate]) -> str:
-    "How much the methods that draw at random depend on their seed; empty when none does."
-    shaky = {m: value for m, value in seeds.items() if (value.estimate or 0.0) < _STEADY}
-    if shaky:
-        return f"Another seed changes the order of words by {_named(shaky)}: take more samples before a single word is believed."
-    return "What depends on a seed is steady." if seeds else ""
-
-
-def _blind_finding(blind: Mapping[str, Estimate]) -> str:
-    "Which methods show the text rather than the model, by the explanation of shuffled weights."
-    gives = agree(len(blind), "gives a similar picture", "give similar pictures")
-    shows = agree(len(blind), "it shows", "they show")
-    return f"{_named(blind)} {gives} for weights that know nothing: {shows} the text as much as the model." if blind else ""
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #df1671e1
-def _control_finding(controlled: Mapping[str, Mapping[str, Estimate]]) -> str:
-    "What the controls say."
-    seeds, weights = (
-        {m: value for m, value in controlled[kind].items() if value.estimate is not None} for kind in ("stability", "shuffled")
-    )
-    blind = {m: value for m, value in weights.items() if (value.estimate or 0.0) > _BLIND}
-    unsure = [TITLES[m] for m, value in weights.items() if m not in blind and (value.high or 0.0) > _BLIND]
-    show = agree(len(unsure), "shows", "show")
-    untold = f"Whether {listed(unsure)} {show} the model or the text cannot be told from so few texts." if unsure else ""
-    learned = "What looks inside answers to what the model has learned." if weights and not blind and not unsure else ""
-    sentences = filter(None, (_blind_finding(blind), _seeds_finding(seeds), untold, learned))
-    return " ".join(sentences) or "Neither control applies to these methods on these texts."
+    return paragraph(_faithfulness_finding(study, best)) + _faithfulness_figure(study, best) + faithfulness_tables(study, controlled)
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #6bf864d4
 def _agreement_section(
-    agreements: Sequence[Mapping[str, Any]],  # from `_agreement_rows`
+    agreements: Sequence[Mapping[str, Any]],  # from `mean_agreements`
     n_texts: int,
 ) -> Markup:
     "How far the methods agree, as a finding and a table."
@@ -723,7 +474,7 @@ def _drivers_section(
 ) -> Markup:
     "Words and families with their intervals: finding, figures, table by class."
     n, every = drivers.n_texts[ALL], drivers.families[ALL]
-    words = _sure_rows(drivers.words[ALL]) or [row for row in drivers.words[ALL] if any(c.isalnum() for c in row.name)][:6]
+    words = sure_rows(drivers.words[ALL]) or [row for row in drivers.words[ALL] if any(c.isalnum() for c in row.name)][:6]
     if not words:
         return paragraph(f"No word stands in {drivers.min_support} or more of the {n} texts: nothing to add up.")
     moving = _moving_words(drivers)
