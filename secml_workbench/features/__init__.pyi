@@ -52,3 +52,10 @@ from .streaming import (
     check_target as check_target,
     write_features as write_features,
 )
+from .figures import (
+    corpus_map as corpus_map,
+    correlations as correlations,
+    distributions as distributions,
+    draw_classes as draw_classes,
+    map_figure as map_figure,
+)

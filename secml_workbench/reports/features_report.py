@@ -9,12 +9,8 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
-from scipy.stats import rankdata
 from sklearn.pipeline import Pipeline
 from tqdm.auto import tqdm
 
@@ -25,21 +21,18 @@ from secml_workbench.data import (
     Columns, Corpus, Estimate, PatternFamily, evaluate, find_disguised, load_families, metrics_table,
 )
 from secml_workbench.features import (
-    HEADS, FamilyScore, FeatureConfig, FeatureScore, PatternRow, TransferRow, added, family_columns, family_scores,
-    feature_scores, fit_head, keep_rows, make_features, make_head, pattern_rows, transfer,
+    HEADS, FamilyScore, FeatureConfig, FeatureScore, PatternRow, TransferRow, added, corpus_map, correlations, distributions,
+    family_columns, family_scores, feature_scores, fit_head, keep_rows, make_features, make_head, map_figure, pattern_rows, transfer,
 )
 from secml_workbench.models import (
     SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, scores, train as train_transformer,
 )
 from .inputs import at_most, open_inputs
 from secml_workbench.view import (
-    Card, FirstScreen, Markup, capitalised, clauses, colour, estimate_text, facts, figure, figure_style, forest,
-    heading, highlight, interval_text, listed, new_figure, note, number_text, paragraph, percent, plain_label,
-    points, section, spaced, table,
+    Card, FirstScreen, Markup, capitalised, clauses, colour, estimate_text, facts, figure, forest,
+    heading, highlight, interval_text, listed, note, number_text, paragraph, percent, plain_label,
+    points, section, table,
 )
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 # %% auto #0
 __all__ = []
@@ -75,28 +68,6 @@ def _second_opinions(
         ]
         gains[family] = added(*parts, groups=groups, seed=seed)
     return gains
-
-# %% ../../nbs/reports/53_features_report.ipynb #fb31a8be
-def _corpus_map(
-    matrix: np.ndarray,  # (n, features), scaled
-    labels: np.ndarray,  # (n,)
-    seed: int,
-) -> tuple[np.ndarray, float]:  # (n, 2) places; share of texts whose nearest other text has their class
-    "Texts in two dimensions so that neighbours stay neighbours (t-SNE, van der Maaten and Hinton, 2008)."
-    from sklearn.decomposition import PCA
-    from sklearn.manifold import TSNE
-    from sklearn.neighbors import NearestNeighbors
-
-    n = len(matrix)
-    nearest = NearestNeighbors(n_neighbors=2).fit(matrix).kneighbors(matrix, return_distance=False)
-    other = np.where(nearest[:, 0] == np.arange(n), nearest[:, 1], nearest[:, 0])
-    if n < 4 or not np.ptp(matrix, axis=0).any():  # nothing to lay out
-        return np.zeros((n, 2)), float((labels[other] == labels).mean())
-    fewer = PCA(min(50, *matrix.shape), random_state=seed).fit_transform(matrix)
-    places = TSNE(
-        init="pca" if fewer.shape[1] > 1 else "random", perplexity=max(2.0, min(30.0, (n - 1) / 3)), random_state=seed
-    ).fit_transform(fewer)
-    return places, float((labels[other] == labels).mean())
 
 # %% ../../nbs/reports/53_features_report.ipynb #98a04f59
 _COORDINATE = re.compile(r"(?:semantic__embedding|statistical__tfidf_component)_\d+")
@@ -331,62 +302,6 @@ def _families_section(
     body = paragraph(finding) + _families_figure(families, whole) + _families_table(families)
     return body + heading("As detectors", 3, "detectors") + metrics_table(rivals, caption)
 
-# %% ../../nbs/reports/53_features_report.ipynb #7e665b5b
-def _words_of(name: str, limit: int) -> str:
-    "A column's name without its family, as a label."
-    return plain_label(spaced(name.partition("__")[2]), limit)
-
-
-def _histogram(axes: Axes, column: np.ndarray, labels: np.ndarray) -> None:
-    "One feature by class; the ends hold what lies beyond."
-    low, high = np.quantile(column, [0.005, 0.995])
-    edges = np.linspace(low, high if high > low else low + 1, 25)
-    for kind, title in ((0, "benign"), (1, "malicious")):
-        own = np.clip(column[labels == kind], edges[0], edges[-1])
-        share = np.full(len(own), 100 / max(len(own), 1))
-        axes.hist(own, edges.tolist(), weights=share, color=colour(title), alpha=0.5, label="attack" if kind else "harmless")
-    axes.tick_params(labelsize=7)
-    axes.xaxis.set_major_locator(MaxNLocator(4))
-    axes.ticklabel_format(axis="x", scilimits=(-2, 4))
-    axes.xaxis.get_offset_text().set_fontsize(7)
-    axes.grid(axis="x", visible=False)
-
-# %% ../../nbs/reports/53_features_report.ipynb #6d6cba86
-def _distributions(best: Sequence[FeatureScore], values: np.ndarray, labels: np.ndarray) -> Figure:
-    "Histograms of single features by class."
-    columns, rows = 3, -(-len(best) // 3)
-    with figure_style():
-        fig = Figure(figsize=(7.2, 0.5 + 1.55 * rows), layout="constrained")
-        for place, (feature, column) in enumerate(zip(best, values.T, strict=True)):
-            axes = fig.add_subplot(rows, columns, place + 1)
-            _histogram(axes, column, labels)
-            axes.set_title(_words_of(feature.name, 30), fontsize=8.5, fontweight="normal", loc="left", parse_math=False)
-            if place % columns == 0:
-                axes.set_ylabel("% of class", fontsize=7.5)
-            if place == 0:
-                fig.legend(*axes.get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8, frameon=False)
-        return fig
-
-# %% ../../nbs/reports/53_features_report.ipynb #55531be7
-def _correlations(names: Sequence[str], values: np.ndarray) -> Figure:
-    "Spearman's rank correlation of each two features."
-    n = len(names)
-    ranks = np.apply_along_axis(rankdata, 0, values)
-    rho = np.nan_to_num(np.corrcoef(ranks.T)) if n > 1 else np.ones((1, 1))
-    with figure_style():
-        fig, axes = new_figure("What single features share", height=1.3 + 0.27 * n)
-        picture = axes.imshow(rho, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
-        labels = [f"{_words_of(name, 34)}  {i}" for i, name in enumerate(names, 1)]
-        axes.set_yticks(range(n), labels, fontsize=7.5, parse_math=False)
-        axes.set_xticks(range(n), [str(i + 1) for i in range(n)], fontsize=7.5)
-        for i, j in np.ndindex(n, n):
-            if i != j:
-                ink = "white" if abs(rho[i, j]) > 0.6 else colour("emphasis")
-                axes.text(j, i, number_text(float(rho[i, j]), 1), ha="center", va="center", fontsize=6, color=ink)
-        axes.grid(visible=False)
-        fig.colorbar(picture, ax=axes, label="rank correlation", shrink=0.8)
-        return fig
-
 # %% ../../nbs/reports/53_features_report.ipynb #2a94fdd6
 _BEST_FEATURE = "By itself {name} separates best: it is {way} in an attack than in a harmless text with a chance of {chance}."
 _NO_FEATURE = (
@@ -429,12 +344,12 @@ def _features_section(
     "The strongest single features: figure, distributions, correlation."
     six = best[:6]
     apart = figure(
-        _distributions(six, values[:, : len(six)], labels),
+        distributions([feature.name for feature in six], values[:, : len(six)], labels),
         alt=f"Histograms of {', '.join(feature.name for feature in six)} by class",
         caption="How the six strongest differ: share of each class; the ends hold what lies beyond.",
     )
     matrix = figure(
-        _correlations([feature.name for feature in best[:12]], values[:, :12]),
+        correlations([feature.name for feature in best[:12]], values[:, :12]),
         alt="Rank correlations of the strongest features",
         caption="Red: they rise together; blue: one rises where the other falls. Features that are strongly correlated say the same.",
     )
@@ -597,21 +512,6 @@ def _patterns_section(
         body += _example(texts, harmless, known[row.name], "False alarm: in a harmless text")
     return body
 
-# %% ../../nbs/reports/53_features_report.ipynb #16634f49
-def _map_figure(places: np.ndarray, labels: np.ndarray) -> Figure:
-    "One mark a text, by class."
-    with figure_style():
-        fig, axes = new_figure("Attacks and harmless texts by all features", height=4.6)
-        fig.set_dpi(160)
-        for kind, title, marker, name in ((0, "benign", "o", "harmless"), (1, "malicious", "^", "attack")):
-            x, y = places[labels == kind].T
-            axes.scatter(x, y, s=9, marker=marker, color=colour(title), alpha=0.55, linewidths=0, label=name, rasterized=True)
-        axes.set_xticks([])
-        axes.set_yticks([])
-        axes.grid(visible=False)
-        axes.legend(frameon=False, markerscale=2, loc="upper right")
-        return fig
-
 # %% ../../nbs/reports/53_features_report.ipynb #5bdf23d3
 _NEIGHBOURS = (
     "Of {n:,} test texts {alike} (by chance {chance}) have a nearest neighbour of their own class by all features. "
@@ -628,7 +528,7 @@ def _map_section(
     chance = float(np.square(np.bincount(labels, minlength=2) / max(len(labels), 1)).sum())
     finding = _NEIGHBOURS.format(n=len(labels), alike=percent(alike), chance=percent(chance))
     caption = "Each mark is a text; near marks have like features. Distances between far groups and the axes mean nothing (t-SNE)."
-    return paragraph(finding) + figure(_map_figure(places, labels), alt=f"Map of {len(labels)} texts", caption=caption)
+    return paragraph(finding) + figure(map_figure(places, labels), alt=f"Map of {len(labels)} texts", caption=caption)
 
 # %% ../../nbs/reports/53_features_report.ipynb #854a47ac
 def _method_section() -> Markup:

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..base import InputError, check_number
 from ..data import Columns, Corpus, PatternFamily, find_disguised, load_corpus, load_families
-from ..features import FAMILIES, MAX_CHARACTERS, FeatureConfig, keep_rows, make_features
+from ..features import FAMILIES, MAX_CHARACTERS, FeatureConfig, draw_classes, keep_rows, make_features
 from ..models import check_texts, clean_text
 from ..reports import open_corpus
 from secml_workbench.view import (
@@ -133,10 +133,7 @@ def beside(
     with figure_style():
         title = f"{readable(name)}, of this text {_number(value)}"
         fig, axes = new_figure(title, width=7.0, height=2.5, xlabel=readable(name), ylabel="% of class")
-        for kind, title in ((0, "benign"), (1, "malicious")):
-            own = np.clip(column[known.labels == kind], edges[0], edges[-1])
-            share = np.full(len(own), 100 / max(len(own), 1))
-            axes.hist(own, edges, weights=share, color=colour(title), alpha=0.5, label="attack" if kind else "harmless")
+        draw_classes(axes, column, known.labels, edges)
         axes.axvline(value, color=colour("emphasis"), lw=1.6, label="this text")
         axes.legend(frameon=False, fontsize=8)
     return figure(fig, alt=f"Distribution of {name}; this text has {value:.4g}", caption="The end bin holds what lies beyond.")
