@@ -61,3 +61,6 @@ from .tracking import (
     attach as attach,
     track as track,
 )
+from .streams import (
+    portions as portions,
+)

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..base import UnsupportedError, brief
+from ..base import UnsupportedError, brief, portions
 from .attention import ATTENTION, attention
 from .gradients import Inside, WindowScores, integrated_gradients, slopes, torch_inside
-from .perturbation import portions
 from ..models import TextClassifier, Window, check_texts, first_line, length_batches, text_tokens
 
 # %% auto #0

@@ -6,22 +6,22 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..base import InputError, UnsupportedError, brief, check_number
+from ..base import InputError, UnsupportedError, brief, check_number, portions
 from ..models import Positive, check_classifier, clean_text
 
 if TYPE_CHECKING:
     from secml_workbench.models import TextClassifier
 
 # %% auto #0
-__all__ = ['T', 'Word', 'split_words', 'AdditiveClassifier', 'portions', 'evaluate_together', 'PerturbationEngine']
+__all__ = ['Word', 'split_words', 'AdditiveClassifier', 'evaluate_together', 'PerturbationEngine']
 
 # %% ../../nbs/explanation/01_perturbation.ipynb #1b7927c3
 _CAP = {"word": 64, "punctuation": 64, "tag": 64, "spaceless": 8, "flag": 2, "single": 1, "glue": 64}
@@ -162,26 +162,6 @@ def _check_masks(masks: np.ndarray, units: int) -> np.ndarray:  # bool (m, units
     if odd:
         raise InputError(f"masks hold {brief(odd[0], 40)}; expected True or 1 to keep a unit, False or 0 to remove it")
     return rows.astype(bool)
-
-# %% ../../nbs/explanation/01_perturbation.ipynb #ab13271a
-T = TypeVar("T")
-
-
-def portions(
-    items: Iterable[T],  # in order; may be made one by one
-    size: Callable[[T], int],  # what an item counts
-    limit: int,  # of a portion; a larger item is a portion of its own
-) -> Iterator[list[T]]:  # all items, in order
-    "Neighbouring items in portions that are worked on together: memory does not grow with their number."
-    portion, total = list[T](), 0
-    for item in items:
-        if portion and total + size(item) > limit:
-            yield portion
-            portion, total = [], 0
-        portion.append(item)
-        total += size(item)
-    if portion:
-        yield portion
 
 # %% ../../nbs/explanation/01_perturbation.ipynb #099fe54b
 _CHARACTERS = 4_000_000  # of perturbed text that exist at a time

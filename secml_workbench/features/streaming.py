@@ -21,7 +21,7 @@ from sklearn.pipeline import Pipeline
 from tqdm.auto import tqdm
 
 from secml_workbench.base import (
-    InputError, atomic_write, brief, check_writable, code_hash, locked, sha256_file, sha256_of,
+    InputError, atomic_write, brief, check_writable, code_hash, locked, portions, sha256_file, sha256_of,
 )
 from ..data import as_text, csv_rows, jsonl_rows
 from ..models import check_texts
@@ -106,15 +106,7 @@ _ROWS, _CHARACTERS = 2000, 4_000_000  # of a part, at most
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:
     "Texts in lists that are short in both ways; the same texts always in the same lists."
-    batch, size = list[str](), 0
-    for text in texts:
-        if batch and (len(batch) >= _ROWS or size + len(text) > _CHARACTERS):
-            yield batch
-            batch, size = [], 0
-        batch.append(text)
-        size += len(text)
-    if batch:
-        yield batch
+    return portions(texts, len, _CHARACTERS, most=_ROWS)
 
 # %% ../../nbs/features/06_streaming.ipynb #b237bf09
 def _as_table(rows: np.ndarray, names: list[str], start: int) -> pa.Table:
