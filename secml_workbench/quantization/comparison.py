@@ -113,20 +113,6 @@ class JudgedVariant(Measured):
         "Bytes, milliseconds for one text, possible loss on test."
         return self.size_bytes, self.one_text, loss_of(self.gate)
 
-# %% ../../nbs/quantization/12_comparison.ipynb #d1ce0005
-_SHOWN = ("f1", "accuracy", "roc_auc", "recall_at_fpr", "hard_benign_fpr", "recall", "fpr")
-
-
-def _judged(own: Measured, candidate: Candidate, original: Measured, test: Corpus, threshold: float, seed: int) -> JudgedVariant:
-    "A variant against the original."
-    config, y, pair = candidate.artifact.config, test.labels, (original.p, own.p)
-    on: dict[str, Any] = {"hard_benign": test.hard_benign, "groups": test.groups, "threshold": threshold, "seed": seed}
-    return JudgedVariant(
-        **vars(own), candidate=candidate, gate=gate(*pair, y, metric=config.metric, max_accuracy_loss=config.max_accuracy_loss, **on),
-        deltas={metric: metric_delta(metric, y, *pair, **on) for metric in own.metrics},
-        flips=flips(test.texts, y, *pair, threshold=threshold), flip_rate=None if np.isnan(pair).any() else flip_rate(*pair),
-    )  # fmt: skip
-
 # %% ../../nbs/quantization/12_comparison.ipynb #7017a6e7
 @dataclass(frozen=True)
 class Recommendation:
@@ -211,6 +197,20 @@ class JudgedVariants:
     def front(self) -> list[str]:
         "The names on the Pareto front of size, latency and possible loss."
         return pareto({one.name: one.costs for one in self.variants})
+
+# %% ../../nbs/quantization/12_comparison.ipynb #d1ce0005
+_SHOWN = ("f1", "accuracy", "roc_auc", "recall_at_fpr", "hard_benign_fpr", "recall", "fpr")
+
+
+def _judged(own: Measured, candidate: Candidate, original: Measured, test: Corpus, threshold: float, seed: int) -> JudgedVariant:
+    "A variant against the original."
+    config, y, pair = candidate.artifact.config, test.labels, (original.p, own.p)
+    on: dict[str, Any] = {"hard_benign": test.hard_benign, "groups": test.groups, "threshold": threshold, "seed": seed}
+    return JudgedVariant(
+        **vars(own), candidate=candidate, gate=gate(*pair, y, metric=config.metric, max_accuracy_loss=config.max_accuracy_loss, **on),
+        deltas={metric: metric_delta(metric, y, *pair, **on) for metric in own.metrics},
+        flips=flips(test.texts, y, *pair, threshold=threshold), flip_rate=None if np.isnan(pair).any() else flip_rate(*pair),
+    )  # fmt: skip
 
 # %% ../../nbs/quantization/12_comparison.ipynb #d1ce0008
 def judge_variants(

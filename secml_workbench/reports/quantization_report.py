@@ -81,6 +81,19 @@ def _target_of(
     "Where a variant goes."
     return folder / f"{slug(name)}-{variant}"
 
+
+def _artifacts_folder(
+    out: str,  # the parameter
+    model: str,  # the parameter
+    settings: Settings,
+) -> Path:
+    "Where the artifacts go. Raises InputError when nothing can be written there."
+    folder = settings.state_dir / "variants" if model == "tiny" else settings.models_dir
+    folder = settings.resolve(out) if out else folder
+    check_writable(folder / "x")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
 # %% ../../nbs/reports/51_quantization_report.ipynb #c281c391
 def _make_variants(
     classifier: TorchClassifier,
@@ -103,19 +116,6 @@ def _make_variants(
         raise UnsupportedError(next(iter(refused.values())))
     return made, refused
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #606fccc9
-def _artifacts_folder(
-    out: str,  # the parameter
-    model: str,  # the parameter
-    settings: Settings,
-) -> Path:
-    "Where the artifacts go. Raises InputError when nothing can be written there."
-    folder = settings.state_dir / "variants" if model == "tiny" else settings.models_dir
-    folder = settings.resolve(out) if out else folder
-    check_writable(folder / "x")
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
 # %% ../../nbs/reports/51_quantization_report.ipynb #0e3396f6
 def _fit_rival(
     train: Corpus,
@@ -132,6 +132,15 @@ def _quickness(one: Measured, timing: Timing) -> str:
     if one.batch1.estimate is None:
         return "of unknown speed"
     return f"{times(one.batch1.estimate)} as fast" + (" (measured on a busy machine)" if timing.busy else "")
+
+
+def _why_not(judged: JudgedVariants) -> str:
+    "Why nothing may replace the original."
+    leading, reasons = judged.leading, {one.gate.reasons[0] for one in judged.variants}
+    why = f"{_DECIDED[leading.gate.decision]}, {leading.gate.reasons[0]}"
+    if judged.picked:
+        return f"{leading.name} passed on validation, but on test it {why}"
+    return reasons.pop() if len(reasons) == 1 else f"{leading.name} {why}"
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #3ef43047
 _DECIDED = {"pass": "passes", "fail": "fails", "undecided": "is undecided"}
@@ -150,15 +159,6 @@ def _verdict(judged: JudgedVariants, device: str = "cpu") -> str:
         machine="GPU" if device == "cuda" else "CPU", metric=get_metric(best.gate.metric).title, change=points(best.gate.delta),
     )  # fmt: skip
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #e005bd87
-def _why_not(judged: JudgedVariants) -> str:
-    "Why nothing may replace the original."
-    leading, reasons = judged.leading, {one.gate.reasons[0] for one in judged.variants}
-    why = f"{_DECIDED[leading.gate.decision]}, {leading.gate.reasons[0]}"
-    if judged.picked:
-        return f"{leading.name} passed on validation, but on test it {why}"
-    return reasons.pop() if len(reasons) == 1 else f"{leading.name} {why}"
-
 # %% ../../nbs/reports/51_quantization_report.ipynb #3de38f90
 def _first_cards(judged: JudgedVariants) -> list[Card]:
     "The four figures of the first screen."
@@ -174,7 +174,7 @@ def _first_cards(judged: JudgedVariants) -> list[Card]:
         _change_card(title, best.gate.delta, f"{len(best.flips)} of {len(best.p):,} decisions flip"),
     ]
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #1ccbcd7a
+
 def _change_card(title: str, delta: Estimate, flipped: str) -> Card:
     in_points: dict[str, Any] = {"scale": 100.0, "digits": 1, "signed": True}
     if delta.estimate is None:
@@ -196,7 +196,7 @@ def _advice(
     best = [f"{one.name} is the {one.goal} ({one.reason})" for one in others]
     return clauses(f"deploy {chosen.name} from {folder} (see “Use it”)", *best, *unsafe)
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #8939793e
+
 def _what_would_decide(verdict: Gate, spare: int) -> str:
     if verdict.decision == "undecided" and spare:
         return f"decide on all texts, {spare:,} were left aside: -p max_test_rows=0 -p max_validation_rows=0"
@@ -216,7 +216,7 @@ def _warnings(
     valid = f"valid on a {machine_of(device)}, and for texts like the test part's"
     return clauses(valid, _no_vnni(judged, device), _busy(judged.timing), _rival_wins(judged), seen)
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #8e0ff18b
+
 def _no_vnni(judged: JudgedVariants, device: str) -> str:
     if device != "cpu" or not overflows(cpu_class()):
         return ""
@@ -295,7 +295,7 @@ def _compare_finding(judged: JudgedVariants) -> str:
     alone = f" The runtime alone (onnx_fp32) is {other:.1f} times as fast for one text." if other else ""
     return f"{best.name} takes {100 / judged.smaller(best):.0f} % of the original's bytes and is {speeds}.{alone}"
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #23529d62
+
 def _times_as_fast(speed: Estimate, what: str) -> str:
     return f"{estimate_text(speed, digits=1)} times as fast {what} {bounds_text(speed, digits=1)}".rstrip()
 
@@ -401,7 +401,7 @@ def _tries(name: str, outcome: Outcome) -> Markup:
         rows, columns={"n": "try", "how": "how", "why": "on validation"}, caption=f"How {name} was made, try by try"
     )
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #26e6f79e
+
 def _all_tries(
     made: Mapping[str, Outcome],
 ) -> Markup:
@@ -425,7 +425,7 @@ def _flips_section(
         body += paragraph(f"{number}. {_moved(flip)}") + texts_as_data(flip.text)
     return body + (paragraph(f"and {len(changed) - limit} more") if len(changed) > limit else Markup())
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #17b82217
+
 def _right(p: float, label: int) -> bool:
     return (p >= _THRESHOLD) == (label == 1)
 
@@ -490,7 +490,7 @@ def _latency_figure(judged: JudgedVariants) -> Markup:
     )  # fmt: skip
     return figure(fig, alt="Latency of every classifier", caption="Every dot is one answer; long mark: median, short mark: 95th percentile.")
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #764f2385
+
 def _speedup_figure(judged: JudgedVariants) -> Markup:
     "The speed-ups of all variants with their intervals."
     rows, colours, leading = [], {}, judged.leading
