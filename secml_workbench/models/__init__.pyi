@@ -24,14 +24,17 @@ from .windows import (
     pad_batch as pad_batch,
     predict_windows as predict_windows,
 )
-from .torch_backend import (
-    TorchClassifier as TorchClassifier,
+from .folders import (
     check_folder as check_folder,
     default_encoder as default_encoder,
     encoder_name as encoder_name,
     first_line as first_line,
-    load_torch as load_torch,
     model_folder as model_folder,
+    weight_files as weight_files,
+)
+from .torch_backend import (
+    TorchClassifier as TorchClassifier,
+    load_torch as load_torch,
     one_line as one_line,
     save_tokenizer as save_tokenizer,
 )

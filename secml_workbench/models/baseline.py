@@ -15,7 +15,7 @@ import numpy as np
 
 from ..base import InputError, atomic_folder, brief, dumps
 from .protocol import AttackLabels, check_texts, find_positive
-from .torch_backend import first_line
+from .folders import first_line
 
 # %% auto #0
 __all__ = ['BaselineClassifier', 'fit_baseline', 'write_skops', 'read_skops', 'save_baseline', 'load_baseline']

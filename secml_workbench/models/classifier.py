@@ -14,7 +14,8 @@ from secml_workbench.base import (
     InputError, Settings, UnsupportedError, brief, load_settings, read_manifest, refuse_unknown, resolve_device,
 )
 from .protocol import AttackLabels, TextClassifier, scores
-from .torch_backend import load_torch, model_folder
+from .folders import model_folder
+from .torch_backend import load_torch
 
 # %% auto #0
 __all__ = ['kind_of_folder', 'load_classifier']

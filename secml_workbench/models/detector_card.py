@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..data import Estimate, get_metric
-from .torch_backend import encoder_name
+from .folders import encoder_name
 from .training_config import LABELS
 from ..view import visible
 

@@ -26,9 +26,8 @@ from .baseline import fit_baseline
 from .detector_card import model_card
 from .fine_tuning import TrainingResult, check_out, checkpoints, fit, write_model
 from .protocol import scores
-from secml_workbench.models.torch_backend import (
-    TorchClassifier, cut_encoder, default_encoder, encoder_name, model_folder,
-)
+from .folders import default_encoder, encoder_name, model_folder
+from .torch_backend import TorchClassifier, cut_encoder
 from .training_config import TINY, TrainingConfig, TrainingJob
 from ..view import paragraph
 

@@ -23,7 +23,8 @@ from secml_workbench.base import (
     sha256_folder,
 )
 from ..data import get_metric
-from .torch_backend import TorchClassifier, model_folder, quiet
+from .folders import model_folder
+from .torch_backend import TorchClassifier, quiet
 from .trainer import FineTuning, TrainingHooks, fresh_classifier, history_of, make_trainer
 from .training_config import TrainingConfig, TrainingJob, job_hash, use_bf16
 from ..view import table

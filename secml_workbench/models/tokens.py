@@ -11,7 +11,7 @@ from typing import Any
 from ..base import UnsupportedError
 
 # %% auto #0
-__all__ = ['token_limit', 'text_ids', 'text_tokens', 'special_frame']
+__all__ = ['token_limit', 'control_ids', 'text_ids', 'text_tokens', 'special_frame']
 
 # %% ../../nbs/models/01_tokens.ipynb #3ca11e06
 _OFFSET_POSITIONS = frozenset({
@@ -42,7 +42,7 @@ def _raw_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
 
 # %% ../../nbs/models/01_tokens.ipynb #22635425
 @lru_cache(maxsize=8)  # a tokenizer does not change once it is loaded
-def _control_ids(tokenizer: Any) -> frozenset[int]:
+def control_ids(tokenizer: Any) -> frozenset[int]:
     "Ids that only the tokenizer itself may place: all special ones but a plain 'unknown'."
     added = {i for i, token in tokenizer.added_tokens_decoder.items() if token.special}
     special = added | set(tokenizer.all_special_ids)
@@ -70,7 +70,7 @@ def text_ids(
         return [known[text] for text in texts]
     if not texts:
         return []
-    control = _control_ids(tokenizer)
+    control = control_ids(tokenizer)
     rows = _raw_ids(tokenizer, texts)
     spelled: dict[int, list[int]] = {}
     for r, ids in enumerate(rows):
@@ -96,7 +96,7 @@ def text_tokens(
         text, add_special_tokens=False, split_special_tokens=True, truncation=False, padding=False,
         return_attention_mask=False, return_token_type_ids=False, return_offsets_mapping=True, verbose=False,
     )  # fmt: skip
-    control = _control_ids(tokenizer)
+    control = control_ids(tokenizer)
     places = zip(encoded["input_ids"], encoded["offset_mapping"], strict=True)
     return [(j, *place) for i, place in places for j in ([i] if i not in control else _spelled(tokenizer, control, i))]
 

