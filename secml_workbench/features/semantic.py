@@ -48,7 +48,7 @@ def _module_types(folder: Path) -> list[str]:
         return []
     try:
         return [str(part["type"]) for part in json.loads(file.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         raise InputError(f"cannot read {brief(str(file))}; expected the list of modules that sentence-transformers writes") from None
 
 # %% ../../nbs/features/02_semantic.ipynb #8054f967

@@ -59,6 +59,8 @@ from .baseline import (
     write_skops as write_skops,
 )
 from .classifier import (
+    find_folder as find_folder,
+    loaded_files as loaded_files,
     load_classifier as load_classifier,
 )
 from .training_config import (

@@ -169,11 +169,16 @@ def load_baseline(
     "A saved baseline; `InputError` for a missing or damaged file and for one that holds types we do not trust."
     folder = Path(folder).expanduser()
     file, where = folder / _FILE, brief(str(folder))
-    if not file.is_file() or not (folder / _CONFIG).is_file():
+    if file.is_file() and not (folder / _CONFIG).is_file():
+        fix = "if it is a pipeline from texts to probabilities: save_baseline(BaselineClassifier(pipeline, labels), folder)"
+        raise InputError(f"{where} has a scikit-learn object of another tool ({_FILE} without {_CONFIG}); {fix}")
+    if not file.is_file():
         raise InputError(f"no baseline in {where}; expected {_FILE} and {_CONFIG}, as save_baseline writes them")
     try:
         config = json.loads((folder / _CONFIG).read_text(encoding="utf-8"))
         labels, saved_name = [str(label) for label in config["labels"]], str(config["name"])
+        if not isinstance(config["labels"], list) or len(set(labels)) < len(labels):
+            raise InputError(f"labels is {brief(config['labels'], 40)}, expected a list of different names")
     except Exception as error:
         raise InputError(f"cannot read the baseline in {where}: {first_line(error)}; save it again") from None
     return _checked(read_skops(file), labels, name or saved_name, positive_label, folder)

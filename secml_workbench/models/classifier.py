@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ from secml_workbench.base import (
     InputError, Settings, UnsupportedError, brief, load_settings, read_manifest, refuse_unknown, resolve_device,
 )
 from .protocol import AttackLabels, TextClassifier, scores
-from .folders import model_folder
+from .folders import local_model, model_folder, weight_files
+from .peft_adapters import find_adapter
 from .torch_backend import load_torch
 
 # %% auto #0
-__all__ = ['kind_of_folder', 'load_classifier']
+__all__ = ['kind_of_folder', 'find_folder', 'loaded_files', 'load_classifier']
 
 # %% ../../nbs/models/06_classifier.ipynb #62e70433
 def kind_of_folder(
@@ -55,6 +57,46 @@ def _found(path: str, settings: Settings) -> str:
     known = ", ".join(settings.models) or "none"
     fix = "give a folder that exists, or train one with secml train"
     raise InputError(f"no model at {brief(path)}; {fix} (models known by name: {brief(known, 60)})")
+
+# %% ../../nbs/models/06_classifier.ipynb #35934267
+def find_folder(
+    given: str,  # a folder, a name of the settings, a hub name
+    settings: Settings,
+) -> Path | None:  # None: it is not on this machine
+    "The folder of what somebody calls a model; the hub is not asked, its cache is."
+    try:
+        _, path, _ = _resolve(given, "", settings)
+    except InputError:
+        return None
+    if Path(path).is_file():  # one ONNX file of a folder
+        place = Path(path).parent
+        return place.parent if place.name == "onnx" else place
+    return Path(path) if Path(path).is_dir() else local_model(path, settings.root)
+
+# %% ../../nbs/models/06_classifier.ipynb #7c668539
+def loaded_files(
+    folder: Path,  # of a model
+) -> dict[str, Path]:  # name -> file; what lies elsewhere is below base/
+    "Every file that loading the folder may read, in sorted order."
+    places: dict[str, Path] = {"": folder}
+    files: dict[str, Path] = {}
+    with suppress(InputError):  # what cannot be loaded has no base
+        adapter = find_adapter(folder)
+        places |= {"base/": adapter.base} if adapter and adapter.base != folder else {}
+    for prefix, place in places.items():
+        found = _visible(place)
+        with suppress(InputError):
+            found += weight_files(place)
+        files |= {f"{prefix}{file.relative_to(place) if file.is_relative_to(place) else file}": file for file in found}
+    return dict(sorted(files.items()))
+
+
+def _visible(folder: Path) -> list[Path]:
+    "Files in and below a folder, but for hidden ones and checkpoints of a training."
+    def kept(file: Path) -> bool:
+        return not any(part.startswith((".", "checkpoint-")) for part in file.relative_to(folder).parts)
+
+    return [file for file in folder.rglob("*") if kept(file) and file.is_file()]
 
 # %% ../../nbs/models/06_classifier.ipynb #f705fdbe
 def load_classifier(

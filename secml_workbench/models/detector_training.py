@@ -74,7 +74,7 @@ def read_training(
 ) -> dict[str, Any]:  # empty: not trained here, or the weights have been changed since
     "What `training.json` says, when it belongs to the weights beside it."
     folder = Path(folder)
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, AttributeError, RecursionError):
         found = json.loads((folder / "training.json").read_text(encoding="utf-8"))
         weights = sha256_file(folder / "model.safetensors")
         if found.get("schema") == TRAINING_SCHEMA and found.get("weights_sha256") == weights:

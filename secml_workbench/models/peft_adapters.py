@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base import InputError, UnsupportedError, brief
-from .folders import check_header, inside, local_model, read_object, weight_files, what_else
+from .folders import check_header, first_line, inside, local_model, read_object, weight_files, what_else
 
 # %% auto #0
 __all__ = ['Adapter', 'find_adapter', 'merge_adapter']
@@ -95,9 +95,16 @@ def _peft_model(model: Any, adapter: Adapter) -> Any:
     for name in ("megatron_config", "auto_mapping"):  # names of modules to import
         if getattr(config, name, None) is not None:
             setattr(config, name, None)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what lacks is looked at below
-        return PeftModel.from_pretrained(model, str(adapter.folder), config=config, is_trainable=False)
+    where = brief(str(adapter.folder))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what lacks is looked at below
+            return PeftModel.from_pretrained(model, str(adapter.folder), config=config, is_trainable=False)
+    except KeyError as error:
+        raise InputError(f"{where} is incomplete: it lacks {first_line(error)}; fetch or save it again") from None
+    except (ValueError, RuntimeError) as error:
+        base = brief(str(adapter.base))
+        raise InputError(f"{where} does not fit its base {base} ({first_line(error, 80)}); give the one that it was trained on") from None
 
 # %% ../../nbs/models/03_peft_adapters.ipynb #063cf640
 def merge_adapter(

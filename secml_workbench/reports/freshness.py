@@ -12,6 +12,7 @@ from typing import Any
 from secml_workbench.base import (
     Record, Settings, WorkbenchError, code_hash, modules_used, package_versions, parse, sha256_file, sha256_of,
 )
+from ..models import find_folder, loaded_files
 from .parameters import KINDS, template_path
 
 # %% auto #0
@@ -45,10 +46,8 @@ _PACKAGES = (
 )
 
 
-def _model_hash(path: Path) -> str:
-    files = sorted(file for pattern in ("*", "onnx/*") for file in path.glob(pattern) if file.is_file())
-    kept = [file for file in files if not file.name.startswith(".")]
-    return sha256_of([[file.relative_to(path).as_posix(), sha256_file(file)] for file in kept])
+def _model_hash(folder: Path) -> str:
+    return sha256_of([[name, sha256_file(file)] for name, file in loaded_files(folder).items()])
 
 # %% ../../nbs/reports/05_freshness.ipynb #ed8c131a
 def fingerprint(
@@ -59,10 +58,10 @@ def fingerprint(
     "What a report was made from; equal fingerprints make a run unnecessary."
     parts: dict[str, Any] = _template_hashes(template)
     parts["parameters"] = sha256_of(values)
-    for key, hashed in (("model", _model_hash), ("data", sha256_file)):
-        path = settings.root / str(values.get(key, ""))
-        there = path.is_dir() if key == "model" else path.is_file()
-        parts[key] = hashed(path) if there and values.get(key) not in ("tiny", "packaged") else str(values.get(key))
+    model, data = str(values.get("model")), settings.root / str(values.get("data", ""))
+    folder = None if model == "tiny" else find_folder(model, settings)
+    parts["model"] = _model_hash(folder) if folder else model
+    parts["data"] = sha256_file(data) if data.is_file() and values.get("data") not in ("tiny", "packaged") else str(values.get("data"))
     return parts | {"packages": package_versions(_PACKAGES)}
 
 # %% ../../nbs/reports/05_freshness.ipynb #de281846
