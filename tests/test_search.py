@@ -5,24 +5,28 @@ from __future__ import annotations
 import os
 import random
 import re
+import shlex
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 
-from secml_workbench.base import InputError, WorkbenchError, connect, load_settings, track
+from secml_workbench.base import InputError, WorkbenchError, connect, load_settings, sqlite_address, track
 from secml_workbench.tuning import (
     MAX_RETRIES,
     Attempt,
@@ -139,7 +143,10 @@ def test_a_trial_that_another_process_began_first_is_not_run(tmp_path: Path, mon
 
     def faster(config: OptimizationConfig, place: int) -> object:  # called after the count, before the trial begins
         if place == 2:
-            optuna.load_study(study_name="killed", storage=url).ask().set_user_attr("owner", alive)
+            study = optuna.load_study(study_name="killed", storage=url)
+            trial = study.ask()
+            trial.set_user_attr("owner", alive)
+            threading.Timer(1.5, lambda: study.tell(trial, 0.7)).start()
         return sampler(config, place)
 
     def objective(attempt: Attempt) -> float:
@@ -149,8 +156,54 @@ def test_a_trial_that_another_process_began_first_is_not_run(tmp_path: Path, mon
     monkeypatch.setattr(guidance, "sampler_for", faster)
     result = search(objective, WIDE, config=OptimizationConfig(n_trials=3), study_name="killed", storage=url)
     states = [t.state.name for t in optuna.load_study(study_name="killed", storage=url).trials]
-    assert ran == [0, 1] and states == ["COMPLETE", "COMPLETE", "RUNNING", "FAIL"]
-    assert result.counts == {"complete": 2, "pruned": 0, "failed": 0}
+    assert ran == [0, 1] and states == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]
+    assert result.counts == {"complete": 3, "pruned": 0, "failed": 0}, "the study's trials, not this process's"
+    assert result.best_value == 0.7
+
+
+def test_a_trial_of_another_machine_that_never_ends_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"journal:///{tmp_path}/studies.log"  # without heartbeats
+    config = OptimizationConfig(n_trials=2)
+    search(lambda _: 0.5, WIDE, config=replace(config, n_trials=1), study_name="two", storage=url)
+    study = optuna.load_study(study_name="two", storage=open_storage(url))
+    study.ask().set_user_attr("owner", {"host": "elsewhere", "pid": 1, "started": 0})
+    monkeypatch.setattr("secml_workbench.tuning.search_loop.GRACE_SECONDS", 0.1)
+    result = search(lambda _: 0.5, WIDE, config=config, study_name="two", storage=url)
+    assert result.stopped == "trial 1 on another machine has not ended"
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "journal"])
+@pytest.mark.parametrize("content", [b"mine", b'{"a": 1}\n', b"\x00" * 99])
+def test_what_is_no_study_store_is_left_alone(tmp_path: Path, kind: str, content: bytes) -> None:
+    file = tmp_path / "notes.db"
+    file.write_bytes(content)
+    with pytest.raises(InputError, match=r"notes\.db"):
+        open_storage(f"{kind}:///{file}")
+    assert file.read_bytes() == content and [p.name for p in tmp_path.iterdir()] == ["notes.db"]
+
+
+@pytest.mark.parametrize("name", ["100% mine", "a?b#c d%20e%41"])
+def test_a_study_lies_in_the_folder_that_was_named(tmp_path: Path, name: str) -> None:
+    store = sqlite_address(tmp_path / name / "studies.db")
+    search(lambda _: 0.5, WIDE, config=OptimizationConfig(n_trials=1), study_name="s", storage=store)
+    assert [p.name for p in tmp_path.iterdir()] == [name] and (tmp_path / name / "studies.db").stat().st_size
+
+
+@pytest.mark.parametrize(("revision", "said"), [("v3.0.0.d", "storage upgrade --storage"), ("v9", "newer Optuna")])
+def test_a_store_of_another_optuna_is_named_with_the_command_that_keeps_it(
+    tmp_path: Path, revision: str, said: str
+) -> None:
+    url = sqlite_address(tmp_path / "my studies.db")
+    search(lambda _: 0.5, WIDE, config=OptimizationConfig(n_trials=1), study_name="s", storage=url)
+    with closing(sqlite3.connect(tmp_path / "my studies.db")) as db, db:
+        db.execute("update alembic_version set version_num = ?", (revision,))
+    with pytest.raises(InputError, match=said) as refused:
+        open_storage(url)
+    if "storage upgrade" in said:
+        command = shlex.split(str(refused.value).partition("run: ")[2])
+        assert command == ["optuna", "storage", "upgrade", "--storage", url]
 
 
 def test_an_unfinished_study_of_another_kind_is_refused_without_a_trace(tmp_path: Path) -> None:

@@ -5,17 +5,33 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
+import shlex
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from secml_workbench.base import InputError, Settings, WorkbenchError, code_hash, load_settings, machine, tracking
+from secml_workbench.base import (
+    InputError,
+    Settings,
+    WorkbenchError,
+    code_hash,
+    connect,
+    load_settings,
+    machine,
+    sqlite_address,
+    tracking,
+)
 
 WRITER = """
 import sys, time
@@ -50,7 +66,7 @@ def test_processes_that_make_the_store_at_once(tmp_path: Path) -> None:
         assert process.returncode == 0, err
         assert out == "open\n"
         assert err == "", "MLflow's chatter reached the user"
-    client = tracking.connect(isolated(tmp_path))
+    client = connect(isolated(tmp_path))
     runs = client.search_runs([client.get_experiment_by_name("study").experiment_id])
     assert len(runs) == 12
     assert {run.info.status for run in runs} == {"FINISHED"}
@@ -72,11 +88,72 @@ def test_a_killed_process_does_not_run_for_ever(tmp_path: Path) -> None:
     settings = isolated(tmp_path)
     with tracking.track("next", "study", {}, settings=settings):
         pass
-    client = tracking.connect(settings)
+    client = connect(settings)
     runs = client.search_runs([client.get_experiment_by_name("study").experiment_id])
     killed = next(run for run in runs if run.info.run_name == "killed")
     assert (killed.info.status, killed.data.tags["state"]) == ("KILLED", "abandoned")
     assert next(run for run in runs if run.info.run_name == "next").info.status == "FINISHED"
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")
+@pytest.mark.parametrize("number", ["1", "4000000"])
+def test_a_number_that_is_in_use_again_is_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    "The first process of every container has the number 1."
+    settings = isolated(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: int(number))
+        run = tracking.track("dead", "study", {}, settings=settings)
+        dead = run.__enter__()
+    with tracking.track("a", "study", {}, settings=settings) as alive, tracking.track("b", "study", {}, settings=settings):
+        assert connect(settings).get_run(alive.id).info.status == "RUNNING"
+    assert connect(settings).get_run(dead.id).info.status == "KILLED"
+
+
+@pytest.mark.parametrize("name", ["100% mine", "a?b#c d%20e%41"])
+def test_a_project_may_be_called_anything_and_be_moved(tmp_path: Path, name: str) -> None:
+    before, after = tmp_path / "old", tmp_path / name
+    for place in (before, after):
+        settings = load_settings(state_dir=str(place), mlflow_tracking_uri="")
+        with tracking.track("m", "tuning", {}, settings=settings) as run:
+            run.log_dict({"a": 1}, "a.json")
+        kept = [p.relative_to(tmp_path).parts[0] for p in tmp_path.rglob("a.json")]
+        assert kept == [place.name] * len(kept) and [p.name for p in tmp_path.iterdir()] == [place.name]
+        if place is before:
+            first = run.id
+            before.rename(after)
+    for run_id in (first, run.id):
+        assert connect(settings).list_artifacts(run_id)[0].path == "a.json"
+
+
+def test_what_is_no_store_is_left_alone(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.db"
+    with closing(sqlite3.connect(foreign)) as held, held:
+        held.execute("create table cookies (name)")
+    (tmp_path / "text.db").write_text("no database")
+    (tmp_path / "folder.db").mkdir()
+    for name in ("foreign.db", "text.db", "folder.db"):
+        with pytest.raises(InputError, match=name):
+            connect(load_settings(mlflow_tracking_uri=sqlite_address(tmp_path / name)))
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.db", "foreign.db", "text.db"]
+
+
+@pytest.mark.parametrize(("revision", "said"), [("cc1f77228345", "mlflow db upgrade"), ("f" * 12, "newer MLflow")])
+def test_a_store_of_another_mlflow_is_named_with_the_command_that_keeps_it(
+    tmp_path: Path, revision: str, said: str
+) -> None:
+    settings = load_settings(state_dir=str(tmp_path / "my state"), mlflow_tracking_uri="")
+    code = "import sys; from secml_workbench.base import connect, load_settings; "
+    code += "connect(load_settings(state_dir=sys.argv[1], mlflow_tracking_uri=''))"
+    ask = [sys.executable, "-c", code, str(settings.state_dir)]  # a new process: MLflow keeps open stores
+    assert subprocess.run(ask).returncode == 0
+    with closing(sqlite3.connect(settings.state_dir / "mlflow.db")) as held, held:
+        held.execute("update alembic_version set version_num = ?", (revision,))
+    error = subprocess.run(ask, capture_output=True, text=True).stderr.strip().splitlines()[-1]
+    assert said in error and "move that file" not in error, error
+    if "upgrade" in said:
+        assert shlex.split(error.partition("run: ")[2])[3:] == [settings.mlflow_tracking_uri]
 
 
 def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
@@ -90,7 +167,7 @@ def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
     assert not (tmp_path / "mlflow.db").exists()
     with tracking.track("next", "study", {}, settings=isolated(tmp_path)) as run:
         pass
-    assert tracking.connect(isolated(tmp_path)).get_run(run.id).info.status == "FINISHED"
+    assert connect(isolated(tmp_path)).get_run(run.id).info.status == "FINISHED"
     assert not list(tmp_path.glob("*.new"))
 
 
@@ -133,7 +210,7 @@ def test_threads_do_not_mix(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    client = tracking.connect(settings)
+    client = connect(settings)
     for number, run_id in ids.items():
         run = client.get_run(run_id)
         assert run.data.metrics == {"f1": float(number)}
@@ -147,7 +224,7 @@ def test_hostile_names_values_and_texts(tmp_path: Path) -> None:
     with tracking.track(name, "study", parameters, tags=tags, settings=settings) as run:
         run.log_metrics({"p@1 %": 1.0, "none": None, "inf": float("inf"), "text": "no"})  # type: ignore[dict-item]
         run.log_dict({"text": "\ud800", "nan": float("nan")}, "results.json")
-    stored = tracking.connect(settings).get_run(run.id)
+    stored = connect(settings).get_run(run.id)
     assert stored.info.status == "FINISHED"
     assert len(stored.data.params) == len(parameters)
     assert stored.data.tags["undefined_metrics"] == "inf, none, text"
@@ -157,7 +234,7 @@ def test_deleted_experiment_is_restored(tmp_path: Path) -> None:
     settings = isolated(tmp_path)
     with tracking.track("a", "study", {}, settings=settings):
         pass
-    client = tracking.connect(settings)
+    client = connect(settings)
     client.delete_experiment(client.get_experiment_by_name("study").experiment_id)
     with tracking.track("b", "study", {}, settings=settings) as run:
         pass
@@ -167,7 +244,7 @@ def test_deleted_experiment_is_restored(tmp_path: Path) -> None:
 def test_a_broken_store_is_named(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database at all " * 99)
     with pytest.raises(InputError, match=r"mlflow\.db.*mlflow_tracking_uri"):
-        tracking.connect(isolated(tmp_path))
+        connect(isolated(tmp_path))
 
 
 def test_a_store_that_goes_away_does_not_hide_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +258,7 @@ def test_a_store_that_goes_away_does_not_hide_the_error(tmp_path: Path, monkeypa
 
 def test_our_loggers_survive_mlflow(tmp_path: Path) -> None:
     ours = logging.getLogger("secml_workbench.anything")
-    tracking.connect(isolated(tmp_path))
+    connect(isolated(tmp_path))
     assert not ours.disabled
     assert logging.getLogger().level == logging.WARNING
 
@@ -219,3 +296,65 @@ def test_code_is_hashed_in_several_threads_at_once() -> None:
             assert len(set(pool.map(code_hash, ["base.files"] * 100))) == 1
     finally:
         gc.callbacks.remove(litter)
+
+
+def silent(client: socket.socket) -> None:
+    client.recv(9999)
+    time.sleep(60)
+
+
+def drips(client: socket.socket) -> None:
+    client.recv(9999)
+    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+    while True:
+        client.sendall(b" ")
+        time.sleep(0.05)
+
+
+def later(client: socket.socket) -> None:
+    client.recv(9999)
+    client.sendall(b"HTTP/1.1 503 X\r\nRetry-After: 3600\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+    client.close()
+
+
+@contextmanager
+def server(talk: Callable[[socket.socket], None]) -> Iterator[tuple[str, threading.Event]]:
+    "A server on loopback: its address, and whether it was asked."
+    listener, asked = socket.create_server(("127.0.0.1", 0)), threading.Event()
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                asked.set()
+                threading.Thread(target=one, args=(client,), daemon=True).start()
+
+    def one(client: socket.socket) -> None:
+        with suppress(OSError):
+            talk(client)
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"http://me:s3cret@127.0.0.1:{listener.getsockname()[1]}/?token=t0ken", asked
+    listener.close()
+
+
+@pytest.mark.parametrize("talk", [silent, drips, later])
+def test_a_server_that_does_not_answer_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, talk: Callable[[socket.socket], None]
+) -> None:
+    monkeypatch.setattr("secml_workbench.base.mlflow_store._patience", lambda: 0.5)
+    with server(talk) as (uri, asked), pytest.raises(InputError, match="no answer within") as refused:
+        connect(load_settings(mlflow_tracking_uri=uri))
+    assert asked.is_set() and not re.search("s3cret|t0ken", str(refused.value))
+
+
+@pytest.mark.parametrize("talk", [silent, drips, later])
+def test_ctrl_c_does_not_wait_for_a_server(talk: Callable[[socket.socket], None]) -> None:
+    code = "from secml_workbench.base import connect, load_settings; connect(load_settings())"
+    with server(talk) as (uri, asked):
+        environment = {**os.environ, "SECML_MLFLOW_TRACKING_URI": uri}
+        process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
+        assert asked.wait(120)
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=15)  # the deadline is 20 s, the server's wish an hour
+    assert "KeyboardInterrupt" in error and not re.search("s3cret|t0ken", error)

@@ -7,6 +7,13 @@ from .errors import (
     check_number as check_number,
     refuse_unknown as refuse_unknown,
 )
+from .addresses import (
+    check_database as check_database,
+    shown_address as shown_address,
+    sqlite_address as sqlite_address,
+    store_file as store_file,
+    without_secrets as without_secrets,
+)
 from .settings import (
     ModelSettings as ModelSettings,
     Settings as Settings,
@@ -27,11 +34,18 @@ from .hashing import (
     sha256_folder as sha256_folder,
     sha256_of as sha256_of,
 )
+from .processes import (
+    has_ended as has_ended,
+    process_mark as process_mark,
+)
 from .files import (
     atomic_folder as atomic_folder,
     atomic_write as atomic_write,
     check_writable as check_writable,
+    drop_scratch as drop_scratch,
+    scratch_folder as scratch_folder,
     slug as slug,
+    sweep as sweep,
 )
 from .code import (
     code_hash as code_hash,

@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,7 @@ from ..base import Run, WorkbenchError, brief
 from .config import OptimizationConfig
 from .result import TuningResult, result_of
 from .space import HyperparameterSearchSpace, suggest
-from .interrupted_trials import clear_up, retried_numbers, state_of, this_worker
+from .interrupted_trials import GRACE_SECONDS, clear_up, retried_numbers, state_of, this_worker
 from .store import conditions_of, open_storage, open_study, quiet_optuna
 
 if TYPE_CHECKING:
@@ -189,6 +191,7 @@ def _after_epoch(trials: _Trials, trial: Trial, child: Run | None, epoch: int, v
 
 # %% ../../nbs/tuning/06_search_loop.ipynb #eed927df
 FAILURES_IN_A_ROW = 4
+_LOOK = 0.5  # seconds from one look at the others to the next
 _FULL = ("no space left", "disk is full", "disk quota exceeded")
 
 
@@ -250,20 +253,59 @@ def _storing(study_name: str) -> Iterator[None]:
 
 # %% ../../nbs/tuning/06_search_loop.ipynb #fb3fcaf1
 def _run_missing(study: Study, trials: _Trials, after_trial: Callable[[TuningResult], None] | None) -> str:
-    "Run trials until there are as many as there are to be; why it stopped before, or nothing."
+    "Run trials until there are as many as there are to be, and all have ended; why it stopped before, or nothing."
     from tqdm.auto import tqdm
 
     total, earlier = trials.config.n_trials, len(_ended(study))
     with tqdm(total=total, initial=earlier, desc="trials", unit="trial") as bar:
-        while len(_ended(study)) < total:
+        while not _is_complete(study, total):
             why = _why_stop(study, trials.config, trials.clock, earlier)
             if why:
                 _log.warning("study %s stops early: %s", study.study_name, why)
                 return why
-            _one_trial(study, trials)
+            if len(_ended(study)) < total:
+                _one_trial(study, trials)
+            elif late := _wait_for_others(study, trials.clock):
+                return late
             bar.update(len(_ended(study)) - bar.n)
             if after_trial:
                 after_trial(result_of(study, trials.config))
+    return ""
+
+
+def _is_complete(study: Study, total: int) -> bool:
+    "Whether the study has all its trials, none of them still at work."
+    states = _ended(study)
+    return len(states) >= total and "running" not in states
+
+# %% ../../nbs/tuning/06_search_loop.ipynb #ddf9f534
+def _wait_for_others(study: Study, clock: _Clock) -> str:
+    "Wait until a trial of another process has ended, or its process has; why not, when that may never be."
+    from optuna.storages import fail_stale_trials
+
+    before = _states(study).count("running")
+    _log.warning("study %s: %d of its trials are at work in another process; waiting for them", study.study_name, before)
+    while before and _states(study).count("running") >= before and not clock.is_over() and not study.user_attrs.get(STOP):
+        late = _overdue(study)
+        if late:
+            return f"trial {late} on another machine has not ended"
+        time.sleep(_LOOK)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # called experimental since 2021
+            fail_stale_trials(study)  # of another machine: no heartbeat
+        clear_up(study)  # of this one
+    return ""
+
+
+def _overdue(study: Study) -> str:
+    "The number of a trial on another machine that runs for far longer than any did: not every store has heartbeats. Empty: none."
+    trials = study.get_trials(deepcopy=False)
+    usual = max((t.duration.total_seconds() for t in trials if t.duration and t.state.name == "COMPLETE"), default=0.0)
+    for trial in trials:
+        elsewhere = trial.user_attrs.get("owner", {}).get("host", "") != this_worker()["host"]
+        for_long = (datetime.now() - (trial.datetime_start or datetime.now())).total_seconds() > max(2 * GRACE_SECONDS, 3 * usual)
+        if trial.state.name == "RUNNING" and elsewhere and for_long:
+            return str(trial.number)
     return ""
 
 # %% ../../nbs/tuning/06_search_loop.ipynb #de40f2e0
@@ -305,6 +347,6 @@ def search(
     with quiet_optuna(), _storing(study_name):
         study.set_user_attr("stopped", _run_missing(study, trials, after_trial))
     elsewhere = _states(study).count("running")
-    if elsewhere:
+    if elsewhere:  # the study was to stop
         _log.warning("study %s: %d of its trials still run in another process and are not in this result", study_name, elsewhere)
     return result_of(study, config)

@@ -5,7 +5,9 @@
 # %% ../../nbs/tuning/03_store.ipynb #c7cc8a8a
 from __future__ import annotations
 
+import json
 import re
+import shlex
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -14,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base import InputError, brief
+from ..base import InputError, brief, check_database, shown_address, store_file, without_secrets
 from .config import OptimizationConfig
 from secml_workbench.tuning.interrupted_trials import (
     GRACE_SECONDS, HEARTBEAT_SECONDS, clear_up, this_worker, try_again,
@@ -30,11 +32,15 @@ __all__ = ['open_storage', 'conditions_of', 'quiet_optuna', 'open_study']
 
 # %% ../../nbs/tuning/03_store.ipynb #0271302a
 def _unreachable(url: str, error: Exception) -> InputError:
-    "The error that says why a store cannot be opened, without a password."
-    shown = url if url.startswith(("sqlite:", "journal:")) else url.split("://")[0] + "://…"  # others may hold a password
-    why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    "Why a store cannot be opened, without a password, and what to do: never what would lose the studies in it."
+    shown, said = brief(shown_address(url), 120), without_secrets(" ".join(str(error).split()), url) or type(error).__name__
+    if "optuna storage upgrade" in said:
+        named = shlex.quote(url) if shown_address(url) == url else "with the address that is set"
+        return InputError(f"the study store {shown} was made by an older Optuna; copy it to be safe, then run: optuna storage upgrade --storage {named}")
+    if "pip install -U optuna" in said:
+        return InputError(f"the study store {shown} was made by a newer Optuna than the one installed here; run: pip install --upgrade optuna")
     return InputError(
-        f"cannot open the study store {brief(shown, 90)}: {brief(why, 90)}; "
+        f"cannot open the study store {shown}: {brief(said, 120)}; "
         "set optuna_storage in settings.ini or SECML_OPTUNA_STORAGE to one that can be written"
     )
 
@@ -42,26 +48,46 @@ def _unreachable(url: str, error: Exception) -> InputError:
 def open_storage(
     url: str,  # "sqlite:///…", "postgresql://…", "journal:///…" or "memory"
 ) -> BaseStorage:  # Optuna's
-    "The study store at `url`; raises InputError when it cannot be reached."
+    "The study store at `url`; raises InputError when it cannot be reached, or is something else; that is left as it is."
     from optuna.storages import InMemoryStorage, JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
     url = re.sub("^postgres(ql)?://", "postgresql+psycopg://", str(url))  # of the extra `postgres`
-    kind, _, place = url.partition(":///")
+    file = store_file(url)
     try:
         if url in ("memory", "sqlite://", "sqlite:///:memory:"):
             return InMemoryStorage()
-        if kind in ("sqlite", "journal") and place:
-            Path(place).parent.mkdir(parents=True, exist_ok=True)
-        return JournalStorage(JournalFileBackend(place)) if kind == "journal" else _open_database(url)
+        if file is not None:
+            _check_journal(file) if url.startswith("journal:") else check_database(file, "studies")
+            file.parent.mkdir(parents=True, exist_ok=True)
+        return JournalStorage(JournalFileBackend(str(file))) if url.startswith("journal:") else _open_database(url, file)
     except Exception as error:  # a driver that is missing, a server that is down, a folder that is closed
         raise _unreachable(url, error) from None
 
+
+def _check_journal(file: Path) -> None:
+    "Refuse what is there and is no journal: a lock would be put beside it, and lines into it."
+    if not file.exists():
+        return
+    if not file.is_file():
+        raise InputError("it is no file")
+    with file.open("rb") as lines:
+        first = lines.readline(100_000)
+    try:
+        good = not first or "op_code" in json.loads(first)
+    except (ValueError, TypeError, RecursionError):
+        good = False
+    if not good:
+        raise InputError("it is no journal of Optuna's")
+
 # %% ../../nbs/tuning/03_store.ipynb #9881adac
-def _open_database(url: str) -> BaseStorage:
+def _open_database(url: str, file: Path | None) -> BaseStorage:
     "A store in a database; another process may be making its tables at this moment."
     from optuna.storages import RDBStorage
+    from sqlalchemy import make_url
 
+    if file is not None and Path(str(make_url(url).database)) != file:
+        raise InputError("this version of SQLAlchemy takes %, ? or # in its path for something else; pip install 'sqlalchemy>=2.1', or rename the folder")
     waits = {"sqlite": {"timeout": 60}, "postgresql": {"connect_timeout": 10}}  # seconds
     open_it = partial(
         RDBStorage, url, engine_kwargs={"connect_args": waits.get(re.split(r"[+:]", url)[0], {})},
