@@ -9,7 +9,9 @@ import json
 import logging
 import os
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,11 +20,11 @@ import typer
 
 import secml_workbench
 from secml_workbench.base import (
-    InputError, Record, Settings, UnsupportedError, WorkbenchError, atomic_write, brief, check_writable, dumps, load_settings,
-    refuse_unknown, to_jsonable,
+    InputError, Record, Settings, UnsupportedError, WorkbenchError, atomic_write, brief, cannot_write,
+    check_writable, dumps, ended_by_interrupt, is_disk_trouble, leave, load_settings, refuse_unknown, sweep, to_jsonable,
 )
 from .data import Columns
-from .view import visible
+from .view import printable_json, terminal_gate, visible
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -116,6 +118,11 @@ def shorter(
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 # %% ../nbs/cli.ipynb #7d40ed03
+def _print_document(value: object) -> None:
+    "One JSON document on stdout."
+    typer.echo(printable_json(dumps(value), getattr(sys.stdout, "encoding", None) or "utf-8"), nl=False)
+
+
 def _result(result: ReportResult) -> dict[str, Any]:
     return {f.name: getattr(result, f.name) for f in fields(result)}
 
@@ -155,7 +162,7 @@ def report(
     given = _columns(text_column, label_column, positive_label) | split_parameters(parameter)
     done = make_reports(kinds, model, data, out, given, force, load_settings())
     if as_json:
-        typer.echo(dumps({"reports": [_result(result) for result in done]}), nl=False)
+        _print_document({"reports": [_result(result) for result in done]})
     else:
         _print_reports(done)
     raise typer.Exit(_status(done))
@@ -168,7 +175,7 @@ def one_report(
     (done,) = make_reports([kind], model, data, out, given, force, load_settings())
     record = Record.read(done.json)
     if as_json:
-        typer.echo(dumps(record.to_dict()), nl=False)
+        _print_document(record.to_dict())
     if done.status == "failed":
         raise WorkbenchError(f"the {kind} report failed: {done.error} (see {shorter(done.html)})")
     return None if as_json else record
@@ -239,10 +246,13 @@ def _check_document(out: str) -> None:
 
 
 def _print_explanations(explanations: Sequence[Explanation], out: str, as_json: bool) -> None:
-    document = dumps({"explanations": explanations})
+    document = {"explanations": explanations}
     if out:
-        atomic_write(out, document)
-    typer.echo(document if as_json else "\n".join(map(show_explanation, explanations)), nl=not as_json)
+        atomic_write(out, dumps(document))
+    if as_json:
+        _print_document(document)
+    else:
+        typer.echo("\n".join(map(show_explanation, explanations)))
 
 # %% ../nbs/cli.ipynb #2374838b
 @app.command()
@@ -350,7 +360,10 @@ def features(
         place = Path(out or Path(file).with_suffix(".features.parquet")).expanduser()
         rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", Columns.named(flat), given))
         facts = {"rows": rows, "features": len(names), "path": str(place), "names": names}
-        typer.echo(dumps(facts) if as_json else f"{shorter(place)}\n  {rows:,} rows, {len(names)} features", nl=not as_json)
+        if as_json:
+            _print_document(facts)
+        else:
+            typer.echo(f"{shorter(place)}\n  {rows:,} rows, {len(names)} features")
         return
     if fitted or save:
         raise InputError("--fitted and --save are for a given FILE; give one")
@@ -417,7 +430,10 @@ def train(
     encoder, config = local(model) or None, TrainingConfig(**values)
     done = train_detector(folder, local(data), config, encoder=encoder, force=force, settings=settings, columns=columns)
     state = " (unchanged)" if done.fresh else ""
-    typer.echo(dumps(done.facts) if as_json else f"{shorter(done.path)}{state}\n  {done.verdict}", nl=not as_json)
+    if as_json:
+        _print_document(done.facts)
+    else:
+        typer.echo(f"{shorter(done.path)}{state}\n  {done.verdict}")
 
 # %% ../nbs/cli.ipynb #b9d5aad7
 def _version(value: bool) -> None:
@@ -433,9 +449,16 @@ def options(
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what is done, on stderr.")] = False,
 ) -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    with suppress(InputError):  # the command says it
+        settings = load_settings()
+        for folder in (settings.models_dir, settings.reports_dir, settings.state_dir):
+            sweep(folder)  # what an earlier command that was killed has left
     logging.basicConfig(stream=sys.stderr, level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s")
 
 # %% ../nbs/cli.ipynb #857d8d67
+_INTERRUPTED = "interrupted; what was there before is as it was, and the same command goes on from what is done"
+
+
 def _complain(message: object) -> None:
     typer.echo("secml: error: " + visible(" ".join(str(message).split())), err=True)
 
@@ -447,6 +470,8 @@ def _refusal(problem: Exception) -> int:
         _complain(f"{usage()} Try secml --help.")
     elif isinstance(problem, WorkbenchError):
         _complain(problem)
+    elif isinstance(problem, OSError) and is_disk_trouble(problem):
+        _complain(cannot_write(problem.filename or "what was to be written", problem))
     else:
         _complain(f"{type(problem).__name__}: {problem} (secml --debug … shows where)")
     return 2 if usage or isinstance(problem, InputError | UnsupportedError) else 1
@@ -455,21 +480,31 @@ def _refusal(problem: Exception) -> int:
 def run(
     arguments: Sequence[str],  # as on the command line, without the program's name
 ) -> int:  # exit status
-    "Run one command; every error becomes one line on stderr and a status."
-    try:
-        status = app(list(arguments) or ["--help"], prog_name="secml", standalone_mode=False)
-        if status == 130:  # typer's own word for Ctrl-C
-            raise KeyboardInterrupt
-        return status if isinstance(status, int) else 0
-    except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted; what was there before is as it was, and the same command goes on from what is done")
-        return 130
-    except Exception as error:
-        if "--debug" in arguments:
-            raise
-        return _refusal(error)
+    "Run one command; every error becomes one line on stderr and a status. What is printed is fit for any terminal."
+    os.environ.setdefault("TQDM_POSITION", "0")  # bars below each other need the cursor to be moved
+    with terminal_gate():
+        try:
+            status = app(list(arguments) or ["--help"], prog_name="secml", standalone_mode=False)
+            if status == 130:  # typer's own word for Ctrl-C
+                raise KeyboardInterrupt
+            sys.stdout.flush()
+            return status if isinstance(status, int) else 0
+        except (KeyboardInterrupt, typer.Abort):
+            _complain(_INTERRUPTED)
+            return 130
+        except BrokenPipeError:  # who reads has had enough: `secml … | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return 128 + 13  # as SIGPIPE
+        except Exception as error:
+            if "--debug" in arguments:
+                traceback.print_exc()
+            return _refusal(error)
 
 # %% ../nbs/cli.ipynb #bf1810a6
 def main() -> None:
-    "The `secml` command."
-    sys.exit(run(sys.argv[1:]))
+    "The `secml` command. Ctrl-C ends it within a second; what an earlier one that was killed has left is removed."
+    with ended_by_interrupt(f"secml: error: {_INTERRUPTED}"):
+        status = run(sys.argv[1:])
+    if status == 130:
+        leave(status)
+    sys.exit(status)

@@ -106,7 +106,8 @@ def test_a_number_that_is_in_use_again_is_another_process(
         patch.setattr(os, "getpid", lambda: int(number))
         run = tracking.track("dead", "study", {}, settings=settings)
         dead = run.__enter__()
-    with tracking.track("a", "study", {}, settings=settings) as alive, tracking.track("b", "study", {}, settings=settings):
+    ask = {"kind": "study", "parameters": {}, "settings": settings}
+    with tracking.track("a", **ask) as alive, tracking.track("b", **ask):
         assert connect(settings).get_run(alive.id).info.status == "RUNNING"
     assert connect(settings).get_run(dead.id).info.status == "KILLED"
 
@@ -139,21 +140,19 @@ def test_what_is_no_store_is_left_alone(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.db", "foreign.db", "text.db"]
 
 
-@pytest.mark.parametrize(("revision", "said"), [("cc1f77228345", "mlflow db upgrade"), ("f" * 12, "newer MLflow")])
-def test_a_store_of_another_mlflow_is_named_with_the_command_that_keeps_it(
-    tmp_path: Path, revision: str, said: str
-) -> None:
+def test_a_store_of_another_mlflow_is_named_with_the_command_that_keeps_it(tmp_path: Path) -> None:
     settings = load_settings(state_dir=str(tmp_path / "my state"), mlflow_tracking_uri="")
+    connect(settings)
     code = "import sys; from secml_workbench.base import connect, load_settings; "
     code += "connect(load_settings(state_dir=sys.argv[1], mlflow_tracking_uri=''))"
-    ask = [sys.executable, "-c", code, str(settings.state_dir)]  # a new process: MLflow keeps open stores
-    assert subprocess.run(ask).returncode == 0
-    with closing(sqlite3.connect(settings.state_dir / "mlflow.db")) as held, held:
-        held.execute("update alembic_version set version_num = ?", (revision,))
-    error = subprocess.run(ask, capture_output=True, text=True).stderr.strip().splitlines()[-1]
-    assert said in error and "move that file" not in error, error
-    if "upgrade" in said:
-        assert shlex.split(error.partition("run: ")[2])[3:] == [settings.mlflow_tracking_uri]
+    for revision, said in (("cc1f77228345", "mlflow db upgrade"), ("f" * 12, "newer MLflow")):
+        with closing(sqlite3.connect(settings.state_dir / "mlflow.db")) as held, held:
+            held.execute("update alembic_version set version_num = ?", (revision,))
+        ask = [sys.executable, "-c", code, str(settings.state_dir)]  # a new process: MLflow keeps open stores
+        error = subprocess.run(ask, capture_output=True, text=True).stderr.strip().splitlines()[-1]
+        assert said in error and "move that file" not in error, error
+        if "upgrade" in said:
+            assert shlex.split(error.partition("run: ")[2])[3:] == [settings.mlflow_tracking_uri]
 
 
 def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:

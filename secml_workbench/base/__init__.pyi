@@ -41,8 +41,10 @@ from .processes import (
 from .files import (
     atomic_folder as atomic_folder,
     atomic_write as atomic_write,
+    cannot_write as cannot_write,
     check_writable as check_writable,
     drop_scratch as drop_scratch,
+    is_disk_trouble as is_disk_trouble,
     scratch_folder as scratch_folder,
     slug as slug,
     sweep as sweep,
@@ -77,4 +79,7 @@ from .tracking import (
 )
 from .streams import (
     portions as portions,
+from .interrupts import (
+    ended_by_interrupt as ended_by_interrupt,
+    leave as leave,
 )

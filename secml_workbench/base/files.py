@@ -24,7 +24,8 @@ from .hashing import sha256_of
 from .processes import has_ended, process_mark
 
 # %% auto #0
-__all__ = ['sweep', 'scratch_folder', 'drop_scratch', 'atomic_write', 'check_writable', 'atomic_folder', 'slug']
+__all__ = ['sweep', 'scratch_folder', 'drop_scratch', 'atomic_write', 'is_disk_trouble', 'cannot_write', 'check_writable',
+           'atomic_folder', 'slug']
 
 # %% ../../nbs/base/06_files.ipynb #43928af7
 _OURS = re.compile(r"(?P<kind>\.tmp-|\.old-|secml-)(?P<mark>[0-9a-f]{8}\.\d+\.\d+)\.[0-9a-f]{8}\.?(?P<name>.*)", re.S)
@@ -84,7 +85,7 @@ def scratch_folder(
         parent.mkdir(parents=True, exist_ok=True)
         work.mkdir(mode=0o700)
     except OSError as error:
-        raise _cannot_write(work, error) from None
+        raise cannot_write(work, error) from None
     _SCRATCH.add(work)
     try:
         yield work
@@ -114,7 +115,7 @@ def atomic_write(
             file.write(raw)
         os.replace(name, path)
     except OSError as error:
-        raise _cannot_write(path, error) from None
+        raise cannot_write(path, error) from None
     finally:
         with suppress(OSError):
             name.unlink()
@@ -127,10 +128,22 @@ def _sweep_once(folder: Path) -> None:
     sweep(folder)
 
 # %% ../../nbs/base/06_files.ipynb #186f2349
-_FULL = {errno.ENOSPC, errno.EDQUOT}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
 
 
-def _cannot_write(path: Path, error: OSError) -> InputError:
+def is_disk_trouble(
+    error: BaseException,
+) -> bool:
+    "Whether an error says that the disk is full, or that one may not write there."
+    return isinstance(error, OSError) and error.errno in _FULL | _CLOSED
+
+
+def cannot_write(
+    path: str | Path,  # what was to be written
+    error: OSError,
+) -> InputError:  # one line
+    "What the system said of a place that cannot be written, and what to do."
     remedy = "free some space" if error.errno in _FULL else "name a folder that you may write to"
     return InputError(f"cannot write {brief(str(path), 120)}: {error.strerror or error}; {remedy}")
 
@@ -146,7 +159,7 @@ def check_writable(
         probe.mkdir()
         probe.rmdir()
     except OSError as error:
-        raise _cannot_write(path, error) from None
+        raise cannot_write(path, error) from None
 
 # %% ../../nbs/base/06_files.ipynb #a7582e07
 def _exchange(one: Path, other: Path) -> bool:
@@ -189,7 +202,7 @@ def atomic_folder(
         try:
             _swap_in(work, path)
         except OSError as error:
-            raise _cannot_write(path, error) from None
+            raise cannot_write(path, error) from None
 
 
 def _umask() -> int:

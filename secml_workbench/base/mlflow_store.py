@@ -8,6 +8,7 @@ from __future__ import annotations
 import glob
 import logging
 import os
+import re
 import shlex
 import sqlite3
 from collections.abc import Iterator
@@ -97,14 +98,25 @@ def _client(uri: str) -> MlflowClient:
     return client
 
 # %% ../../nbs/base/12_mlflow_store.ipynb #15ae7691
+def _is_newer(
+    said: str,  # by MLflow, which calls every schema that is not its own an old one
+) -> bool:
+    "Whether a store's schema is one that the MLflow installed here does not know."
+    import mlflow
+
+    found = re.search(r"found version (\w+)", said)
+    versions = Path(str(mlflow.__file__)).parent / "store" / "db_migrations" / "versions"
+    return bool(found) and versions.is_dir() and not any(versions.glob(f"{found[1]}_*.py"))
+
+
 def _refused(uri: str, error: BaseException) -> InputError:
     "Why a store cannot be used, and what to do: never what would lose the runs in it."
     said, shown = without_secrets(" ".join(str(error).split()), uri), shown_address(uri)
+    if _is_newer(said):
+        return InputError(f"the MLflow store {brief(shown, 120)} was made by a newer MLflow than the one installed here; run: pip install --upgrade mlflow")
     if "out-of-date database schema" in said:
         named = shlex.quote(uri) if shown == uri else "with the address that is set"
         return InputError(f"the MLflow store {brief(shown, 120)} was made by an older MLflow; copy it to be safe, then run: mlflow db upgrade {named}")
-    if "locate revision" in said:
-        return InputError(f"the MLflow store {brief(shown, 120)} was made by a newer MLflow than the one installed here; run: pip install --upgrade mlflow")
     why = said if isinstance(error, InputError | TimeoutError) else type(error).__name__
     remedy = "make its folder writable, or" if store_file(uri) else "start that server or mend its address, or"
     return InputError(

@@ -8,17 +8,15 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base import Settings
+from ..base import Settings, scratch_folder
 from .pages import one_line, stable
 
 if TYPE_CHECKING:
@@ -54,7 +52,7 @@ def _kernel_spec(
     "This interpreter as a kernel."
     from jupyter_client.kernelspec import KernelSpec
 
-    env = {"IPYTHONDIR": str(work / "ipython"), "PYTHONHASHSEED": "0", "TQDM_MININTERVAL": "1"}
+    env = {"IPYTHONDIR": str(work / "ipython"), "PYTHONHASHSEED": "0", "TQDM_MININTERVAL": "1", "TQDM_POSITION": "0"}
     argv = [sys.executable, "-P", "-W", "ignore", "-c", _LAUNCH, "-f", "{connection_file}", _PACKER]
     return KernelSpec(argv=argv, display_name="python3", language="python", env=env)
 
@@ -88,13 +86,12 @@ def _kernel_manager(
 class _Execution(threading.Thread):
     "papermill at work on a template."
 
-    def __init__(self, template: Path, values: Mapping[str, Any], settings: Settings, progress: bool) -> None:
+    def __init__(self, template: Path, values: Mapping[str, Any], settings: Settings, progress: bool, work: Path) -> None:
         import nbformat
 
         super().__init__(daemon=True)
         self.name_of, self.source, self.values = template.stem, nbformat.read(template, as_version=4), dict(values)
-        self.settings, self.progress = settings, progress
-        self.work = Path(tempfile.mkdtemp(prefix="secml-"))
+        self.settings, self.progress, self.work = settings, progress, work
         self.managers: list[Any] = []  # of the kernels that were started
         self.cell = 0  # that runs
         self.trouble: BaseException | None = None
@@ -156,13 +153,11 @@ def execute(
     "The executed notebook, whole or as far as it came, and what stopped it, or nothing."
     import papermill  # noqa: F401 - here, not in the thread: an import is no part of a run
 
-    execution = _Execution(template, values, settings, progress)
-    try:
+    with scratch_folder() as work:
+        execution = _Execution(template, values, settings, progress, work)
         execution.start()
         _wait(execution, lambda: watch(execution.cell, len(execution.source.cells) + 1) if watch else None)
-        notebook, trouble, said = execution.notebook(), execution.trouble, execution.work / "kernel.log"
+        notebook, trouble, said = execution.notebook(), execution.trouble, work / "kernel.log"
         if trouble and said.is_file():
             _log.debug("the kernel said: %s", said.read_text(errors="replace")[-2000:])
-    finally:
-        shutil.rmtree(execution.work, ignore_errors=True)
     return stable(notebook), one_line(f"{type(trouble).__name__}: {trouble}") if trouble else ""

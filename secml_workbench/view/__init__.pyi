@@ -59,3 +59,8 @@ from .tradeoffs import (
     TradeoffPoint as TradeoffPoint,
     tradeoff as tradeoff,
 )
+from .terminal import (
+    printable as printable,
+    printable_json as printable_json,
+    terminal_gate as terminal_gate,
+)
