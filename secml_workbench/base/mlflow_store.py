@@ -106,7 +106,7 @@ def _is_newer(
 
     found = re.search(r"found version (\w+)", said)
     versions = Path(str(mlflow.__file__)).parent / "store" / "db_migrations" / "versions"
-    return bool(found) and versions.is_dir() and not any(versions.glob(f"{found[1]}_*.py"))
+    return found is not None and versions.is_dir() and not any(versions.glob(f"{found[1]}_*.py"))
 
 
 def _refused(uri: str, error: BaseException) -> InputError:

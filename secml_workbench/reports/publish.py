@@ -5,20 +5,24 @@
 # %% ../../nbs/reports/06_publish.ipynb #3fd5ca3c
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base import Record, Settings, atomic_write, dumps, slug
+from ..base import Record, Settings, WorkbenchError, atomic_write, dumps, locked, sha256_of, slug
 from .pages import page_version, render_html
 from ..view import Markup, badge, facts, paragraph
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
 
+_log = logging.getLogger(__name__)
+
 # %% auto #0
-__all__ = ['ReportResult', 'place_of', 'write_report', 'unchanged']
+__all__ = ['ReportResult', 'place_of', 'claim_place', 'write_report', 'unchanged']
 
 # %% ../../nbs/reports/06_publish.ipynb #f9f01c3a
 @dataclass(frozen=True)
@@ -45,16 +49,54 @@ class ReportResult:
         return (paragraph(Markup(mark), f" {self.kind} report, {took}") + rows)._repr_html_()
 
 # %% ../../nbs/reports/06_publish.ipynb #7b2d8f02
+def _model_at(
+    folder: Path,  # of one model's reports
+) -> str:  # as its runs were given it; empty: nobody's
+    "Which model the reports in a folder are about."
+    for record in sorted(folder.glob("*.json")):
+        with suppress(WorkbenchError):
+            return str(Record.read(record).parameters.get("model", ""))
+    with suppress(OSError, UnicodeDecodeError):
+        return (folder / _CLAIM).read_text(encoding="utf-8")
+    return ""
+
+
+_CLAIM = ".model"  # file that says so before the first report is there
+
+
 def place_of(
     kind: str,
     model: str,  # the name that the report is filed under
     out: str | Path | None,  # folder of all reports; None: the settings' one
     settings: Settings,
+    path: str = "",  # the model as its run is given it: tells two of one name apart; empty: it has the name for itself
 ) -> ReportResult:
-    "Where a report goes."
-    folder = (Path(out).absolute() if out else settings.reports_dir) / slug(model)
+    "Where a report goes: under the model's name, or its parent's and its own where another model's reports are there already."
+    reports, full = Path(out).absolute() if out else settings.reports_dir, settings.root / path
+    names = {model: model} | ({f"{full.parent.name}-{model}": f"{full.parent.name}/{model}", f"{model}-{sha256_of(str(full))[:8]}": str(path)} if path else {})
+    free = (name for name in names if not path or _model_at(reports / slug(name)) in ("", path))
+    name = next(free, list(names)[-1])
+    folder = reports / slug(name)
     html, record, notebook = (folder / f"{slug(kind)}.{end}" for end in ("html", "json", "ipynb"))
-    return ReportResult(kind, model, "ok", "", html, record, notebook, seconds=0.0)
+    return ReportResult(kind, names[name], "ok", "", html, record, notebook, seconds=0.0)
+
+# %% ../../nbs/reports/06_publish.ipynb #7f8dc20d
+def claim_place(
+    kind: str,
+    model: str,
+    out: str | Path | None,
+    settings: Settings,
+    path: str,
+) -> ReportResult:
+    "`place_of`, kept for this model from now on: another of the same name may be at work at the same time."
+    usual = place_of(kind, model, out, settings)
+    with locked(usual.json.parent.parent / ".index.lock"):
+        target = place_of(kind, model, out, settings, path)
+        if not _model_at(target.json.parent):
+            atomic_write(target.json.parent / _CLAIM, path)
+    if target.json != usual.json:
+        _log.warning("the reports in %s are about another model; those about %s go to %s", usual.json.parent.name, target.model, target.json.parent.name)
+    return target
 
 # %% ../../nbs/reports/06_publish.ipynb #41ef92a1
 def write_report(

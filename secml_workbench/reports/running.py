@@ -20,7 +20,7 @@ from .index import build_index
 from .kernel import execute
 from .pages import error_of, one_line, record_of
 from .parameters import find_model, run_values, template_parameters, template_path
-from .publish import ReportResult, place_of, unchanged, write_report
+from .publish import ReportResult, claim_place, place_of, unchanged, write_report
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -47,7 +47,8 @@ def _record(target: ReportResult, notebook: NotebookNode, trouble: str, seed: in
     "What a run found, or that it failed."
     error = _error(notebook, trouble)
     if error is None:
-        return replace(record_of(notebook), kind=target.kind)
+        found = record_of(notebook)
+        return replace(found, kind=target.kind, model=target.model if target.model.endswith(f"/{found.model}") else found.model)
     origin = vars(current_provenance(seed=seed, started=started, settings=settings))
     verdict = f"The {target.kind} report failed before it had an answer."
     return Record(target.kind, target.model, verdict, provenance=origin, status="failed", error=error)
@@ -85,7 +86,7 @@ def run_report(
     "Make one report. Raises InputError on bad input, and then writes nothing; a failure is a report, too."
     started, settings, template = time.monotonic(), settings or load_settings(), template or template_path(kind)
     values, name = run_values(model, data, parameters or {}, template_parameters(template), settings)
-    target = place_of(kind, name, out, settings)
+    target = claim_place(kind, name, out, settings, str(values.get("model", "")))
     with locked(target.json.with_name(f".{slug(kind)}.lock")):
         parts = fingerprint(template, values, settings)
         there = None if force else unchanged(target, parts)
@@ -133,7 +134,8 @@ def run_reports(
             if not results:  # what is wrong with the first is wrong with the model or the data
                 raise
             reason = one_line(str(error))
-            place = place_of(kind, find_model(model, settings)[1], out, settings)
+            path, name = find_model(model, settings)
+            place = place_of(kind, name, out, settings, path)
             result = replace(place, status="refused", verdict=reason, error=reason)
         results.append(result)
     return results
