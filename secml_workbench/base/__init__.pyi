@@ -79,6 +79,7 @@ from .tracking import (
 )
 from .streams import (
     portions as portions,
+)
 from .interrupts import (
     ended_by_interrupt as ended_by_interrupt,
     leave as leave,
