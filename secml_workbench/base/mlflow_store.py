@@ -73,7 +73,7 @@ def _make_whole(file: Path) -> None:
     "Make a new sqlite store under another name first: a kill while MLflow makes its tables leaves no half of one."
     if file.exists():
         return
-    for left in file.parent.glob(f"{glob.escape(file.name)}.*.new"):
+    for left in file.parent.glob(f"{glob.escape(file.name)}.*.new*"):
         left.unlink()
     half = file.with_name(f"{file.name}.{uuid4().hex[:8]}.new")  # MLflow keeps the connections of a name that it failed with
     _client(sqlite_address(half))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import json
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
@@ -21,7 +20,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from secml_workbench.base import (
-    InputError, UnsupportedError, atomic_write, brief, check_number, load_settings, sha256_folder, slug,
+    InputError, UnsupportedError, atomic_write, brief, check_number, load_settings, scratch_folder, sha256_folder, slug,
     usable_cores,
 )
 from secml_workbench.features.text_features import (
@@ -198,8 +197,8 @@ def _export(encoder: Encoder, example: tuple[Any, Any], file: Path) -> None:
 def _make_int8(encoder: Encoder, example: tuple[Any, Any], file: Path) -> None:
     "Export and quantize once. Raises UnsupportedError."
     try:
-        with tempfile.TemporaryDirectory(prefix="secml-") as folder:
-            plain, small = Path(folder) / "plain.onnx", Path(folder) / "int8.onnx"
+        with scratch_folder() as scratch:
+            plain, small = scratch / "plain.onnx", scratch / "int8.onnx"
             _export(encoder, example, plain)
             int8_dynamic(plain, small, _INT8, {})
             atomic_write(file, small.read_bytes())

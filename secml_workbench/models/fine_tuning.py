@@ -9,7 +9,6 @@ import json
 import logging
 import shutil
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from secml_workbench.base import (
-    InputError, Settings, atomic_folder, brief, check_writable, load_settings, locked, resolve_device, set_threads,
+    InputError, Settings, atomic_folder, brief, check_writable, load_settings, locked, resolve_device, scratch_folder, set_threads,
     sha256_folder,
 )
 from ..data import get_metric
@@ -92,8 +91,8 @@ def _run(training: FineTuning, folder: Path | None) -> tuple[dict[str, float], .
     checkpoint = last_checkpoint(folder) if folder else None
     if checkpoint:
         _log.warning("taking up an interrupted training at %s", checkpoint.name)
-    with tempfile.TemporaryDirectory(prefix="secml-training-") as scratch, quiet(), _interruptions() as interruptions:
-        trainer, progress = make_trainer(training, folder or Path(scratch), folder is not None, interruptions)
+    with scratch_folder() as scratch, quiet(), _interruptions() as interruptions:
+        trainer, progress = make_trainer(training, folder or scratch, folder is not None, interruptions)
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         finally:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..base import InputError, Settings, load_settings
+from ..base import InputError, Settings, load_settings, scratch_folder
 from ..data import Corpus
 from ..models import TorchClassifier, load_classifier, scores
 from .accuracy_gate import Gate, gate
@@ -209,7 +208,7 @@ def quantize_within(
     out, settings = Path(out).absolute(), settings or load_settings()
     check_target(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp-") as scratch:
+    with scratch_folder(out.parent) as scratch:
 
         def attempt(rung: QuantizationConfig, number: int) -> _Try:
             artifact = quantize(classifier, rung, out=Path(scratch) / str(number), calibration=calibration, exports=exports)

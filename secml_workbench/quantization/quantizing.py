@@ -8,9 +8,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from secml_workbench.base import (
-    InputError, UnsupportedError, WorkbenchError, atomic_folder, brief, hash_files, refuse_unknown, sha256_of, to_jsonable,
+    InputError, UnsupportedError, WorkbenchError, atomic_folder, brief, hash_files, refuse_unknown, scratch_folder, sha256_of,
+    to_jsonable,
 )
 from ..data import Corpus
 from secml_workbench.models import (
@@ -42,17 +42,18 @@ class Exports:
 
     def __init__(self, classifier: TorchClassifier) -> None:
         self.classifier = classifier
-        self._scratch = tempfile.TemporaryDirectory(prefix="secml-export-")
+        self._stack = ExitStack()
+        self._scratch = self._stack.enter_context(scratch_folder())
 
     def __enter__(self) -> Exports:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._scratch.cleanup()
+        self._stack.close()
 
     def folder(self, merged: bool = False) -> Path:
         "Configuration, tokenizer and `onnx/model.onnx`."
-        place = Path(self._scratch.name) / ("merged" if merged else "plain")
+        place = self._scratch / ("merged" if merged else "plain")
         return place if place.is_dir() else export_onnx(self.classifier, place, fuse=merged)
 
     @cached_property

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ..base import UnsupportedError
+from ..base import UnsupportedError, scratch_folder
 from ..models import TorchClassifier, save_tokenizer
 from .config import QuantizationConfig, Variant
 from .graphs import STORAGE_BYTES, WeightCounts
@@ -129,7 +128,7 @@ def torchao_variant(
     from transformers import AutoModelForSequenceClassification
 
     no_bfloat16 = device == "cuda" and not torch.cuda.is_bf16_supported()
-    with tempfile.TemporaryDirectory(prefix="secml-torchao-") as plain:
+    with scratch_folder() as plain:
         classifier.model.save_pretrained(plain)
         model = AutoModelForSequenceClassification.from_pretrained(
             plain, quantization_config=_recipe(classifier.model, config), device_map=device,
