@@ -53,9 +53,24 @@ def read_files(
     folder: str | Path,  # with a manifest
 ) -> list[str]:
     "The files that a folder's manifest names, unchecked; none when it cannot be read."
-    with suppress(OSError, ValueError, LookupError, AttributeError, TypeError):
+    with suppress(OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
         return [str(name) for name in json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))["files"]]
     return []
+
+# %% ../../nbs/base/04_hashing.ipynb #2be6f122
+def _check_parts(held: dict[str, Any]) -> None:
+    "Raise TypeError when a part of a manifest that is an object, or a word, is something else."
+    for part, kind in {"config": dict, "counts": dict, "calibration": dict, "gate": dict, "runtime": str}.items():
+        if not isinstance(held.get(part, kind()), kind):
+            raise TypeError(f"{part} is {brief(held[part], 40)}")
+
+
+def _inside(folder: Path, name: str) -> bool:
+    "Whether a name leads to a place below the folder, links followed."
+    try:
+        return (folder / name).resolve().is_relative_to(folder.resolve())
+    except (OSError, ValueError, RuntimeError):  # no name of a file, or a loop of links
+        return False
 
 # %% ../../nbs/base/04_hashing.ipynb #a5a07147
 def read_manifest(
@@ -68,13 +83,13 @@ def read_manifest(
     try:
         held = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         files = {str(name): str(known) for name, known in held["files"].items()}
-    except (OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        _check_parts(held)
+    except (OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"{MANIFEST} of {brief(str(folder))} cannot be read: {brief(str(error), 60)}; quantize again") from None
     for weights in (file for pattern in ("*.safetensors", "onnx/*.onnx*") for file in folder.glob(pattern)):
         if weights.relative_to(folder).as_posix() not in files:
             raise InputError(f"{brief(weights.name)} of {brief(str(folder))} is not in its {MANIFEST}; quantize again")
     for name, known in files.items():
-        inside = (folder / name).resolve().is_relative_to(folder.resolve())
-        if not inside or not (folder / name).is_file() or sha256_file(folder / name) != known:
+        if not _inside(folder, name) or not (folder / name).is_file() or sha256_file(folder / name) != known:
             raise InputError(f"{brief(name)} of {brief(str(folder))} is missing or was changed; quantize again")
     return dict(held)
