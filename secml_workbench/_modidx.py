@@ -3067,6 +3067,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                             'secml_workbench/view/terminal.py'),
                                                'secml_workbench.view.terminal.printable_json': ( 'view/terminal.html#printable_json',
                                                                                                  'secml_workbench/view/terminal.py'),
+                                               'secml_workbench.view.terminal.stdout_encoding': ( 'view/terminal.html#stdout_encoding',
+                                                                                                  'secml_workbench/view/terminal.py'),
                                                'secml_workbench.view.terminal.terminal_gate': ( 'view/terminal.html#terminal_gate',
                                                                                                 'secml_workbench/view/terminal.py')},
             'secml_workbench.view.tradeoffs': { 'secml_workbench.view.tradeoffs.TradeoffPoint': ( 'view/tradeoffs.html#tradeoffpoint',

@@ -24,7 +24,7 @@ from secml_workbench.base import (
     check_writable, dumps, ended_by_interrupt, is_disk_trouble, leave, load_settings, refuse_unknown, sweep, to_jsonable,
 )
 from .data import Columns
-from .view import printable_json, terminal_gate, visible
+from .view import printable_json, stdout_encoding, terminal_gate, visible
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -120,7 +120,7 @@ def shorter(
 # %% ../nbs/cli.ipynb #7d40ed03
 def _print_document(value: object) -> None:
     "One JSON document on stdout."
-    typer.echo(printable_json(dumps(value), getattr(sys.stdout, "encoding", None) or "utf-8"), nl=False)
+    typer.echo(printable_json(dumps(value), stdout_encoding()), nl=False)
 
 
 def _result(result: ReportResult) -> dict[str, Any]:

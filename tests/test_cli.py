@@ -1,7 +1,14 @@
 """The command as people meet it: good runs, wrong turns, JSON."""
 
+import contextlib
+import io
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -109,3 +116,73 @@ def test_hostile_texts_are_classified_not_refused(capsys, tiny_model, text):
     (found,) = json.loads(out)["explanations"]
     assert 0 <= found["prediction"] <= 1
     assert "".join(ch for ch in out if "\ud800" <= ch <= "\udfff") == ""
+
+
+HOSTILE = "a\x1b]0;owned\x07\x1b[31m\u202e\x9b1m.csv"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "latin-1", "ascii"])
+@pytest.mark.parametrize(
+    "arguments", [["parameters", "tuning"], ["--help"], ["train", "--data", HOSTILE], [HOSTILE], ["report", HOSTILE]]
+)
+def test_any_console_shows_every_line_and_none_is_steered(monkeypatch, encoding, arguments):
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    assert run(arguments) == (2 if HOSTILE in arguments else 0)
+    out.flush(), err.flush()
+    shown = (out.buffer.getvalue() + err.buffer.getvalue()).decode(encoding)
+    assert shown and not set(shown) & set("\x1b\x07\u202e\x9b")
+
+
+def test_json_keeps_the_value_and_spares_the_terminal(monkeypatch, tmp_path):
+    from secml_workbench import cli
+
+    out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
+    monkeypatch.setattr(sys, "stdout", out)
+    cli._print_document({"path": HOSTILE, "text": "日本 − e" + "\u0301" * 9})
+    out.flush()
+    raw = out.buffer.getvalue().decode("cp1252")
+    assert json.loads(raw) == {"path": HOSTILE, "text": "日本 − e" + "\u0301" * 9}
+    assert not set(raw) & set("\x1b\x9b")
+
+
+SECML = [sys.executable, "-c", "from secml_workbench.cli import main; main()"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_one_line():
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*SECML, "parameters", "tuning"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode != 0 and done.stderr.count("\n") == 1 and "free some space" in done.stderr, done.stderr
+
+
+def test_ctrl_c_ends_a_command_and_what_it_started(tmp_path):
+    "It waits in a library that holds the signal back; its child does not hear it either."
+    code = """
+import signal, subprocess, sys, time
+from secml_workbench import cli
+def wait(*_):
+    deaf = "import signal, time; signal.signal(2, signal.SIG_IGN); time.sleep(600)"
+    child = subprocess.Popen([sys.executable, "-c", deaf])
+    signal.signal(signal.SIGINT, lambda *_: None)
+    print(child.pid, flush=True)
+    time.sleep(600)
+cli.run = wait
+cli.main()
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    child = int(process.stdout.readline())
+    process.send_signal(signal.SIGINT)
+    _, error = process.communicate(timeout=60)  # not the 600 s
+    assert process.returncode == 130 and "interrupted" in error and "Traceback" not in error
+    gone = threading.Event()
+    for _ in range(100):
+        with contextlib.suppress(OSError):
+            if "Z" not in Path(f"/proc/{child}/stat").read_text().split()[2]:
+                gone.wait(0.1)
+                continue
+        break
+    else:
+        os.kill(child, signal.SIGKILL)
+        pytest.fail("what it started lives on")

@@ -9,8 +9,9 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from secml_workbench.base import InputError, Record, code, load_settings
-from secml_workbench.reports import KINDS, freshness, pages, parameters, template_path
+from secml_workbench.base import InputError, Record, code, dumps, load_settings
+from secml_workbench.reports import KINDS, build_index, freshness, pages, parameters, template_path
+from secml_workbench.reports.publish import claim_place
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -122,6 +123,22 @@ def test_a_page_is_made_anew_when_what_shows_it_was_edited(package: Path, module
     before = pages.page_version.__wrapped__()
     edit(package, module)
     assert pages.page_version.__wrapped__() != before
+
+
+def test_two_models_of_one_name_have_their_own_reports(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    settings = load_settings()
+    places = {}
+    for run in ("run-a", "run-b", "else/run-b", "run-a"):  # the last comes again
+        place = claim_place("features", "checkpoint-10", tmp_path, settings, f"{run}/checkpoint-10")
+        if run not in places:
+            record = Record("features", place.model, "Clear.", parameters={"model": f"{run}/checkpoint-10"})
+            place.json.write_text(dumps(record.to_dict()), encoding="utf-8")
+        assert places.setdefault(run, place.json) == place.json
+        (place.json.parent / ".model").unlink(missing_ok=True)  # the report says whose it is, too
+    assert len(set(places.values())) == 3 and places["run-b"].parent.name == "run-b-checkpoint-10"
+    assert sum("another model" in line for line in caplog.messages) == 2
+    page = build_index(tmp_path, settings).read_text(encoding="utf-8")
+    assert "run-b/checkpoint-10" in page and "else/run-b/checkpoint-10" in page
 
 
 def test_a_name_that_no_module_gives_is_an_error_and_no_gap(package: Path, tmp_path: Path) -> None:

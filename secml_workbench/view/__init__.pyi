@@ -62,5 +62,6 @@ from .tradeoffs import (
 from .terminal import (
     printable as printable,
     printable_json as printable_json,
+    stdout_encoding as stdout_encoding,
     terminal_gate as terminal_gate,
 )

@@ -16,7 +16,7 @@ from typing import TextIO
 from .markup import visible
 
 # %% auto #0
-__all__ = ['printable', 'printable_json', 'terminal_gate']
+__all__ = ['printable', 'printable_json', 'stdout_encoding', 'terminal_gate']
 
 # %% ../../nbs/view/07_terminal.ipynb #dc256bb5
 _SIGNS = {
@@ -68,18 +68,25 @@ class _Gate:
     "A text stream that gives another one only what it may be given."
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream, self.shown_in = stream, getattr(stream, "encoding", None) or "utf-8"
+        is_ascii = codecs.lookup(self.shown_in).name == "ascii"
+        self.encoding = "utf-8" if is_ascii else self.shown_in  # typer would write past a stream that says ASCII
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._stream, name)
 
     def write(self, text: str) -> int:
-        self._stream.write(printable(text, getattr(self._stream, "encoding", None) or "utf-8"))
+        self._stream.write(printable(text, self.shown_in))
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:
         for line in lines:
             self.write(line)
+
+
+def stdout_encoding() -> str:
+    "The encoding in which stdout is shown."
+    return str(getattr(sys.stdout, "shown_in", None) or getattr(sys.stdout, "encoding", None) or "utf-8")
 
 
 @contextmanager
