@@ -135,6 +135,30 @@ def test_any_console_shows_every_line_and_none_is_steered(monkeypatch, encoding,
     assert shown and not set(shown) & set("\x1b\x07\u202e\x9b")
 
 
+def test_what_libraries_say_steers_no_terminal_either(monkeypatch):
+    import logging
+    import warnings
+
+    from tqdm.auto import tqdm
+
+    from secml_workbench.view import terminal_gate
+
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setattr(sys, "stderr", err)
+    with terminal_gate(), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning(UserWarning(HOSTILE), UserWarning, HOSTILE, 1)
+        handler = logging.StreamHandler()
+        handler.emit(logging.makeLogRecord({"msg": HOSTILE}))
+        for _ in tqdm(range(2), desc=HOSTILE):
+            print(HOSTILE, "good\rbad")
+    out.flush(), err.flush()
+    shown, bars = out.buffer.getvalue().decode(), err.buffer.getvalue().decode()
+    assert not set(shown + bars) & set("\x1b\x07\u202e\x9b") and (shown + bars).count("⟨U+202E⟩") >= 5
+    assert "\r" not in shown and "\r" in bars, "a bar goes back to the beginning of its line, a text does not"
+
+
 def test_json_keeps_the_value_and_spares_the_terminal(monkeypatch, tmp_path):
     from secml_workbench import cli
 
