@@ -24,7 +24,7 @@ from common import ROOT, publish, row
 from lime.lime_text import LimeTextExplainer
 
 from secml_workbench.base import current_provenance, set_threads
-from secml_workbench.data import load_corpus
+from secml_workbench.data import load_corpus, ratio_of_medians
 from secml_workbench.explanation import (
     ask,
     explain,
@@ -66,11 +66,9 @@ def race(ours: Callable[[str], object], theirs: Callable[[str], object], texts: 
             theirs(text)
             pairs.append((middle - started, time.perf_counter() - middle))
     found = np.array(pairs)
-    drawn = found[np.random.default_rng(SEED).integers(0, len(found), (2000, len(found)))]
-    medians = np.median(drawn, axis=1)
-    low, high = np.quantile(medians[:, 1] / medians[:, 0], (0.025, 0.975))
+    speed = ratio_of_medians(found[:, 1], found[:, 0], n_boot=2000, seed=SEED)
     one, other = np.median(found, axis=0)
-    return {"ours": one, "peer": other, "ratio": other / one, "low": low, "high": high}
+    return {"ours": one, "peer": other, "ratio": other / one, "low": speed.low, "high": speed.high}
 
 
 def race_row(case: str, target: float | None, **found) -> dict:

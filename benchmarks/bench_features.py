@@ -19,7 +19,15 @@ import numpy as np
 from common import ROOT, publish, row
 
 from secml_workbench.base import current_provenance, set_threads
-from secml_workbench.data import deobfuscate, evaluate, find_disguised, load_corpus, load_families, share_of
+from secml_workbench.data import (
+    deobfuscate,
+    evaluate,
+    find_disguised,
+    load_corpus,
+    load_families,
+    ratio_of_medians,
+    share_of,
+)
 from secml_workbench.features import (
     FAMILIES,
     UPOS,
@@ -82,8 +90,7 @@ def speed(name: str, features, loop: Callable, texts: Sequence[str], target: flo
         grammar, vectors = loop(texts)
         pairs.append((middle - started, time.perf_counter() - middle))
     found = np.array(pairs)
-    drawn = np.median(found[np.random.default_rng(SEED).integers(0, ROUNDS, (2000, ROUNDS))], axis=1)
-    low, high = np.quantile(drawn[:, 1] / drawn[:, 0], (0.025, 0.975))
+    ratio = ratio_of_medians(found[:, 1], found[:, 0], n_boot=2000, seed=SEED)
     one, other = np.median(found, axis=0)
     names = features.get_feature_names_out().tolist()
     plain = np.asarray(features.named_steps["families"].transform(texts))  # neither scaled nor held
@@ -96,7 +103,7 @@ def speed(name: str, features, loop: Callable, texts: Sequence[str], target: flo
     return [
         row(
             case, len(texts) / one, "texts/s",
-            peer=len(texts) / other, ratio=other / one, low=low, high=high, target=target, met=met,
+            peer=len(texts) / other, ratio=other / one, low=ratio.low, high=ratio.high, target=target, met=met,
         ),
         at_most(f"largest difference of a part-of-speech share, {name}", apart, "share", 1e-4),
         at_least(f"smallest cosine similarity of an embedding, {name}", near, "cosine", least),

@@ -25,7 +25,7 @@ import torch
 from common import ROOT, publish, row, speed_row
 
 from secml_workbench.base import current_provenance, set_threads
-from secml_workbench.data import load_corpus
+from secml_workbench.data import load_corpus, ratio_of_medians
 from secml_workbench.models import (
     TorchClassifier,
     WindowedClassifier,
@@ -220,13 +220,12 @@ def against(timing, found, ours: str, peer: str, target: float) -> list[dict]:
     rows = []
     for batch in ("batch1", "batch32"):
         mine, other = (np.array(getattr(timing.latencies[name], batch)) for name in (ours, peer))
-        drawn = np.random.default_rng(0).integers(0, len(mine), (2000, len(mine)))
-        low, high = np.quantile(np.median(other[drawn], axis=1) / np.median(mine[drawn], axis=1), [0.025, 0.975])
+        speed = ratio_of_medians(other, mine, n_boot=2000)
         a, b = float(np.median(mine)), float(np.median(other))
         case = f"{ours} against {peer}, {batch}"
         rows.append(
             row(
-                case, a, "ms", peer=b, ratio=b / a, low=float(low), high=float(high), target=target, met=b / a >= target
+                case, a, "ms", peer=b, ratio=b / a, low=speed.low, high=speed.high, target=target, met=b / a >= target
             )
         )
     size, theirs = found[ours][1] / 1e6, found[peer][1] / 1e6

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from secml_workbench.base import InputError
-from secml_workbench.data import METRICS, estimates, evaluate, paired_difference, threshold_at_fpr
+from secml_workbench.data import (
+    METRICS,
+    difference_of,
+    estimates,
+    evaluate,
+    mean_estimate,
+    paired_difference,
+    ratio_of_medians,
+    share_of,
+    threshold_at_fpr,
+)  # fmt: skip
 
 QUICK = settings(max_examples=80)
 SCORES = st.sampled_from([0.0, 0.1, 0.25, 0.5, 0.5000001, 0.9, 1.0]) | st.floats(0, 1)
@@ -103,3 +113,85 @@ def test_hard_benign_in_values_and_differences():
     for wrong in ([True], [[True] * 4]):
         with pytest.raises(InputError):
             evaluate(y, p_a, hard_benign=wrong)
+
+
+def _sound(one, what):
+    "An interval holds its value and is no point; where there is none, a reason says why."
+    if one.low is None:
+        assert one.reason, what
+    else:
+        assert one.low <= one.estimate <= one.high and one.low < one.high, (what, one)
+
+
+@QUICK
+@given(rows=ROWS, sizes=st.integers(1, 5), other=st.integers(0, 3))
+def test_no_interval_is_a_point(rows, sizes, other):
+    """All right, all wrong, tied, one group or one class: an interval has a width, or there is none and it says why."""
+    y, p = np.array([r[0] for r in rows]), np.array([r[1] for r in rows], dtype=float)
+    groups = np.arange(len(y)) // sizes
+    hard = y == 0
+    for name, one in evaluate(y, p, metrics=list(METRICS), n_boot=100, groups=groups, hard_benign=hard).items():
+        _sound(one, name)
+    second = (p, 1 - p, np.full(len(p), 0.5), np.where(y == 1, 1.0, 0.0))[other]
+    for name in METRICS:
+        _sound(paired_difference(name, y, p, second, n_boot=100, groups=groups), name)
+
+
+VALUES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=2, max_size=9)
+
+
+@QUICK
+@given(hits=st.integers(0, 30), misses=st.integers(0, 30), values=VALUES)
+def test_shares_and_means_have_a_width_and_more_texts_narrow_it(hits, misses, values):
+    n = hits + misses
+    share = hits / max(n, 1)
+    _sound(share_of(share, n), "share")
+    _sound(difference_of(share, n, 0.5, 4), "difference")
+    _sound(mean_estimate(values, n_boot=100, span=(0, 1)), "mean")
+    _sound(mean_estimate(values, n_boot=100), "mean without a range")
+    if n:
+        one, ten = share_of(share, n), share_of(share, 10 * n)
+        copies = share_of(share, 10 * n, np.repeat(np.arange(n), 10))
+        assert ten.high - ten.low < one.high - one.low
+        assert math.isclose(copies.low, one.low) and math.isclose(copies.high, one.high)  # copies tell nothing
+
+
+def test_what_was_never_seen_has_the_exact_limit():
+    for n in (10, 50):
+        y, right = np.array([0, 1] * (n // 2)), np.array([0.1, 0.9] * (n // 2))
+        limit = 0.025 ** (1 / n)  # Clopper-Pearson for n of n
+        found = evaluate(y, right, metrics=["accuracy"], n_boot=2000)["accuracy"]
+        assert (found.estimate, found.high) == (1.0, 1.0) and abs(found.low - limit) < 0.02
+        assert math.isclose(share_of(1.0, n).low, limit)
+        assert math.isclose(mean_estimate([1.0] * n, span=(0, 1)).low, limit)
+        assert evaluate(1 - y, right, metrics=["accuracy"])["accuracy"].high < 1 - limit + 0.02
+    nine = evaluate([1] + [0] * 8, [0.2, 0.1] + [0.9] * 7, groups=[0] * 9)
+    assert nine["roc_auc"].estimate == 0.125 and nine["roc_auc"].low is None
+    assert "one malicious text only" in nine["roc_auc"].reason
+    assert "all 9 texts are near-duplicates" in nine["accuracy"].reason
+    assert evaluate([0, 1] * 5, [0.3] * 10)["roc_auc"].low < 0.4
+    assert ratio_of_medians([2.0] * 9, [1.0] * 9).low is None
+
+
+def test_more_texts_narrow_every_interval():
+    rng = np.random.default_rng(3)
+    y = rng.random(2000) < 0.5
+    p = 1 / (1 + np.exp(-2 * rng.normal(2 * (y - 0.5), 1)))
+    few, many = (evaluate(y[:n], p[:n], metrics=list(METRICS), hard_benign=~y[:n]) for n in (100, 2000))
+    for name in METRICS:
+        assert many[name].high - many[name].low < few[name].high - few[name].low, name
+
+
+@pytest.mark.parametrize(("n", "apart"), [(10, 5), (30, 2), (100, 4)])
+def test_intervals_hold_the_truth_where_texts_are_few(n, apart):
+    def drawn(seed, n):
+        rng = np.random.default_rng(seed)
+        y = rng.random(n) < 0.5
+        return y, 1 / (1 + np.exp(-apart * rng.normal(apart * (y - 0.5), 1)))
+
+    names = ["accuracy", "f1", "roc_auc", "average_precision", "ece"]
+    truth = {name: METRICS[name].function(*drawn(9, 200_000)) for name in names}
+    found = [evaluate(*drawn(1000 + seed, n), metrics=names, n_boot=100, seed=seed) for seed in range(100)]
+    for name in names:
+        held = [one[name].low <= truth[name] <= one[name].high for one in found if one[name].low is not None]
+        assert np.mean(held) >= 0.9, name

@@ -401,7 +401,7 @@ def test_the_gate_is_not_fooled_by_few_texts_whatever_the_metric():
         ({"variant": many[:5] * 0.9}, "one value a text"), ({"y": many * 2}, "other values than 0 and 1"),
         ({"reference": ["a"] * 2000}, "one number a text"), ({"threshold": float("nan")}, "expected a probability"),
         ({"threshold": "0.5"}, "expected a probability"), ({"n_boot": 1}, "at least 100"),
-        ({"groups": [None] * 2000}, "2000 of 2000 groups are missing"), ({"groups": [1]}, "groups has shape"),
+        ({"groups": [None] * 2000}, "2000 of 2000 groups are missing"), ({"groups": [1]}, "groups of shape"),
         ({"hard_benign": ["False"] * 2000}, "hard_benign"), ({"max_accuracy_loss": "0.02"}, "a fraction"),
     )  # fmt: skip
     for given, match in wrong:

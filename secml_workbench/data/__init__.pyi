@@ -27,7 +27,10 @@ from .loading import (
 )
 from .estimates import (
     Estimate as Estimate,
+    effective_size as effective_size,
+    group_numbers as group_numbers,
     mean_estimate as mean_estimate,
+    ratio_of_medians as ratio_of_medians,
     undefined as undefined,
 )
 from .shares import (
@@ -44,6 +47,7 @@ from .metrics import (
 )
 from .paired_comparison import (
     flip_rate as flip_rate,
+    paired_change as paired_change,
     paired_difference as paired_difference,
 )
 from .patterns import (
@@ -65,4 +69,10 @@ from .deobfuscation import (
     encoded_characters as encoded_characters,
     find_disguised as find_disguised,
     lexicon as lexicon,
+)
+from .characters import (
+    invisible_count as invisible_count,
+    look_alike_words as look_alike_words,
+    mixed_script_words as mixed_script_words,
+    odd_characters as odd_characters,
 )

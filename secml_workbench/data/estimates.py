@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 from ..base import InputError
 
 # %% auto #0
-__all__ = ['Estimate', 'undefined', 'bootstrap_weights', 'with_interval', 'mean_estimate']
+__all__ = ['UNSEEN', 'Statistic', 'Estimate', 'undefined', 'group_numbers', 'bootstrap_weights', 'with_interval', 'weighty_group',
+           'effective_size', 'ScoredTexts', 'Resampled', 'resample', 'mean_estimate', 'ratio_of_medians']
 
 # %% ../../nbs/data/06_estimates.ipynb #6b5ac431
 @dataclass(frozen=True)
@@ -41,7 +42,27 @@ def undefined(reason: str, n: int) -> Estimate:
     return Estimate(None, None, None, n, reason)
 
 # %% ../../nbs/data/06_estimates.ipynb #515436ae
-_CELLS = 4_000_000  # weights held at once: 32 MB
+def group_numbers(
+    groups: Any,  # (n,) near-duplicate groups; None: every text is its own
+    n: int,  # texts
+) -> np.ndarray:  # int64 (n,): 0, 1, …
+    "Groups as numbers. Raises InputError: not one a text, or missing ones."
+    if groups is None:
+        return np.arange(n)
+    column = np.asarray(groups)
+    if column.shape != (n,):
+        raise InputError(f"groups of shape {column.shape} for {n} texts; expected one a text")
+    if column.dtype.kind in "iub":
+        return np.asarray(np.unique(column, return_inverse=True)[1].ravel())
+    import pandas as pd
+
+    missing = int(pd.isna(column).sum())
+    if missing:
+        raise InputError(f"{missing} of {n} groups are missing; give a text without near-duplicates a group of its own")
+    return np.asarray(pd.factorize(column)[0])
+
+# %% ../../nbs/data/06_estimates.ipynb #6d8e52ea
+_CELLS = 500_000  # weights held at once: 4 MB, which a processor's cache holds
 
 
 def bootstrap_weights(
@@ -53,9 +74,7 @@ def bootstrap_weights(
     "Weight matrices (b, n), together `n_boot` rows; with groups, texts of one group always have the same weight."
     if n_boot < 0:
         raise InputError(f"n_boot is {n_boot}; expected 0 (no intervals) or more")
-    index = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-    if len(index) != n:
-        raise InputError(f"{len(index)} groups for {n} texts")
+    index = group_numbers(groups, n)
     units, rng = int(index.max(initial=-1)) + 1, np.random.default_rng(seed)
     block = max(1, _CELLS // max(n, 1))
     for start in range(0, n_boot if n else 0, block):
@@ -73,18 +92,151 @@ def with_interval(
     replicates: np.ndarray,  # (n_boot,) the same, of each bootstrap replicate; NaN: not defined there
     n: int,  # texts
     caution: str = "",
+    upper: np.ndarray | None = None,  # (n_boot,) replicates for the upper end; None: the same
 ) -> Estimate:
-    "A value and the middle 95 % of its replicates."
+    "A value and the middle 95 % of its replicates; the interval holds the value."
     if math.isnan(value):
         return undefined("not defined on these texts", n)
-    lost = np.isnan(replicates)
     if not len(replicates):
         return Estimate(value, None, None, n, "no replicates asked for")
-    if lost.mean() > _MOST_UNDEFINED:
-        share = f"{lost.mean():.0%} of the bootstrap replicates"
-        return Estimate(value, None, None, n, f"{share} are undefined: too few texts")
-    low, high = np.quantile(replicates[~lost], (0.025, 0.975))
-    return Estimate(value, float(low), float(high), n, caution)
+    sides = [replicates, replicates if upper is None else upper]
+    lost = max(float(np.isnan(side).mean()) for side in sides)
+    if lost > _MOST_UNDEFINED:
+        return Estimate(value, None, None, n, f"{lost:.0%} of the bootstrap replicates are undefined: too few texts")
+    low, high = (float(np.quantile(side[~np.isnan(side)], q)) for side, q in zip(sides, (0.025, 0.975), strict=True))
+    return Estimate(value, min(low, value), max(high, value), n, caution)
+
+# %% ../../nbs/data/06_estimates.ipynb #e66cef5c
+UNSEEN = -math.log(0.025) / 3  # of a Poisson count of 0 the upper 97.5 % limit is 3.7, the bootstrap's of one event 3
+
+
+def weighty_group(groups: np.ndarray) -> float:
+    "How large a group is that the variance rests on: the third moment of the sizes over the second, 1 without near-duplicates."
+    _, sizes = np.unique(groups, return_counts=True)
+    return float((sizes**3.0).sum() / (sizes**2.0).sum())
+
+
+def effective_size(groups: np.ndarray) -> float:
+    "How many independent texts groups are worth (Kish, 1965)."
+    _, sizes = np.unique(groups, return_counts=True)
+    return float(sizes.sum() ** 2 / np.square(sizes).sum()) if len(sizes) else 0.0
+
+# %% ../../nbs/data/06_estimates.ipynb #eb74ecd6
+_BEYOND = 1e-9  # further than any probability
+
+
+@dataclass(frozen=True)
+class ScoredTexts:
+    "Labels, the probabilities of one detector or of two, and near-duplicate groups, row by row; `used` are the rows that a metric looks at."
+
+    y: np.ndarray  # (n,) bool
+    columns: tuple[np.ndarray, ...]  # each (n,)
+    groups: np.ndarray  # (n,) 0, 1, …
+
+
+def _events(labels: Sequence[bool], columns: int) -> list[tuple[bool, tuple[float, ...]]]:
+    "Label and scores of what may happen: a text of each label that the (second) detector gets wrong, or right and the first one wrong."
+    wrong_right = {label: (-_BEYOND, 1 + _BEYOND) if label else (1 + _BEYOND, -_BEYOND) for label in labels}
+    pairs = [(label, side) for label, sides in wrong_right.items() for side in (sides, sides[::-1])]
+    return [(label, side[-columns:]) for label, side in pairs]
+
+# %% ../../nbs/data/06_estimates.ipynb #cb3ae18f
+Statistic = Callable[[np.ndarray, tuple[np.ndarray, ...], np.ndarray], np.ndarray]  # labels, columns, weights (b, n) -> (b,)
+
+
+@dataclass(frozen=True)
+class Resampled:
+    "A statistic on the texts, with the worst and the best event, and its replicates for both ends of an interval."
+
+    value: float
+    least: float  # with the unseen event that lowers it most
+    most: float
+    low: np.ndarray  # (n_boot,)
+    high: np.ndarray
+
+
+def _with_events(texts: ScoredTexts) -> tuple[ScoredTexts, np.ndarray]:
+    "The texts and a row for each event, which are one group, sorted by the first score; where the events are."
+    events = _events(np.unique(texts.y).tolist(), len(texts.columns))
+    y = np.append(texts.y, [label for label, _ in events])
+    columns = [np.append(c, [s[i] for _, s in events]) for i, c in enumerate(texts.columns)]
+    groups = np.append(texts.groups, np.full(len(events), texts.groups.max(initial=-1) + 1))
+    order = np.argsort(-columns[0], kind="stable")
+    place = np.argsort(order, kind="stable")[len(texts.y) :]
+    return ScoredTexts(y[order], tuple(c[order] for c in columns), groups[order]), place
+
+# %% ../../nbs/data/06_estimates.ipynb #6db8519a
+@dataclass(frozen=True)
+class _Chosen:
+    "One statistic: the rows that it looks at, and the events that lower and raise it most."
+
+    function: Statistic
+    used: np.ndarray  # (n,) with the events
+    value: float
+    ends: tuple[tuple[int, float, float], tuple[int, float, float]]  # for either end: row of the event, its weight, the value with it
+
+
+def _choose(function: Statistic, rows: ScoredTexts, used: np.ndarray, events: np.ndarray) -> _Chosen:
+    ones = np.where(used, 1.0, 0.0)[None]
+    ones[:, events] = 0.0
+    value = float(function(rows.y, rows.columns, ones)[0])
+    tried = []
+    for event in events:
+        own = (ones[0] > 0) & (rows.y == rows.y[event])
+        if own.any():
+            weight = UNSEEN * weighty_group(rows.groups[own])
+            ones[0, event] = weight
+            tried.append((int(event), weight, float(function(rows.y, rows.columns, ones)[0])))
+            ones[0, event] = 0.0
+    by_value = sorted(tried, key=lambda one: value if math.isnan(one[2]) else one[2])
+    return _Chosen(function, used, value, (by_value[0], by_value[-1]))
+
+# %% ../../nbs/data/06_estimates.ipynb #f22d412e
+def _replicates(chosen: _Chosen, rows: ScoredTexts, w: np.ndarray, drawn: np.ndarray) -> list[np.ndarray]:
+    "Of one block of weights, in which the events have none yet: a statistic for both ends. Where no event was drawn both are the same."
+    w = w if chosen.used.all() else w * chosen.used
+    (row, weight, _), (other, other_weight, _) = chosen.ends
+    w[:, row] = drawn * weight
+    low = chosen.function(rows.y, rows.columns, w)
+    w[:, row] = 0.0
+    some = np.flatnonzero(drawn)
+    high, more = low.copy(), w[some]
+    more[:, other] = drawn[some] * other_weight
+    high[some] = chosen.function(rows.y, rows.columns, more) if len(some) else 0.0
+    return [low, high]
+
+
+def _asked(texts: ScoredTexts, statistics: Mapping[str, tuple[Statistic, np.ndarray]]) -> tuple[ScoredTexts, np.ndarray, dict[str, _Chosen]]:
+    "The rows with the events, where these are, and what is taken of them."
+    rows, events = _with_events(texts)
+    real = np.ones(len(rows.y), bool)
+    real[events] = False
+    order = np.argsort(-texts.columns[0], kind="stable")
+    chosen = {}
+    for name, (function, used) in statistics.items():
+        among = np.ones(len(rows.y), bool)
+        among[real] = used[order]
+        chosen[name] = _choose(function, rows, among, events)
+    return rows, events, chosen
+
+# %% ../../nbs/data/06_estimates.ipynb #e122883a
+def resample(
+    texts: ScoredTexts,
+    statistics: Mapping[str, tuple[Statistic, np.ndarray]],  # name -> function, the rows (n,) bool that it looks at (one at least)
+    n_boot: int,
+    seed: int,
+    unseen: bool = True,  # False: the texts alone
+) -> dict[str, Resampled]:
+    "Statistics with their bootstrap replicates, near-duplicates drawn whole, each end with its unseen event."
+    rows, events, chosen = _asked(texts, statistics)
+    found: dict[str, list[list[np.ndarray]]] = {name: [] for name in chosen}
+    for w in bootstrap_weights(len(rows.y), n_boot, seed, rows.groups):
+        drawn = w[:, events[0]] * unseen
+        w[:, events] = 0.0
+        for name, one in chosen.items():
+            found[name].append(_replicates(one, rows, w, drawn))
+    joined = {name: [np.concatenate(side) for side in zip(*parts, strict=True)] or [np.array([])] * 2 for name, parts in found.items()}
+    return {name: Resampled(one.value, one.ends[0][2], one.ends[1][2], *joined[name]) for name, one in chosen.items()}
 
 # %% ../../nbs/data/06_estimates.ipynb #11aa0002
 def mean_estimate(
@@ -92,11 +244,56 @@ def mean_estimate(
     *,
     n_boot: int = 2000,
     seed: int = 0,
-) -> Estimate:  # mean with its 95 % percentile bootstrap interval
+    span: tuple[float, float] | None = None,  # the least and the most that a value can be, where that is known
+) -> Estimate:  # mean with its 95 % interval
     "The mean over texts with its uncertainty; undefined, with the reason, for fewer than two."
     found = np.asarray(values, dtype=np.float64).ravel()
     found = found[~np.isnan(found)]
-    if len(found) < 2:
-        return undefined(f"{len(found)} texts are too few", len(found))
-    weights = np.concatenate(list(bootstrap_weights(len(found), n_boot, seed)))
-    return with_interval(float(found.mean()), weights @ found / len(found), len(found))
+    n = len(found)
+    if n < 2:
+        return undefined(f"{n} texts are too few", n)
+    mean, (least, most) = float(found.mean()), span or (-math.inf, math.inf)
+    if np.ptp(found) <= 1e-12 * max(abs(mean), 1.0):
+        if not span:
+            return Estimate(mean, None, None, n, f"all {n} values are the same")
+        unseen = 1 - 0.025 ** (1 / n)  # as in a share of 0 of n
+        return Estimate(mean, mean - unseen * (mean - least), mean + unseen * (most - mean), n)
+    weights = np.concatenate([np.zeros((0, n)), *bootstrap_weights(n, n_boot, seed)])
+    plain = with_interval(mean, weights @ found / n, n)
+    if plain.low is None or plain.high is None:
+        return plain
+    wide = _widening(n)
+    return Estimate(mean, max(mean - wide * (mean - plain.low), least), min(mean + wide * (plain.high - mean), most), n)
+
+
+def _widening(n: int) -> float:
+    "Student's quantile and the sample's standard deviation, over those that a bootstrap has."
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, n - 1) / 1.959964 * math.sqrt(n / (n - 1)))
+
+# %% ../../nbs/data/06_estimates.ipynb #b9eafd6b
+_MIN_PAIRS = 8
+
+
+def ratio_of_medians(
+    first: Any,  # (n,)
+    second: Any,  # (n,), each pair drawn together
+    *,
+    n_boot: int = 1000,
+    seed: int = 0,
+) -> Estimate:
+    "The ratio of the medians of paired numbers above 0 with its 95 % interval; none for fewer than eight pairs, or where no draw differs. Of numbers with themselves: 1, known."
+    a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    if a.shape != b.shape or a.ndim != 1:
+        raise InputError(f"numbers of shape {a.shape} and {b.shape}; expected pairs")
+    n = len(a)
+    if not n:
+        return undefined("too few texts to time", 0)
+    ratio = float(np.median(a) / np.median(b))
+    if n < _MIN_PAIRS:
+        return Estimate(ratio, None, None, n, f"{n} calls are too few for an interval")
+    drawn = np.random.default_rng(seed).integers(0, n, (n_boot, n))
+    found = with_interval(ratio, np.median(a[drawn], axis=1) / np.median(b[drawn], axis=1), n)
+    same = found.low is not None and found.low == found.high and not np.array_equal(a, b)
+    return Estimate(ratio, None, None, n, "all pairs have the same ratio") if same else found

@@ -14,9 +14,11 @@ from functools import lru_cache
 from importlib.resources import files
 
 import numpy as np
+import regex
 
 # %% auto #0
-__all__ = ['UNDONE', 'Reading', 'as_written', 'rewritten', 'normalize_character', 'fold_characters', 'fold_lookalikes']
+__all__ = ['UNDONE', 'LETTER_RUN', 'Reading', 'as_written', 'rewritten', 'normalize_character', 'fold_characters', 'looks_like',
+           'fold_lookalikes']
 
 # %% ../../nbs/data/11_lookalikes.ipynb #5dd98323
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def rewritten(reading: Reading, disguise: str, pieces: Sequence[tuple[int, int, 
 
 # %% ../../nbs/data/11_lookalikes.ipynb #1ddc5c7b
 _FILLERS = frozenset("\u115f\u1160\u3164\uffa0\u2800\u034f\u17b4\u17b5")  # letters and signs that show nothing
+_GONE, _BLANK = regex.compile(r"[\p{Cf}\p{Cc}\p{Mn}\p{Me}\p{Default_Ignorable_Code_Point}]"), regex.compile(r"[\p{Zs}\p{Zl}\p{Zp}]")
+_OUTLINED = {chr(0x1CCD6 + i): char for i, char in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")} | {"\ua7f1": "S"}  # newer than Unicode 14
 
 
 @lru_cache(maxsize=1 << 16)
@@ -71,10 +75,11 @@ def normalize_character(
         return "" if (ord(char) < 32 and char not in "\t\n\r\f\v") or char == "\x7f" else char
     if 0xE0020 <= ord(char) < 0xE007F:  # tags: an ASCII text that nobody sees
         return chr(ord(char) - 0xE0000)
-    kind = unicodedata.category(char)
-    if kind in ("Cf", "Cc", "Mn", "Me") or char in _FILLERS:
+    if char in _OUTLINED:
+        return _OUTLINED[char]
+    if _GONE.match(char) or char in _FILLERS:
         return ""
-    if kind in ("Zs", "Zl", "Zp"):
+    if _BLANK.match(char):
         return " "
     plain = unicodedata.normalize("NFKC", char)
     if not plain.isascii():
@@ -95,7 +100,8 @@ def fold_characters(reading: Reading) -> Reading:
 
 # %% ../../nbs/data/11_lookalikes.ipynb #ecc0b4d2
 _NAMED = re.compile(r"(?:LATIN (?:SMALL |CAPITAL )?LETTER (?:SMALL CAPITAL )?|REGIONAL INDICATOR SYMBOL LETTER )([A-Z])(?: WITH .*)?$")
-_LETTER_RUN = re.compile(r"(?:[^\W\d_]|[\U0001F150-\U0001F189\U0001F1E6-\U0001F1FF])+")
+_NEWER = frozenset(map(chr, (*range(0x1DF25, 0x1DF2B), *range(0xA7CB, 0xA7D0), 0xA7D2, 0xA7D4, *range(0xA7DA, 0xA7DD))))  # than Unicode 14: names that some Pythons have
+LETTER_RUN = regex.compile(r"[\p{L}\p{Nl}\p{No}\U0001F150-\U0001F189\U0001F1E6-\U0001F1FF]+")
 
 
 @lru_cache(maxsize=1)
@@ -111,9 +117,9 @@ def _confusables() -> dict[str, str]:
 
 # %% ../../nbs/data/11_lookalikes.ipynb #9f12dada
 @lru_cache(maxsize=1 << 16)
-def _alike(char: str) -> str:
+def looks_like(char: str) -> str:
     "The ASCII letter that a character looks like or is named after; else itself."
-    if char.isascii():
+    if char.isascii() or char in _NEWER:
         return char
     named = _NAMED.search(unicodedata.name(char, ""))
     return named[1].lower() if named else _confusables().get(char, char)
@@ -123,5 +129,5 @@ def fold_lookalikes(reading: Reading) -> Reading:
     "Words whose every letter looks like ASCII, read so."
     if reading.text.isascii():
         return reading
-    text = _LETTER_RUN.sub(lambda word: folded if (folded := "".join(map(_alike, word[0]))).isascii() else word[0], reading.text)
+    text = LETTER_RUN.sub(lambda word: folded if (folded := "".join(map(looks_like, word[0]))).isascii() else word[0], reading.text)
     return reading if text == reading.text else Reading((*reading.undone, "look-alikes"), text, reading.starts, reading.ends)

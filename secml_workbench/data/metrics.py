@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ..base import InputError, brief, refuse_unknown
-from .estimates import Estimate, bootstrap_weights, undefined, with_interval
+from .estimates import Estimate, Resampled, ScoredTexts, Statistic, group_numbers, resample, undefined, with_interval
 from ..view import Markup, table
 
 # %% auto #0
 __all__ = ['FPR', 'METRICS', 'DEFAULT_METRICS', 'checked_scores', 'refuse_nan', 'threshold_at_fpr', 'Metric', 'get_metric',
-           'used_rows', 'evaluate', 'why_none', 'caution', 'metrics_table', 'length_slices']
+           'used_rows', 'evaluate', 'noise_of_ece', 'estimate_of', 'why_none', 'caution', 'metrics_table',
+           'length_slices']
 
 # %% ../../nbs/data/08_metrics.ipynb #bdc408e4
 def checked_scores(y: Any, p: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -89,11 +90,14 @@ def _brier(y: np.ndarray, p: np.ndarray, threshold: float, w: np.ndarray) -> np.
 # %% ../../nbs/data/08_metrics.ipynb #9f6ef4be
 def _curve(y: np.ndarray, p: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     "True and false positives (b, k) at the k distinct scores, from the highest down."
-    order = np.argsort(-p, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(p[order])), len(p) - 1)
-    hits = np.cumsum(w[:, order] * y[order], axis=1)[:, ends]
-    alarms = np.cumsum(w[:, order] * ~y[order], axis=1)[:, ends]
-    return hits, alarms
+    if (np.diff(p) > 0).any():  # `resample` has them in order
+        order = np.argsort(-p, kind="stable")
+        y, p, w = y[order], p[order], w[:, order]
+    ends = np.append(np.flatnonzero(np.diff(p)), len(p) - 1)
+    hits, every = np.cumsum(w * y, axis=1), np.cumsum(w, axis=1)
+    if len(ends) < len(p):
+        hits, every = hits[:, ends], every[:, ends]
+    return hits, every - hits
 
 # %% ../../nbs/data/08_metrics.ipynb #41abf040
 def _roc_auc(y: np.ndarray, p: np.ndarray, threshold: float, w: np.ndarray) -> np.ndarray:
@@ -211,26 +215,63 @@ def evaluate(
     seed: int = 0,
     groups: Any = None,  # (n,) near-duplicate groups, drawn whole
 ) -> dict[str, Estimate]:
-    "Metrics with 95 % bootstrap intervals. What is not defined says why; wrong shapes or names are InputErrors."
+    "Metrics with 95 % intervals, from a bootstrap and one unseen event. What is not defined says why; wrong shapes or names are InputErrors."
     labels, scores = checked_scores(y, p)
     chosen = [get_metric(name) for name in (DEFAULT_METRICS if metrics is None else metrics)]
     used = {m.name: used_rows(m, labels, hard_benign) for m in chosen}
-    reasons = {m.name: why_none(m, labels, scores, used[m.name]) for m in chosen}
-    defined = [m for m in chosen if not reasons[m.name]]
-
-    def values(w: np.ndarray) -> list[np.ndarray]:
-        return [m.weighted(labels, scores, threshold, w * used[m.name]) for m in defined]
-
-    plain = values(np.ones((1, len(labels))))
-    drawn = [values(w) for w in bootstrap_weights(len(labels), n_boot if defined else 0, seed, groups)]
-    found = {m.name: undefined(reasons[m.name], int(used[m.name].sum())) for m in chosen}
-    for i, m in enumerate(defined):
-        replicates = np.concatenate([block[i] for block in drawn]) if drawn else np.array([])
-        n = int(used[m.name].sum())
-        found[m.name] = with_interval(float(plain[i][0]), replicates, n, caution(m, labels))
+    found = {m.name: undefined(why_none(m, labels, scores, used[m.name]), int(used[m.name].sum())) for m in chosen}
+    texts = ScoredTexts(labels, (scores,), group_numbers(groups, len(labels)))
+    asked = {m.name: (_of_one(m, threshold), used[m.name]) for m in chosen if not found[m.name].reason}
+    for name, drawn in (resample(texts, asked, n_boot, seed) if asked else {}).items():
+        found[name] = estimate_of(get_metric(name), drawn, texts, used[name])
+        if name == "ece":
+            found[name] = _without_noise(found[name], drawn, texts, seed)
     return found
 
+# %% ../../nbs/data/08_metrics.ipynb #a6d67aa2
+_CALIBRATED = 200  # draws of labels
+
+
+def noise_of_ece(p: np.ndarray, groups: np.ndarray, seed: int) -> float:
+    "The mean ECE of a detector that says these probabilities and is calibrated (Bröcker & Smith, 2007): labels drawn from them, for near-duplicates together."
+    chance = np.random.default_rng(seed).random((_CALIBRATED, int(groups.max()) + 1))
+    bins = np.minimum((p * _BINS).astype(np.int64), _BINS - 1)
+    gaps = (p - (chance[:, groups] < p)) @ np.eye(_BINS)[bins]
+    return float(np.abs(gaps).sum(axis=1).mean() / len(p))
+
+
+def _without_noise(found: Estimate, drawn: Resampled, texts: ScoredTexts, seed: int) -> Estimate:
+    "The lower end without what chance alone adds: to the value, and once more to its replicates."
+    if found.low is None:
+        return found
+    twice = max(float(np.nanmean(drawn.low)) - drawn.value, 0.0)
+    return replace(found, low=max(found.low - twice - noise_of_ece(texts.columns[0], texts.groups, seed), 0.0))
+
 # %% ../../nbs/data/08_metrics.ipynb #646c2ce1
+def _of_one(metric: Metric, threshold: float) -> Statistic:
+    return lambda y, columns, w: metric.weighted(y, columns[0], threshold, w)
+
+
+def estimate_of(metric: Metric, drawn: Resampled, texts: ScoredTexts, used: np.ndarray) -> Estimate:
+    "The value with its interval, or why it has none."
+    n, none = int(used.sum()), _why_no_interval(metric, texts, used)
+    if none and len(drawn.low) and not math.isnan(drawn.value):
+        return Estimate(drawn.value, None, None, n, none)
+    return with_interval(drawn.value, drawn.low, n, caution(metric, texts.y), drawn.high)
+
+
+def _why_no_interval(metric: Metric, texts: ScoredTexts, used: np.ndarray) -> str:
+    "Of a metric that is defined: the class of which only one text was drawn; empty when there is an interval."
+    kinds = {"malicious": texts.y & used, "benign": ~texts.y & used}
+    seen = {name: kinds[name] for name in kinds if metric.needs in (name, "both")} or {"": used}
+    for name, rows in seen.items():
+        if len(np.unique(texts.groups[rows])) < 2:
+            what = f"{name} text".strip()
+            n = int(rows.sum())
+            return f"one {what} only" if n == 1 else f"all {n} {what}s are near-duplicates of one another"
+    return ""
+
+# %% ../../nbs/data/08_metrics.ipynb #74052211
 def why_none(metric: Metric, y: np.ndarray, p: np.ndarray, used: np.ndarray) -> str:
     "Why a metric is not defined on the texts that it looks at; empty when it is."
     if metric.name == "hard_benign_fpr" and not used.any():

@@ -5,16 +5,17 @@
 # %% ../../nbs/data/09_paired_comparison.ipynb #30acab64
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..base import InputError
-from .estimates import Estimate, bootstrap_weights, undefined, with_interval
-from .metrics import Metric, caution, checked_scores, get_metric, refuse_nan, used_rows, why_none
+from .estimates import Estimate, Resampled, ScoredTexts, effective_size, group_numbers, resample, undefined
+from .metrics import Metric, checked_scores, estimate_of, get_metric, noise_of_ece, refuse_nan, used_rows, why_none
 
 # %% auto #0
-__all__ = ['paired_difference', 'flip_rate']
+__all__ = ['paired_difference', 'paired_change', 'flip_rate']
 
 # %% ../../nbs/data/09_paired_comparison.ipynb #80e68faf
 def paired_difference(
@@ -28,28 +29,62 @@ def paired_difference(
     seed: int = 0,
     groups: Any = None,  # (n,) near-duplicate groups, drawn whole
     hard_benign: Any = None,  # (n,) bool, for hard_benign_fpr; None: the texts given are the chosen ones
-    weights: Any = None,  # (n,) how many texts a row stands for; None: one
 ) -> Estimate:  # metric(b) - metric(a)
-    "Difference of a metric on the same texts, with a paired bootstrap interval (Efron & Tibshirani 1993, ch. 16)."
+    "Difference of a metric on the same texts, with the interval of a paired bootstrap (Efron & Tibshirani 1993, ch. 16), and of one unseen event where that shows too little."
+    return paired_change(metric, y, p_a, p_b, threshold=threshold, n_boot=n_boot, seed=seed, groups=groups, hard_benign=hard_benign, unseen=False)[0]
+
+
+def paired_change(
+    metric: str | Metric, y: Any, p_a: Any, p_b: Any, *, threshold: float, n_boot: int, seed: int, groups: Any, hard_benign: Any = None, unseen: bool = True
+) -> tuple[Estimate, float]:
+    "As `paired_difference`, always with the unseen event; and by how much the one that makes the candidate worse changes the metric."
     chosen = get_metric(metric)
     labels, a = checked_scores(y, p_a)
     b = checked_scores(y, p_b)[1]
     used = used_rows(chosen, labels, ~labels if hard_benign is None else hard_benign)
-    n = int(used.sum())
     for who, p in (("reference", a), ("candidate", b)):
         reason = why_none(chosen, labels, p, used)
         if reason:
-            return undefined(f"{reason} ({who})" if "NaN" in reason else reason, n)
+            return undefined(f"{reason} ({who})" if "NaN" in reason else reason, int(used.sum())), 0.0
+    texts = ScoredTexts(labels, (a, b), group_numbers(groups, len(labels)))
+    drawn = _differences(chosen, threshold, texts, used, n_boot, seed, unseen)
+    worse = drawn.least if chosen.higher_is_better else drawn.most
+    if chosen.name == "ece" and n_boot:
+        drawn = _without_noise(drawn, texts, seed)
+    return estimate_of(chosen, drawn, texts, used), abs(worse - drawn.value)
 
-    counts = used if weights is None else used * np.asarray(weights, dtype=np.float64)
+# %% ../../nbs/data/09_paired_comparison.ipynb #cf216932
+_DECIDED = frozenset({"f1", "accuracy", "recall_at_fpr", "hard_benign_fpr", "recall", "fpr"})  # metrics of decisions: an event is one decision more
+_ENOUGH = 500  # independent texts of a class
+_SEEN_SELDOM = 0.001  # of the replicates
 
-    def difference(w: np.ndarray) -> np.ndarray:
-        w = w * counts
-        return chosen.weighted(labels, b, threshold, w) - chosen.weighted(labels, a, threshold, w)
 
-    value = float(difference(np.ones((1, len(labels))))[0])
-    drawn = [difference(w) for w in bootstrap_weights(len(labels), n_boot, seed, groups)]
-    return with_interval(value, np.concatenate(drawn) if drawn else np.array([]), n, caution(chosen, labels))
+def _shows_doubt(metric: Metric, texts: ScoredTexts, used: np.ndarray, plain: np.ndarray) -> bool:
+    "Whether the texts alone show how a metric of scores may differ: many of either class, nearly all draws with a difference."
+    least = min(effective_size(texts.groups[used & (texts.y == label)]) for label in np.unique(texts.y[used]))
+    return least >= _ENOUGH and bool((np.abs(plain) < 1e-12).mean() <= _SEEN_SELDOM)
+
+
+def _differences(metric: Metric, threshold: float, texts: ScoredTexts, used: np.ndarray, n_boot: int, seed: int, unseen: bool) -> Resampled:
+    "metric(b) - metric(a) on the texts and in the replicates; without `unseen` only with the event where texts alone show too little."
+
+    def difference(y: np.ndarray, columns: tuple[np.ndarray, ...], w: np.ndarray) -> np.ndarray:
+        first, second = (metric.weighted(y, column, threshold, w) for column in columns)
+        return second - first
+
+    asked = {metric.name: (difference, used)}
+    if not unseen and metric.name not in _DECIDED:
+        plain = resample(texts, asked, n_boot, seed, unseen=False)[metric.name]
+        if not n_boot or _shows_doubt(metric, texts, used, plain.low):
+            return plain
+    return resample(texts, asked, n_boot, seed)[metric.name]
+
+# %% ../../nbs/data/09_paired_comparison.ipynb #321caf28
+def _without_noise(drawn: Resampled, texts: ScoredTexts, seed: int) -> Resampled:
+    "An ECE holds chance, most of it where a detector is calibrated: both ends without what chance may add to the one and not to the other."
+    first, second = (noise_of_ece(p, texts.groups, seed) for p in texts.columns)
+    added, apart = float(np.nanmean(drawn.low + drawn.high)) / 2 - drawn.value, 2 * float(np.abs(texts.columns[1] - texts.columns[0]).mean())
+    return replace(drawn, low=drawn.low - max(added, 0.0) - min(second, apart), high=drawn.high - min(added, 0.0) + min(first, apart))
 
 # %% ../../nbs/data/09_paired_comparison.ipynb #1bf2d7b4
 def flip_rate(

@@ -121,9 +121,9 @@ def _variant_agreement(
     flips = [(a.explanation.prediction >= threshold) != (b.explanation.prediction >= threshold) for a, b in both]
     return VariantAgreement(
         name, ours[0].explanation.method, len(pairs),
-        mean_estimate([np.nan if pair.rank_correlation is None else pair.rank_correlation for pair in pairs], seed=seed),
-        mean_estimate([np.nan if pair.top_overlap is None else pair.top_overlap for pair in pairs], seed=seed),
-        k, mean_estimate([b.normalized_aopc - a.normalized_aopc for a, b in both], seed=seed),
+        mean_estimate([np.nan if pair.rank_correlation is None else pair.rank_correlation for pair in pairs], seed=seed, span=(-1, 1)),
+        mean_estimate([np.nan if pair.top_overlap is None else pair.top_overlap for pair in pairs], seed=seed, span=(0, 1)),
+        k, mean_estimate([b.normalized_aopc - a.normalized_aopc for a, b in both], seed=seed, span=(-1, 1)),
         tuple(np.flatnonzero(flips).tolist()), word_range([account.explanation.text for account in ours]),
     )  # fmt: skip
 

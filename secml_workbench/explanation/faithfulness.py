@@ -36,6 +36,7 @@ __all__ = ['SHARES', 'MEASURES', 'JUDGED_UNITS', 'LEAST_RANGE', 'Faithfulness', 
 # %% ../../nbs/explanation/07_faithfulness.ipynb #520bfde2
 SHARES = (0.01, 0.05, 0.1, 0.2, 0.5)  # of the words, each rounded up
 MEASURES = ("normalized_aopc", "aopc", "comprehensiveness", "sufficiency", "log_odds")
+_SPANS = {"normalized_aopc": (0.0, 1.0), "aopc": (-1.0, 1.0), "comprehensiveness": (-1.0, 1.0), "sufficiency": (-1.0, 1.0)}  # what they can be
 JUDGED_UNITS = 20  # groups of words at most
 LEAST_RANGE = 0.05  # of probability: where the best and the worst order differ by less, order hardly matters
 
@@ -194,11 +195,13 @@ class FaithfulnessStudy:
 
     def mean(self, method: str, measure: str) -> Estimate:
         "Over the texts, with its bootstrap interval."
-        return mean_estimate(self.measures[method][measure], seed=self.seed)
+        return mean_estimate(self.measures[method][measure], seed=self.seed, span=_SPANS.get(measure))
 
     def gain(self, method: str, measure: str = "normalized_aopc") -> Estimate:
         "How much more than chance, paired by text (for sufficiency and log-odds less is better)."
-        return mean_estimate(self.measures[method][measure] - self.measures["random"][measure], seed=self.seed)
+        span = _SPANS.get(measure)
+        apart = span and (span[0] - span[1], span[1] - span[0])
+        return mean_estimate(self.measures[method][measure] - self.measures["random"][measure], seed=self.seed, span=apart)
 
     @property
     def n_texts(self) -> int:
@@ -216,7 +219,7 @@ class FaithfulnessStudy:
         if self.best is None:
             return ()
         top = self.measures[self.best]["normalized_aopc"]
-        behind = {m: mean_estimate(top - self.measures[m]["normalized_aopc"], seed=self.seed) for m in self.methods if m != self.best}
+        behind = {m: mean_estimate(top - self.measures[m]["normalized_aopc"], seed=self.seed, span=(-1, 1)) for m in self.methods if m != self.best}
         level = [m for m, gap in behind.items() if gap.low is None or gap.low <= 0]
         return (self.best, *sorted(level, key=lambda m: -(self.mean(m, "normalized_aopc").estimate or 0.0)))
 

@@ -93,7 +93,7 @@ def with_controls(
     inside = {m: study.explanations[m] for m in study.methods if METHODS[m].inside and study.explanations[m]}
     study = replace(study, shuffled=randomization_test(classifier, inside, seed) if inside else {})
     kinds = {"stability": study.stability, "shuffled": study.shuffled}
-    return study, {kind: {m: mean_estimate(values, seed=seed) for m, values in by_method.items()} for kind, by_method in kinds.items()}
+    return study, {kind: {m: mean_estimate(values, seed=seed, span=(-1, 1)) for m, values in by_method.items()} for kind, by_method in kinds.items()}
 
 # %% ../../nbs/explanation/12_trust.ipynb #906f48d9
 def _figure(value: Estimate | None) -> str:  # "0.81 [0.74, 0.88]"
@@ -171,7 +171,7 @@ def faithfulness_tables(
 def _mean_of(pairs: Sequence[Any], name: str, seed: int) -> Estimate:
     "The mean of a figure over the texts where it is defined."
     values = [getattr(pair, name) for pair in pairs]
-    return mean_estimate([np.nan if value is None else value for value in values], seed=seed)
+    return mean_estimate([np.nan if value is None else value for value in values], seed=seed, span=(0, 1) if name == "top_overlap" else (-1, 1))
 
 
 def mean_agreements(

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.stats import rankdata
+from scipy.stats import rankdata, t
 from tqdm.auto import tqdm
 
 from ..base import InputError, brief, check_number
 from secml_workbench.data import (
-    Corpus, Estimate, Fold, PatternFamily, PatternMatch, find_disguised, load_families, paired_difference, share_of,
+    Corpus, Estimate, Fold, PatternFamily, PatternMatch, effective_size, find_disguised, group_numbers, load_families, paired_difference, share_of,
     undefined,
 )
 from .detector import make_head
@@ -34,12 +34,13 @@ __all__ = ['Rival', 'delong', 'FeatureScore', 'feature_scores', 'FamilyScore', '
            'added', 'TransferRow', 'transfer', 'PatternRow', 'pattern_rows']
 
 # %% ../../nbs/features/05_separation.ipynb #47424ee0
-def _on_logit(auc: float, variance: float, pairs: int) -> tuple[float, float]:
+def _on_logit(auc: float, variance: float, pairs: float) -> tuple[float, float]:
     "The interval of an AUC; at 0 and 1 the binomial limit of so many independent pairs, all in one order."
     edge = 0.025 ** (1 / pairs)
     if auc in (0.0, 1.0):
         return (edge, 1.0) if auc else (0.0, 1 - edge)
-    middle, half = np.log(auc / (1 - auc)), 1.96 * np.sqrt(variance) / (auc * (1 - auc))
+    quantile = float(t.ppf(0.975, max(pairs - 1, 1.0)))  # few texts of a class show less variance than there is
+    middle, half = np.log(auc / (1 - auc)), quantile * np.sqrt(variance) / (auc * (1 - auc))
     return float(1 / (1 + np.exp(half - middle))), float(1 / (1 + np.exp(-half - middle)))
 
 # %% ../../nbs/features/05_separation.ipynb #fea7c00e
@@ -69,13 +70,14 @@ def delong(
     auc, clusters = float(above.mean()), owners.max() + 1
     sums = [np.bincount(owners[y == kind], part - auc, clusters) for kind, part in ((1, above), (0, below))]
     drawn = [len(np.unique(owners[y == kind])) for kind in (1, 0)]
+    worth = [effective_size(owners[y == kind]) for kind in (1, 0)]
     if min(drawn) < 2:
         return Estimate(auc, None, None, m + n, "a single text of one class, or one group of near-duplicates")
     variance = sum(k / (k - 1) * float(part @ part) / size**2 for k, part, size in zip(drawn, sums, (m, n), strict=True))
     variance += 2 * float(sums[0] @ sums[1]) / (m * n)
     if variance <= 0 < auc < 1:
         return Estimate(auc, None, None, m + n, "the values are all equal, or vary too little for an interval")
-    return Estimate(auc, *_on_logit(auc, variance, min(drawn)), m + n)
+    return Estimate(auc, *_on_logit(auc, variance, min(worth)), m + n)
 
 # %% ../../nbs/features/05_separation.ipynb #12c40544
 @dataclass(frozen=True)
@@ -319,12 +321,12 @@ class PatternRow:
     disguised: int  # attacks in which it matches only when something is undone
 
 # %% ../../nbs/features/05_separation.ipynb #ff3da478
-def _pattern_row(name: str, title: str, hits: Sequence[Sequence[PatternMatch]], labels: np.ndarray) -> PatternRow:
+def _pattern_row(name: str, title: str, hits: Sequence[Sequence[PatternMatch]], labels: np.ndarray, groups: np.ndarray) -> PatternRow:
     "Of one family's hits in each text."
     matched = np.array([bool(own) for own in hits])
     hidden = sum(bool(own) and all(hit.how for hit in own) for own, label in zip(hits, labels, strict=True) if label == 1)
-    sizes = {kind: int((labels == kind).sum()) for kind in (1, 0)}
-    attacks, benign = (share_of(float(matched[labels == kind].mean()) if n else 0.0, n) for kind, n in sizes.items())
+    parts = [labels == kind for kind in (1, 0)]
+    attacks, benign = (share_of(float(matched[own].mean()) if own.any() else 0.0, int(own.sum()), groups[own]) for own in parts)
     return PatternRow(name, title, attacks, benign, hidden)
 
 # %% ../../nbs/features/05_separation.ipynb #793a7a82
@@ -332,15 +334,18 @@ def pattern_rows(
     texts: Sequence[str],
     labels: np.ndarray,  # 0 benign, 1 malicious
     families: Sequence[PatternFamily],
+    *,
+    groups: np.ndarray | None = None,  # (n,) near-duplicates, which count as one text in the intervals
 ) -> tuple[list[PatternRow], dict[str, list[int]]]:  # the most frequent in attacks first, "any" at the end; family -> texts in which it matches
     "Hits of the pattern families by class. Raises InputError: texts or labels that do not fit."
     texts, labels = check_texts(texts), np.asarray(labels)
     if labels.shape != (len(texts),) or not np.isin(labels, (0, 1)).all():
         raise InputError(f"{len(texts)} texts with labels {brief(labels.tolist(), 60)}; expected 0 (benign) or 1 (malicious) for each")
+    owners = group_numbers(groups, len(texts))
     hits = [find_disguised(text, families) for text in texts]
     rows, where = [], {}
     for name, title in [*((family.name, family.title) for family in families), ("any", "Any family")]:
         own = [[hit for hit in some if name in ("any", hit.family)] for some in hits]
-        rows.append(_pattern_row(name, title, own, labels))
+        rows.append(_pattern_row(name, title, own, labels, owners))
         where[name] = [i for i, some in enumerate(own) if some]
     return [*sorted(rows[:-1], key=lambda row: -(row.attacks.estimate or 0.0)), rows[-1]], where

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 import math
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +22,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from ..base import InputError, brief
 from secml_workbench.data import (
-    UNDONE, PatternFamily, Reading, deobfuscate, encoded_characters, find_disguised, find_in_many, lexicon, load_families,
-    spans_in_many, utf8,
+    UNDONE, PatternFamily, Reading, deobfuscate, encoded_characters, find_disguised, find_in_many, invisible_count, lexicon,
+    load_families, look_alike_words, mixed_script_words, odd_characters, spans_in_many, utf8,
 )
 from ..models import check_texts
 
@@ -195,17 +194,6 @@ _COUNTED = {
 def _counted() -> list[Any]:
     return [re2.compile(pattern) for pattern in _COUNTED.values()]
 
-# %% ../../nbs/features/00_text_features.ipynb #bdb06614
-@lru_cache(maxsize=1 << 14)
-def _script(char: str) -> str:
-    "The script of a letter, by the first word of its Unicode name."
-    return "LATIN" if char.isascii() else unicodedata.name(char, "?").split()[0]
-
-
-@lru_cache(maxsize=1 << 14)
-def _is_invisible(char: str) -> bool:
-    return unicodedata.category(char) in ("Cf", "Cc", "Co", "Cn") and char not in "\t\n\r"
-
 # %% ../../nbs/features/00_text_features.ipynb #b4d4946e
 _C_LOG_C = [0.0, *(c * math.log2(c) for c in range(1, 4096))]
 
@@ -221,20 +209,26 @@ MEASURED = (
     "invisible_count", "invisible_ratio", "mixed_script_word_count", "entropy", "longest_run", "longest_token", "encoded_ratio",
     *(f"{disguise.replace('-', '_')}_undone" for disguise in UNDONE),
 )  # fmt: skip
-_WORD, _REPEATED = re.compile(r"[^\W\d_]{2,}"), re.compile(r"(.)\1{3,}", re.DOTALL)
+_REPEATED = re.compile(r"(.)\1{3,}", re.DOTALL)
+
+
+def _disguises(text: str, readings: Sequence[Reading]) -> set[str]:
+    "The disguises that were undone, without the plain reading of what is ordinary writing in some script."
+    undone = {disguise for reading in readings for disguise in reading.undone}
+    inner = {disguise for reading in readings if {"escapes", "encoding"} & set(reading.undone) for disguise in reading.undone}
+    ordinary = {"characters"} if not odd_characters(text) else set()
+    if not look_alike_words(text):
+        ordinary.add("look-alikes")
+    return undone - (ordinary - inner)
 
 
 def _measures(text: str, readings: Sequence[Reading]) -> list[float]:
     "What is measured besides hits: the columns MEASURED."
-    invisible = mixed = 0
-    if not (text.isascii() and text.isprintable()):
-        invisible = sum(map(_is_invisible, text))
-        mixed = sum(len(set(map(_script, word[0]))) > 1 for word in _WORD.finditer(text))
-    undone = {disguise for reading in readings for disguise in reading.undone}
+    invisible, undone = invisible_count(text), _disguises(text, readings)
     longest_run = max((run.end() - run.start() for run in _REPEATED.finditer(text)), default=0)
     encoded, size = max(map(encoded_characters, readings), default=0), max(len(text), 1)
     return [
-        invisible, invisible / size, mixed, _entropy(text), longest_run, max(map(len, text.split()), default=0), encoded / size,
+        invisible, invisible / size, mixed_script_words(text), _entropy(text), longest_run, max(map(len, text.split()), default=0), encoded / size,
         *(disguise in undone for disguise in UNDONE),
     ]  # fmt: skip
 

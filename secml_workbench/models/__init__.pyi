@@ -12,6 +12,7 @@ from .protocol import (
     softmax as softmax,
 )
 from .tokens import (
+    special_frame as special_frame,
     text_ids as text_ids,
     text_tokens as text_tokens,
 )

@@ -64,26 +64,27 @@ def _ranked_with(
     return test.joined(held.take(held.labels != classes.pop()))
 
 # %% ../../nbs/models/12_unseen_sources.ipynb #a3918c90
-def _flagged(flagged: np.ndarray, part: np.ndarray) -> Any:
+def _flagged(flagged: np.ndarray, part: np.ndarray, groups: np.ndarray) -> Any:
     "The share of a part that is flagged; undefined where there is none."
-    return share_of(float(flagged[part].mean()) if part.any() else 0.0, int(part.sum()))
+    return share_of(float(flagged[part].mean()) if part.any() else 0.0, int(part.sum()), groups[part])
 
 
 def _on_source(
     labels: np.ndarray,  # (n,) 0 benign, 1 malicious: the source's texts, then those that they are ranked against
     p: np.ndarray,  # (n,) probability of malicious
+    groups: np.ndarray,  # (n,) near-duplicates
     own: int,  # texts of the source
     threshold: float,  # chosen on texts of other sources
     seed: int,
 ) -> dict[str, Any]:  # threshold, roc_auc, recall, fpr
     "What a classifier does on a source: ROC AUC over all texts, and the shares of the source's own that it flags at a threshold."
-    auc = evaluate(labels, p, metrics=["roc_auc"], seed=seed)["roc_auc"]
-    labels, flagged = labels[:own], p[:own] >= threshold
+    auc = evaluate(labels, p, metrics=["roc_auc"], seed=seed, groups=groups)["roc_auc"]
+    labels, groups, flagged = labels[:own], groups[:own], p[:own] >= threshold
     return {
         "threshold": threshold,
         "roc_auc": auc,
-        "recall": _flagged(flagged, labels == 1),
-        "fpr": _flagged(flagged, labels == 0),
+        "recall": _flagged(flagged, labels == 1, groups),
+        "fpr": _flagged(flagged, labels == 0, groups),
     }
 
 # %% ../../nbs/models/12_unseen_sources.ipynb #52e89a74
@@ -109,6 +110,6 @@ def leave_source_out(
     p = {name: scores(rival, ranked.texts) for name, rival in rivals.items()}
     for name, rival in rivals.items():
         threshold = threshold_at_fpr(held.labels, scores(rival, held.texts))
-        entry[name] = _on_source(ranked.labels, p[name], len(test), threshold, seed)
+        entry[name] = _on_source(ranked.labels, p[name], ranked.groups, len(test), threshold, seed)
     entry["advantage"] = paired_difference("roc_auc", ranked.labels, p["baseline"], p["model"], seed=seed, groups=ranked.groups)
     return entry

@@ -12,9 +12,9 @@ from numbers import Real
 import numpy as np
 
 from ..base import InputError, brief
-from ..data import Estimate, get_metric, undefined
+from ..data import Estimate, effective_size, get_metric, undefined
 from secml_workbench.quantization.metric_change import (
-    PairedScores, change_and_event, check_replicates, check_scores, effective_size,
+    PairedScores, change_and_event, check_replicates, check_scores,
 )
 from ..view import facts
 

@@ -13,16 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from ..base import InputError
-from ..data import Estimate, undefined
+from ..data import Estimate, ratio_of_medians
 from ..models import TextClassifier
 
 # %% auto #0
 __all__ = ['speedup', 'Latency', 'Timing', 'measure_latency']
 
 # %% ../../nbs/quantization/09_latency.ipynb #8f32b257
-_MIN_CALLS = 8  # for an interval
-
-
 def speedup(
     reference: Sequence[float],  # times of the reference
     candidate: Sequence[float],  # of the candidate, on the same calls in the same order
@@ -30,17 +27,8 @@ def speedup(
     n_boot: int = 1000,
     seed: int = 0,
 ) -> Estimate:  # how many times as fast
-    "Ratio of the medians, with a 95 % interval from a bootstrap that draws the calls of both together."
-    slow, fast = np.asarray(reference, float), np.asarray(candidate, float)
-    n = len(slow)
-    if not n:
-        return undefined("too few texts to time", 0)
-    ratio = float(np.median(slow) / np.median(fast))
-    if n < _MIN_CALLS:
-        return Estimate(ratio, None, None, n, f"{n} calls are too few for an interval")
-    drawn = np.random.default_rng(seed).integers(0, n, (n_boot, n))
-    low, high = np.quantile(np.median(slow[drawn], axis=1) / np.median(fast[drawn], axis=1), (0.025, 0.975))
-    return Estimate(ratio, float(low), float(high), n)
+    "Ratio of the medians, with a 95 % interval from a bootstrap that draws the calls of both together; of fewer than eight calls without one."
+    return ratio_of_medians(reference, candidate, n_boot=n_boot, seed=seed)
 
 # %% ../../nbs/quantization/09_latency.ipynb #de7f31e4
 def _take_turns(

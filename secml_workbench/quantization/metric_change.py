@@ -5,19 +5,17 @@
 # %% ../../nbs/quantization/07_metric_change.ipynb #496c09e4
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ..base import InputError, brief
-from ..data import Estimate, get_metric, paired_difference
+from ..data import Estimate, get_metric, group_numbers, paired_change
 
 # %% auto #0
-__all__ = ['PairedScores', 'check_scores', 'check_replicates', 'effective_size', 'change_and_event', 'metric_delta']
+__all__ = ['PairedScores', 'check_scores', 'check_replicates', 'change_and_event', 'metric_delta']
 
 # %% ../../nbs/quantization/07_metric_change.ipynb #d9206115
 @dataclass(frozen=True)
@@ -28,25 +26,17 @@ class PairedScores:
     reference: np.ndarray  # (n,) probability of malicious, of the original
     variant: np.ndarray  # (n,)
     groups: np.ndarray  # (n,) 0, 1, … of near-duplicates
-    weights: np.ndarray  # (n,)
     hard_benign: np.ndarray  # (n,) bool
     threshold: float
 
     def take(self, rows: np.ndarray) -> PairedScores:
         "Some of the texts."
-        names = ("y", "reference", "variant", "groups", "weights", "hard_benign")
+        names = ("y", "reference", "variant", "groups", "hard_benign")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
     def seen_by(self, metric: str) -> PairedScores:
         "The texts that a metric looks at."
         return self.take((self.y == 0) & self.hard_benign) if metric == "hard_benign_fpr" else self
-
-    def change(self, metric: str, n_boot: int = 0, seed: int = 0) -> Estimate:
-        "variant - reference, with an interval from as many replicates."
-        return paired_difference(
-            metric, self.y, self.reference, self.variant,
-            threshold=self.threshold, n_boot=n_boot, seed=seed, groups=self.groups, weights=self.weights,
-        )  # fmt: skip
 
 # %% ../../nbs/quantization/07_metric_change.ipynb #b78b8f41
 def _column(name: str, values: Any, n: int | None, flags: bool = False) -> np.ndarray:
@@ -60,18 +50,6 @@ def _column(name: str, values: Any, n: int | None, flags: bool = False) -> np.nd
     if flags and (np.asarray(values).dtype.kind not in "biuf" or not np.isin(column, (0, 1)).all()):
         raise InputError(f"{name} has other values than 0 and 1; expected one of them for each text")
     return column
-
-# %% ../../nbs/quantization/07_metric_change.ipynb #f23c9092
-def _group_numbers(groups: Any, n: int) -> np.ndarray:
-    "0, 1, … for each text; without groups every text is its own."
-    if groups is None:
-        return np.arange(n)
-    column = np.asarray(groups)
-    if column.shape != (n,):
-        raise InputError(f"groups has shape {column.shape}, y {(n,)}; expected one value a text in both")
-    if pd.isna(column).any():
-        raise InputError(f"{int(pd.isna(column).sum())} of {n} groups are missing; give a text without near-duplicates a group of its own")
-    return np.asarray(pd.factorize(column)[0])
 
 # %% ../../nbs/quantization/07_metric_change.ipynb #0e42cf52
 _LEAST_BOOT = 100
@@ -93,7 +71,7 @@ def check_scores(
     n = len(labels)
     flags = np.zeros(n, bool) if hard_benign is None else _column("hard_benign", hard_benign, n, flags=True).astype(bool)
     before, after = _column("reference", reference, n), _column("variant", variant, n)
-    return PairedScores(labels, before, after, _group_numbers(groups, n), np.ones(n), flags, float(threshold))
+    return PairedScores(labels, before, after, group_numbers(groups, n), flags, float(threshold))
 
 # %% ../../nbs/quantization/07_metric_change.ipynb #1f3ae3f7
 def check_replicates(
@@ -104,39 +82,6 @@ def check_replicates(
     if not whole or not (n_boot == 0 or n_boot >= _LEAST_BOOT):
         raise InputError(f"n_boot is {brief(n_boot, 40)}; expected 0 (no interval) or at least {_LEAST_BOOT} replicates")
 
-# %% ../../nbs/quantization/07_metric_change.ipynb #f56f352a
-def _weighty_group(groups: np.ndarray) -> float:
-    "How large a group is that the variance rests on: the third moment of the sizes over the second, 1 without near-duplicates."
-    _, sizes = np.unique(groups, return_counts=True)
-    return float((sizes**3.0).sum() / (sizes**2.0).sum())
-
-
-def effective_size(groups: np.ndarray) -> float:
-    "How many independent texts groups are worth (Kish, 1965)."
-    _, sizes = np.unique(groups, return_counts=True)
-    return float(sizes.sum() ** 2 / np.square(sizes).sum())
-
-# %% ../../nbs/quantization/07_metric_change.ipynb #1fea4bf4
-_UNSEEN = -math.log(0.025) / 3  # of a Poisson count of 0 the upper 97.5 % limit is 3.7, the bootstrap's of one event 3
-
-
-def _and_one(texts: PairedScores, label: int, won: bool) -> PairedScores:
-    "The texts and one event more: a group of this label that only the variant gets right (`won`) or wrong."
-    reference, variant = (1 - label, label) if won else (label, 1 - label)
-    return replace(
-        texts, y=np.append(texts.y, label), reference=np.append(texts.reference, reference),
-        variant=np.append(texts.variant, variant), groups=np.append(texts.groups, texts.groups.max() + 1),
-        weights=np.append(texts.weights, _UNSEEN * _weighty_group(texts.groups[texts.y == label])),
-        hard_benign=np.append(texts.hard_benign, False),
-    )  # fmt: skip
-
-# %% ../../nbs/quantization/07_metric_change.ipynb #c42f56b0
-def _with_unseen(texts: PairedScores, metric: str, won: bool) -> PairedScores:
-    "The texts with the one event, of either label, that changes the metric most."
-    sign = 1 if get_metric(metric).higher_is_better == won else -1
-    both = [_and_one(texts, int(label), won) for label in np.unique(texts.y)]
-    return max(both, key=lambda more: sign * (more.change(metric).estimate or 0.0))
-
 # %% ../../nbs/quantization/07_metric_change.ipynb #6df819ff
 def change_and_event(
     texts: PairedScores,  # those that the metric looks at
@@ -145,17 +90,9 @@ def change_and_event(
     seed: int,
 ) -> tuple[Estimate, float]:  # the change; by how much the one unseen loss changes the metric
     "The change with its interval, each end from a bootstrap of the texts and one unseen event."
-    plain = texts.change(metric)
-    if plain.estimate is None:
-        return plain, 0.0
-    lost, won = (_with_unseen(texts, metric, better) for better in (False, True))
-    event = abs((lost.change(metric).estimate or 0.0) - plain.estimate)
-    pair = (lost, won) if get_metric(metric).higher_is_better else (won, lost)
-    low, high = (more.change(metric, n_boot, seed) for more in pair)
-    if low.low is None or high.high is None:
-        return replace(plain, reason=low.reason or high.reason), event
-    least, most = min(low.low, plain.estimate), max(high.high, plain.estimate)
-    return replace(plain, low=least, high=most, reason=low.reason), event
+    return paired_change(
+        metric, texts.y, texts.reference, texts.variant, threshold=texts.threshold, n_boot=n_boot, seed=seed, groups=texts.groups
+    )
 
 # %% ../../nbs/quantization/07_metric_change.ipynb #2caef1e2
 def metric_delta(
