@@ -118,7 +118,8 @@ def _refused(uri: str, error: BaseException) -> InputError:
         named = shlex.quote(uri) if shown == uri else "with the address that is set"
         return InputError(f"the MLflow store {brief(shown, 120)} was made by an older MLflow; copy it to be safe, then run: mlflow db upgrade {named}")
     why = said if isinstance(error, InputError | TimeoutError) else type(error).__name__
-    remedy = "make its folder writable, or" if store_file(uri) else "start that server or mend its address, or"
+    foreign = isinstance(error, InputError) and why.startswith("it is")  # of check_database: it is left as it is
+    remedy = "name another file:" if foreign else "make its folder writable, or" if store_file(uri) else "start that server or mend its address, or"
     return InputError(
         f"cannot use the MLflow store {brief(shown, 90)} ({why[:160]}); {remedy} set "
         "mlflow_tracking_uri in settings.ini (or SECML_MLFLOW_TRACKING_URI) to another, empty for the local sqlite"
