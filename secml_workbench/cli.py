@@ -23,7 +23,7 @@ from secml_workbench.base import (
     InputError, Record, Settings, UnsupportedError, WorkbenchError, atomic_write, brief, cannot_write,
     check_writable, dumps, ended_by_interrupt, is_disk_trouble, leave, load_settings, refuse_unknown, sweep, to_jsonable,
 )
-from .data import Columns
+from .data import FORMATS, Columns
 from .view import printable_json, stdout_encoding, terminal_gate, visible
 
 if TYPE_CHECKING:
@@ -34,10 +34,11 @@ if TYPE_CHECKING:
     from secml_workbench.reports import ReportResult
 
 # %% auto #0
-__all__ = ['DEFAULT_MODEL', 'app', 'Model', 'Data', 'TextColumn', 'FileColumn', 'LabelColumn', 'PositiveLabel', 'Parameter',
-           'AsJson', 'Force', 'split_parameters', 'local', 'make_reports', 'shorter', 'report', 'one_report', 'tune',
-           'quantize', 'show_explanation', 'explain', 'explain_texts', 'fitted_features', 'features', 'file_features',
-           'parameters', 'train', 'options', 'run', 'main']
+__all__ = ['DEFAULT_MODEL', 'app', 'Model', 'Data', 'TextColumn', 'FileColumn', 'LabelColumn', 'SourceColumn', 'Role',
+           'PositiveLabel', 'ModelPositiveLabel', 'Parameter', 'AsJson', 'Force', 'split_parameters', 'local',
+           'make_reports', 'shorter', 'report', 'one_report', 'tune', 'quantize', 'show_explanation', 'explain',
+           'explain_texts', 'fitted_features', 'features', 'file_features', 'parameters', 'train', 'options', 'run',
+           'main']
 
 # %% ../nbs/cli.ipynb #bc9f001b
 DEFAULT_MODEL = "minilm-detector"
@@ -52,11 +53,18 @@ app = typer.Typer(
 )
 
 Model = Annotated[str, typer.Option(help=f'Model folder, hub name, name of a [model:…] section of settings.ini, or "tiny" (default: {DEFAULT_MODEL}).')]
-Data = Annotated[str, typer.Option(help='Corpus: a CSV, TSV, JSONL or Parquet file, "packaged" or "tiny" (default: what settings.ini says of the model, or packaged).')]
-TextColumn = Annotated[str, typer.Option(help="Column of the texts (default: text).")]
+Data = Annotated[
+    str, typer.Option(help=f'Corpus: a file ({FORMATS}), "packaged" or "tiny" (default: what settings.ini says of the model, or packaged).')
+]
+TextColumn = Annotated[str, typer.Option(help="Column of the texts or chat messages; with dots into nested ones: prompt.text (default: text).")]
 FileColumn = Annotated[str, typer.Option(help="Column of the texts; of --data too, unless -p text_column names that.")]
 LabelColumn = Annotated[str, typer.Option(help="Column of the labels (default: label).")]
-PositiveLabel = Annotated[str, typer.Option(help="Which label is the attack; inferred, and said, when left out.")]
+SourceColumn = Annotated[str, typer.Option(help="Column that says where a text is from (default: source, where there is one).")]
+Role = Annotated[str, typer.Option(help="Of chat messages, which are judged: user, system, assistant, tool (all of that role, joined), last (the user's last) or all (default: user).")]
+PositiveLabel = Annotated[
+    str, typer.Option(help='Which label is the attack: one, several with commas, or "!benign" (all but that); inferred, and said, when left out.')
+]
+ModelPositiveLabel = Annotated[str, typer.Option(help="The same of the model, where its label is another than the data's.")]
 Parameter = Annotated[
     list[str] | None,
     typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="A parameter, one of those that secml parameters KIND lists; may be repeated."),
@@ -88,10 +96,9 @@ def local(
     return str(Path(name).absolute()) if name and Path(name).exists() else name
 
 # %% ../nbs/cli.ipynb #8f5a1fcf
-def _columns(text_column: str, label_column: str, positive_label: str) -> dict[str, str]:
-    "The column options that were given."
-    given = {"text_column": text_column, "label_column": label_column, "positive_label": positive_label}
-    return {name: value for name, value in given.items() if value}
+def _given(**options: str) -> dict[str, str]:
+    "The options that were given."
+    return {name: value for name, value in options.items() if value}
 
 
 def _refuse_idle(options: Mapping[str, object], what: str) -> None:
@@ -149,7 +156,10 @@ def report(
     out: Annotated[str, typer.Option(help="Folder of the reports (default: reports).")] = "",
     text_column: TextColumn = "",
     label_column: LabelColumn = "",
+    source_column: SourceColumn = "",
+    role: Role = "",
     positive_label: PositiveLabel = "",
+    model_positive_label: ModelPositiveLabel = "",
     parameter: Parameter = None,
     as_json: AsJson = False,
     force: Force = False,
@@ -159,7 +169,8 @@ def report(
 
     refuse_unknown([kind], [*KINDS, "all"], "report")
     kinds = KINDS if kind == "all" else (kind,)
-    given = _columns(text_column, label_column, positive_label) | split_parameters(parameter)
+    columns = _given(text_column=text_column, label_column=label_column, source_column=source_column, role=role)
+    given = columns | _given(positive_label=positive_label, model_positive_label=model_positive_label) | split_parameters(parameter)
     done = make_reports(kinds, model, data, out, given, force, load_settings())
     if as_json:
         _print_document({"reports": [_result(result) for result in done]})
@@ -188,13 +199,17 @@ def tune(
     out: Annotated[str, typer.Option(help="Folder of the reports (default: reports).")] = "",
     text_column: TextColumn = "",
     label_column: LabelColumn = "",
+    source_column: SourceColumn = "",
+    role: Role = "",
     positive_label: PositiveLabel = "",
+    model_positive_label: ModelPositiveLabel = "",
     parameter: Parameter = None,
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
     "Search hyperparameters, print the best, write the report."
-    given = _columns(text_column, label_column, positive_label) | split_parameters(parameter)
+    columns = _given(text_column=text_column, label_column=label_column, source_column=source_column, role=role)
+    given = columns | _given(positive_label=positive_label, model_positive_label=model_positive_label) | split_parameters(parameter)
     record = one_report("tuning", model, data, out, given, force, as_json)
     if record:
         typer.echo(visible(record.verdict))
@@ -209,13 +224,17 @@ def quantize(
     out: Annotated[str, typer.Option(help="Folder of the reports (default: reports); -p out=… for the quantized models.")] = "",
     text_column: TextColumn = "",
     label_column: LabelColumn = "",
+    source_column: SourceColumn = "",
+    role: Role = "",
     positive_label: PositiveLabel = "",
+    model_positive_label: ModelPositiveLabel = "",
     parameter: Parameter = None,
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
     "Quantize, measure and gate variants; write the report."
-    given = _columns(text_column, label_column, positive_label) | split_parameters(parameter)
+    columns = _given(text_column=text_column, label_column=label_column, source_column=source_column, role=role)
+    given = columns | _given(positive_label=positive_label, model_positive_label=model_positive_label) | split_parameters(parameter)
     record = one_report("quantization", model, data, out, given, force, as_json)
     if record:
         typer.echo(visible(record.verdict))
@@ -268,7 +287,10 @@ def explain(
     out: Annotated[str, typer.Option(help="Folder of the reports; with a TEXT, a JSON file.")] = "",
     text_column: TextColumn = "",
     label_column: LabelColumn = "",
+    source_column: SourceColumn = "",
+    role: Role = "",
     positive_label: PositiveLabel = "",
+    model_positive_label: ModelPositiveLabel = "",
     parameter: Parameter = None,
     as_json: AsJson = False,
     force: Force = False,
@@ -276,16 +298,17 @@ def explain(
     "Explain decisions: of given texts, or in a report."
     given = split_parameters(parameter)
     if texts:
-        idle = {"--data": data, "--text-column": text_column, "--label-column": label_column, "--force": force}
-        _refuse_idle(idle, "a given TEXT; leave it out, or leave the TEXT out to write the report")
+        idle = {"--data": data, "--text-column": text_column, "--label-column": label_column, "--source-column": source_column, "--role": role}
+        _refuse_idle(idle | {"--force": force}, "a given TEXT; leave it out, or leave the TEXT out to write the report")
         _check_document(out)
         name, options = model or DEFAULT_MODEL, {"target": target or None, "level": level}
-        explanations = explain_texts(texts, name, positive_label, given, load_settings(), method=method, **options)
+        explanations = explain_texts(texts, name, model_positive_label or positive_label, given, load_settings(), method=method, **options)
         _print_explanations(explanations, out, as_json)
         return
     if method != "shap" or target or level != "word":
         raise InputError("--method, --target and --level are for a given TEXT; give one, or write -p methods=… for the report")
-    given = _columns(text_column, label_column, positive_label) | given
+    columns = _given(text_column=text_column, label_column=label_column, source_column=source_column, role=role)
+    given = columns | _given(positive_label=positive_label, model_positive_label=model_positive_label) | given
     record = one_report("explanation", model, data, out, given, force, as_json)
     if record:
         typer.echo(visible(record.verdict))
@@ -334,7 +357,7 @@ def fitted_features(
 def features(
     file: Annotated[
         str,
-        typer.Argument(metavar="[FILE]", help="A CSV, TSV, JSONL or Parquet file of texts to turn into features; none: write the report."),
+        typer.Argument(metavar="[FILE]", help=f"A file of texts ({FORMATS}) to turn into features; none: write the report."),
     ] = "",
     model: Model = "",
     data: Data = "",
@@ -347,18 +370,23 @@ def features(
     ] = "",
     text_column: FileColumn = "",
     label_column: LabelColumn = "",
+    source_column: SourceColumn = "",
+    role: Role = "",
     positive_label: PositiveLabel = "",
+    model_positive_label: ModelPositiveLabel = "",
     parameter: Parameter = None,
     as_json: AsJson = False,
     force: Force = False,
 ) -> None:
     "Turn a file into features, or report on them."
-    given, flat = split_parameters(parameter), _columns(text_column, label_column, positive_label)
+    given, labels = split_parameters(parameter), _given(label_column=label_column, source_column=source_column, positive_label=positive_label)
+    flat = _given(text_column=text_column, role=role) | labels
     if file:
-        idle = {"--model": model, "--force": force} | ({"--data": data, "--label-column": label_column, "-p": given} if fitted else {})
+        idle = {"--model": model, "--model-positive-label": model_positive_label, "--force": force}
+        idle |= {"--data": data, "-p": given, **{f"--{name.replace('_', '-')}": value for name, value in labels.items()}} if fitted else {}
         _refuse_idle(idle, f"{'saved features' if fitted else 'the features of a FILE'}; leave it out")
         place = Path(out or Path(file).with_suffix(".features.parquet")).expanduser()
-        rows, names = file_features(file, place, text_column or "text", fitted, save, (data or "packaged", Columns.named(flat), given))
+        rows, names = file_features(file, place, Columns.named(flat), fitted, save, data or "packaged", given)
         facts = {"rows": rows, "features": len(names), "path": str(place), "names": names}
         if as_json:
             _print_document(facts)
@@ -367,25 +395,26 @@ def features(
         return
     if fitted or save:
         raise InputError("--fitted and --save are for a given FILE; give one")
+    flat |= _given(model_positive_label=model_positive_label)
     record = one_report("features", model, data, out, flat | given, force, as_json)
     if record:
         typer.echo(visible(record.verdict))
 
 # %% ../nbs/cli.ipynb #bb1697a9
 def file_features(
-    file: str, out: Path, text_column: str, fitted: str, save: str, fit: tuple[str, Columns, dict[str, str]]
+    file: str, out: Path, columns: Columns, fitted: str, save: str, data: str, given: dict[str, str]
 ) -> tuple[int, list[str]]:
     "A file's features, with saved or newly fitted ones; rows and names."
     from secml_workbench.features import check_folder_free, check_target, load_features, save_features, write_features
 
-    check_target(file, out, text_column)  # before minutes of fitting
+    check_target(file, out, columns.text, columns.role)  # before minutes of fitting
     if save:
         check_folder_free(save)
-    features, config = load_features(fitted) if fitted else fitted_features(*fit, load_settings())
+    features, config = load_features(fitted) if fitted else fitted_features(data, columns, given, load_settings())
     if save:
         save_features(features, config, save)
     names = [str(name) for name in features.get_feature_names_out()]
-    return write_features(file, out, features, text_column=text_column, progress=True), names
+    return write_features(file, out, features, text_column=columns.text, role=columns.role, progress=True), names
 
 # %% ../nbs/cli.ipynb #c97ceb29
 def _declared(kind: str) -> dict[str, Any]:
@@ -410,10 +439,12 @@ def parameters(kind: Annotated[str, typer.Argument(help="tuning, quantization, e
 @app.command()
 def train(
     model: Annotated[str, typer.Option(help="Encoder folder to fine-tune (default: the packaged MiniLM).")] = "",
-    data: Annotated[str, typer.Option(help='Corpus: a CSV, TSV, JSONL or Parquet file, "packaged" or "tiny".')] = "packaged",
+    data: Annotated[str, typer.Option(help=f'Corpus: a file ({FORMATS}), "packaged" or "tiny".')] = "packaged",
     out: Annotated[str, typer.Option(help=f"Folder of the new model (default: models/{DEFAULT_MODEL}).")] = "",
     text_column: TextColumn = "",
     label_column: LabelColumn = "",
+    source_column: SourceColumn = "",
+    role: Role = "",
     positive_label: PositiveLabel = "",
     parameter: Parameter = None,
     as_json: AsJson = False,
@@ -425,7 +456,8 @@ def train(
 
     settings = load_settings()
     values = {"seed": settings.seed} | check_parameters(split_parameters(parameter), _declared("train"))
-    columns = Columns.named(_columns(text_column, label_column, positive_label))
+    flat = _given(text_column=text_column, label_column=label_column, source_column=source_column, role=role, positive_label=positive_label)
+    columns = Columns.named(flat)
     folder = Path(out) if out else settings.models_dir / DEFAULT_MODEL
     encoder, config = local(model) or None, TrainingConfig(**values)
     done = train_detector(folder, local(data), config, encoder=encoder, force=force, settings=settings, columns=columns)

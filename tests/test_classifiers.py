@@ -137,8 +137,7 @@ def test_softmax_is_exact_at_the_extremes():
         (("jailbreak", "benign"), (0,)),
         (("safe", "prompt_injection"), (1,)),
         (("not_injection", "injection"), (1,)),
-        (("legit", "smurf"), (1,)),
-        (("smurf", "attack"), (1,)),
+        (("nothate", "hate"), (1,)),
         (("ham", "spam"), (1,)),
     ],
 )
@@ -148,7 +147,18 @@ def test_positive_label_of_published_detectors(labels, attack):
 
 
 @pytest.mark.parametrize(
-    "labels", [("A", "B"), ("LABEL_0", "LABEL_1", "LABEL_2"), ("benign", "attack", "smurf"), ("safe", "ok")]
+    "labels",
+    [
+        ("A", "B"),
+        ("LABEL_0", "LABEL_1", "LABEL_2"),
+        ("benign", "attack", "smurf"),
+        ("safe", "ok"),
+        ("1", "2"),
+        ("legit", "smurf"),
+        ("smurf", "attack"),
+        ("unsafe", "controversial"),
+        ("malicious", "unlabeled"),
+    ],
 )
 def test_unclear_labels_are_refused(labels):
     with pytest.raises(InputError, match=r"positive_label|benign"):

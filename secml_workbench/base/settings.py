@@ -28,7 +28,10 @@ class ModelSettings:
     data: str = "packaged"  # corpus file, "packaged" or "tiny"
     text_column: str = "text"
     label_column: str = "label"
-    positive_label: str = ""  # empty: inferred, and said
+    source_column: str = "source"  # where a text is from; a file without it: its own name
+    role: str = "user"  # of chat messages: whose are judged
+    positive_label: str = ""  # of the data, and of the model where it has that label; empty: inferred, and said
+    model_positive_label: str = ""  # of the model, where it is another
 
 # %% ../../nbs/base/02_settings.ipynb #109e0bf7
 @dataclass(frozen=True)

@@ -1,15 +1,24 @@
-from .readers import (
-    Columns as Columns,
-    as_text as as_text,
-    csv_rows as csv_rows,
-    jsonl_rows as jsonl_rows,
-)
 from .labels import (
-    CONVENTIONS as CONVENTIONS,
+    PositiveLabel as PositiveLabel,
+    asked_text as asked_text,
+    attack_labels as attack_labels,
+    bare_key as bare_key,
     label_key as label_key,
+    CONVENTIONS as CONVENTIONS,
     label_kind as label_kind,
-    malicious_labels as malicious_labels,
     map_labels as map_labels,
+)
+from .readers import (
+    DESCRIPTIONS as DESCRIPTIONS,
+    FORMATS as FORMATS,
+    open_table as open_table,
+)
+from .tables import (
+    find_column as find_column,
+)
+from .texts import (
+    as_text as as_text,
+    check_role as check_role,
 )
 from .duplicates import (
     near_duplicate_groups as near_duplicate_groups,
@@ -23,6 +32,7 @@ from .corpus import (
     without_triggers as without_triggers,
 )
 from .loading import (
+    Columns as Columns,
     load_corpus as load_corpus,
 )
 from .estimates import (

@@ -5,17 +5,18 @@
 # %% ../../nbs/data/01_labels.ipynb #ee5c1a01
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from ..base import InputError, brief, brief_list
 
 # %% auto #0
-__all__ = ['MALICIOUS_NAMES', 'BENIGN_NAMES', 'LabelKind', 'CONVENTIONS', 'label_key', 'label_kind', 'malicious_labels',
-           'LabelMapping', 'label_text', 'map_labels']
+__all__ = ['MALICIOUS_NAMES', 'BENIGN_NAMES', 'LabelKind', 'CONVENTIONS', 'PositiveLabel', 'label_key', 'label_kind',
+           'malicious_labels', 'label_text', 'asked_text', 'bare_key', 'attack_labels', 'LabelMapping', 'map_labels']
 
 # %% ../../nbs/data/01_labels.ipynb #4dcae9a2
 MALICIOUS_NAMES = frozenset({
@@ -32,8 +33,9 @@ _NEGATIONS = frozenset({"not", "non", "no", "without"})
 # %% ../../nbs/data/01_labels.ipynb #6dfe6981
 LabelKind = Literal["malicious", "benign", "unknown"]
 CONVENTIONS: Mapping[str, LabelKind] = {
-    "0": "benign", "label_0": "benign", "false": "benign", "no": "benign", "n": "benign", "negative": "benign",
+    "0": "benign", "label_0": "benign", "false": "benign", "no": "benign", "n": "benign", "negative": "benign", "neg": "benign",
     "1": "malicious", "label_1": "malicious", "true": "malicious", "yes": "malicious", "y": "malicious", "positive": "malicious",
+    "pos": "malicious",
 }  # fmt: skip
 
 
@@ -45,6 +47,12 @@ def label_key(
     return key[:-2] if re.fullmatch(r"\d+\.0", key) else key
 
 # %% ../../nbs/data/01_labels.ipynb #08c5c3cf
+def _negated(word: str) -> list[str]:
+    "`nothate` and `nontoxic` as two words."
+    found = re.fullmatch(r"(not|non|no)(\w+)", word)
+    return [found[1], found[2]] if found and found[2] in MALICIOUS_NAMES | BENIGN_NAMES else [word]
+
+
 def label_kind(
     label: str,  # of a model or a data set
 ) -> LabelKind:
@@ -53,6 +61,7 @@ def label_kind(
         return CONVENTIONS[key]
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", label)
     words = [word for word in re.split(r"[\W_]+", spaced.casefold()) if word]
+    words = [part for word in words for part in _negated(word)]
     negated = bool(words) and words[0] in _NEGATIONS
     if not MALICIOUS_NAMES.isdisjoint(words):
         return "benign" if negated else "malicious"
@@ -67,18 +76,99 @@ def malicious_labels(
     "The malicious ones of labels, inferred from their names; none when the names do not tell."
     kinds = {label: label_kind(label) for label in labels}
     keys = {label_key(label) for label in kinds}
-    pair = len(keys) == 2
     malicious = tuple(label for label, kind in kinds.items() if kind == "malicious")
-    by_convention = {label for label in malicious if label_key(label) in CONVENTIONS}
-    if by_convention and (len(keys) == 1 or (pair and "benign" in kinds.values())):
-        return malicious, "assumed by convention; pass positive_label to change"
-    named = tuple(label for label in malicious if label not in by_convention)
-    if named and (pair or not (by_convention or "unknown" in kinds.values())):
-        return named, "known as an attack by name"
-    other = tuple(label for label, kind in kinds.items() if kind != "benign")
-    if pair and len({label_key(label) for label in other}) == 1:
-        return other, "the one that is not benign by name"
-    return (), ""
+    if not malicious or "unknown" in kinds.values():
+        return (), ""
+    by_convention = {label for label in kinds if label_key(label) in CONVENTIONS}
+    if not by_convention:
+        return malicious, "known as an attack by name"
+    if len(keys) > 2:
+        return (), ""
+    return malicious, "assumed by convention; pass positive_label to change"
+
+# %% ../../nbs/data/01_labels.ipynb #1928bb8c
+PositiveLabel: TypeAlias = str | int | float | Sequence[str] | Sequence[int] | None  # as map_labels, Columns and find_positive take it
+
+
+def label_text(value: Any) -> str:
+    "A label as text; null (None, NaN, NaT) is the empty text."
+    value = value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value
+    null = value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    return "" if null else str(value)
+
+
+def asked_text(
+    positive_label: Any,  # a label, several, or nothing
+) -> str:  # empty: nothing
+    "What somebody gave as positive label, as one text. Raises InputError for what is no label."
+    value = positive_label.tolist() if type(positive_label).__module__ == "numpy" else positive_label
+    if isinstance(value, (list, tuple, set, frozenset)):
+        texts = [asked_text(one) for one in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value)]
+        return texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False) if texts else ""
+    if not (value is None or isinstance(value, (str, int, float))):
+        raise InputError(f"positive_label is {brief(positive_label, 60)}; expected a label such as \"attack\" or 1, or a list of labels")
+    return label_text(value)
+
+# %% ../../nbs/data/01_labels.ipynb #a54bfda5
+def bare_key(
+    label: str,
+) -> str:
+    "Its key; `0` for `LABEL_0` and `False`, `1` for `LABEL_1` and `True`."
+    key = label_key(label)
+    return re.sub(r"^label_(?=\d+$)", "", {"false": "0", "true": "1"}.get(key, key))
+
+
+def _one(labels: Sequence[str], asked: str) -> str | None:
+    "The label that is meant, or None; two that differ in case only are told apart by it."
+    for same in (str, label_key, bare_key):
+        found = [label for label in labels if same(label) == same(asked)]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
+
+
+def _several(asked: str) -> list[str]:
+    "The labels of a JSON list or of a text with commas."
+    try:
+        items = json.loads(asked) if asked.lstrip().startswith("[") else None
+    except (ValueError, RecursionError):
+        items = None
+    return [label_text(item) for item in items] if isinstance(items, list) else [part.strip() for part in asked.split(",")]
+
+
+def _meant(labels: Sequence[str], asked: str) -> list[str]:
+    "The labels that a text asks for. Raises InputError for one that is not there."
+    whole = _one(labels, asked)
+    if whole is not None:
+        return [whole]
+    but = re.match(r"\s*(?:!|all\s+but\s|all\s+except\s)\s*", asked, re.IGNORECASE)
+    if but:
+        left_out = _meant(labels, asked[but.end() :])
+        return [label for label in labels if label not in left_out]
+    found = {part: _one(labels, part) for part in _several(asked)}
+    unknown = [part for part, label in found.items() if label is None]
+    if unknown:
+        known = brief_list(labels, limit=40)
+        raise InputError(f"no label {brief(unknown[0], 40)}; the labels are {known}: give one, several with commas, or !benign for all but one")
+    return list(dict.fromkeys(label for label in found.values() if label is not None))
+
+# %% ../../nbs/data/01_labels.ipynb #e24c087a
+def attack_labels(
+    labels: Sequence[str],  # all labels, each once
+    positive_label: PositiveLabel = "",  # as asked for: a label, several, or all but some; nothing: inferred from known names
+    exclusive: bool = True,  # False: each label stands by itself, and none need be harmless
+) -> tuple[tuple[str, ...], str]:  # those that mean attack; how that is known; none when nothing is asked and the names do not tell
+    "Which labels mean attack: the one rule for data and models. Raises InputError for a label that is not there, and when all would be the attack."
+    asked = asked_text(positive_label)
+    if not asked:
+        return malicious_labels(labels)
+    found = _meant(labels, asked)
+    rest = [label for label in labels if label not in found]
+    if not found or (exclusive and not rest):
+        which = "no label" if not found else "every label"
+        raise InputError(f"with positive_label {brief(asked, 40)} {which} of {brief_list(labels, limit=40)} would be the attack; expected some")
+    doubtful = [label for label in rest if label_kind(label) != "benign"] if len(rest) > 1 else []
+    return tuple(found), "as asked" + (f"; {brief_list(doubtful, 4)} counted as benign" if doubtful else "")
 
 # %% ../../nbs/data/01_labels.ipynb #7751482c
 @dataclass(frozen=True)
@@ -89,37 +179,56 @@ class LabelMapping:
     reason: str
     mapping: Mapping[str, int]  # label as it was written -> 0 benign, 1 malicious
 
-
-def label_text(value: Any) -> str:
-    "A label as text; null (None or NaN) is the empty text."
-    return "" if value is None or (isinstance(value, float) and value != value) else str(value)
-
 # %% ../../nbs/data/01_labels.ipynb #7b8bedfe
-def _asked(names: list[str], positive_label: str) -> tuple[tuple[str, ...], str]:
-    "The spellings of the label asked for; none when others beside it are neither known as benign nor the only other one."
-    keys = {label: label_key(label) for label in names}
-    asked = label_key(positive_label)
-    if asked not in keys.values():
-        raise InputError(f"no label {brief(positive_label, 40)}; the labels are {brief_list(sorted(set(keys.values())))}")
-    others = {key: label_kind(label) for label, key in keys.items() if key != asked}
-    if len(others) > 1 and set(others.values()) != {"benign"}:
-        return (), ""
-    return tuple(label for label, key in keys.items() if key == asked), "asked for"
+def _named(keys: Iterable[str], names: Sequence[str]) -> dict[str, str]:
+    "Key of a label -> its name, where every label is the number of one; else nothing."
+    keys = list(keys)
+    if not names or not all(key.isdecimal() and int(key) < len(names) for key in keys):
+        return {}
+    return {key: names[int(key)] for key in keys}
+
+
+def _by_name(names: Mapping[str, str], asked: str) -> tuple[set[str], str]:
+    "The keys whose names mean malicious, as asked for or as the names tell."
+    found, reason = attack_labels(list(names.values()), asked)
+    said = ", ".join(f"{key} is {brief(name, 24)}" for key, name in list(names.items())[:4])
+    return {key for key, name in names.items() if name in found}, f"{reason} (the file says that {said})"
+
+
+def _positive_keys(shown: Mapping[str, str], names: Mapping[str, str], positive_label: PositiveLabel) -> tuple[set[str], str]:
+    "The keys of the malicious labels: by their names in the file, else as they are written."
+    asked, refused = asked_text(positive_label), None
+    if names and len(set(names.values())) == len(names):
+        try:
+            return _by_name(names, asked)
+        except InputError as error:
+            refused = error  # asked for by its number?
+    try:
+        found, reason = attack_labels(list(shown.values()), asked)
+    except InputError as error:
+        raise refused or error from None
+    return {key for key, label in shown.items() if label in found}, reason
 
 # %% ../../nbs/data/01_labels.ipynb #86742ff6
 def map_labels(
     labels: Iterable[Any],  # the label column
-    positive_label: str = "",  # the label that means malicious; empty: inferred from known names
+    positive_label: PositiveLabel = "",  # what means malicious, see attack_labels; nothing: inferred from known names
+    names: Sequence[str] = (),  # what the integers 0, 1, … mean, where the file says so
 ) -> LabelMapping:
     "The malicious labels, asked for or inferred, and what all labels map to. Unclear ones: InputError with the list."
     counts = Counter(label_text(label) for label in labels)
-    names, rows = sorted(counts), sum(counts.values())
-    nulls = sum(counts[label] for label in names if not label_key(label))
+    written, rows = sorted(counts), sum(counts.values())
+    nulls = sum(counts[label] for label in written if not label_key(label))
     if nulls:
         raise InputError(f"{nulls} of {rows} rows have no label; fill the column or drop these rows")
-    positive, reason = _asked(names, positive_label) if positive_label else malicious_labels(names)
-    if not positive and len({label_key(label) for label in names}) == 1:
-        raise InputError(f"all {rows} rows have the label {brief_list(names)}; expected benign and malicious texts")
-    if not positive:
-        raise InputError(f"labels that do not map: {brief_list(names)}; name the malicious one with positive_label")
-    return LabelMapping(positive, reason, {label: int(label in positive) for label in names})
+    keys = {label: label_key(label) for label in written}
+    shown = {key: label for label, key in reversed(keys.items())}  # key -> its first spelling
+    shown = dict(sorted(shown.items()))
+    found, reason = _positive_keys(shown, told := _named(shown, names), positive_label)
+    if not found and len(shown) == 1:
+        raise InputError(f"all {rows} rows have the label {brief_list(written)}; expected benign and malicious texts")
+    if not found:
+        listed = brief_list(told.values() if told else shown.values())
+        raise InputError(f"labels that do not map: {listed}; say which is the attack with positive_label (several with commas, or !benign for all but one)")
+    mapping = {label: int(key in found) for label, key in keys.items()}
+    return LabelMapping(tuple(label for label in written if mapping[label]), reason, mapping)

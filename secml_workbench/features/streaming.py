@@ -8,7 +8,7 @@ from __future__ import annotations
 import glob
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from secml_workbench.base import (
     InputError, atomic_write, brief, check_writable, code_hash, locked, portions, sha256_file, sha256_of,
 )
-from ..data import as_text, csv_rows, jsonl_rows
+from ..data import as_text, check_role, find_column, open_table
 from ..models import check_texts
 
 if TYPE_CHECKING:
@@ -32,73 +32,18 @@ if TYPE_CHECKING:
 # %% auto #0
 __all__ = ['read_texts', 'check_target', 'write_features']
 
-# %% ../../nbs/features/06_streaming.ipynb #65c1d225
-def _missing(path: Path, column: str, names: Iterable[str]) -> InputError:
-    if not any(names := list(names)):
-        return InputError(f"{brief(path.name, 40)} is empty; expected a header and texts")
-    return InputError(
-        f"no column {brief(column, 40)} in {brief(path.name, 40)}; it has {brief(', '.join(names[:6]), 120)}; name one with text_column=… (--text-column on the command line)"
-    )
-
-# %% ../../nbs/features/06_streaming.ipynb #176b0fb8
-def _delimited(delimiter: str) -> Any:
-    def read(path: Path, column: str) -> Iterator[Any]:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv_rows(file, path.name, delimiter)
-            names = next(rows, [])
-            if column not in names:
-                raise _missing(path, column, names)
-            if names.count(column) > 1:
-                raise InputError(f"{brief(path.name, 40)} has {names.count(column)} columns {brief(column, 40)}; rename all but one")
-            at = names.index(column)
-            yield from (row[at] for row in rows)
-
-    return read
-
-# %% ../../nbs/features/06_streaming.ipynb #64c46336
-def _from_jsonl(path: Path, column: str) -> Iterator[Any]:
-    with path.open(encoding="utf-8-sig", newline="\n") as file:
-        for number, row in enumerate(jsonl_rows(file, path.name)):
-            if not number and column not in row:
-                raise _missing(path, column, row)
-            yield row.get(column)
-
-# %% ../../nbs/features/06_streaming.ipynb #568f7203
-def _from_parquet(path: Path, column: str) -> Iterator[Any]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        with pq.ParquetFile(path) as file:
-            if column not in file.schema_arrow.names:
-                raise _missing(path, column, file.schema_arrow.names)
-            for batch in file.iter_batches(1000, columns=[column]):
-                yield from batch.column(0).to_pylist()
-    except (ValueError, pa.ArrowException) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{brief(path.name)} is not a readable Parquet file: {brief(str(error), 120)}") from None
-
 # %% ../../nbs/features/06_streaming.ipynb #195b03c8
 def read_texts(
-    path: str | Path,  # CSV, TSV, JSONL or Parquet
-    text_column: str = "text",
+    path: str | Path,  # CSV, JSON, Parquet, Arrow, .xlsx, …, as load_corpus reads them
+    text_column: str = "text",  # with dots into nested ones
+    role: str = "user",  # whose messages of a chat
 ) -> Iterator[str]:
     "The texts of a file in order. Raises InputError: no such file, column or format; a fault, with its line, when it is reached."
-    path = Path(path).expanduser()
-    if not path.is_file():
-        raise InputError(f"no file at {brief(str(path), 120)}; name a CSV, TSV, JSONL or Parquet file")
-    readers = {".csv": _delimited(","), ".tsv": _delimited("\t"), ".jsonl": _from_jsonl, ".parquet": _from_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(f"cannot tell the format of {brief(path.name)}; expected a suffix of {', '.join(readers)}")
-    try:
-        for row, value in enumerate(reader(path, text_column), 1):
-            yield as_text(value, row)
-    except UnicodeDecodeError as error:
-        raise InputError(f"{brief(path.name)} is not UTF-8 (0x{error.object[error.start]:02x}); save it as UTF-8") from None
-    except OSError as error:
-        raise InputError(f"cannot read {brief(str(path), 120)}: {error.strerror or error}") from None
+    check_role(role)
+    table = open_table(Path(path).expanduser())
+    find_column(table, text_column, "text")
+    for row, (value,) in enumerate(table.rows(text_column), 1):
+        yield as_text(value, row, text_column, role)
 
 # %% ../../nbs/features/06_streaming.ipynb #0a0b49b5
 _ROWS, _CHARACTERS = 2000, 4_000_000  # of a part, at most
@@ -150,6 +95,7 @@ def check_target(
     path: str | Path,  # the input
     out: str | Path,  # the file that is to be
     text_column: str = "text",
+    role: str = "user",
 ) -> None:
     "Refuse now what `write_features` would refuse after the features are fitted: InputError."
     path, out = Path(path).expanduser(), Path(out).expanduser()
@@ -157,7 +103,9 @@ def check_target(
         raise InputError(f"out is {brief(str(out), 120)}; expected a name of up to 200 characters that ends in .parquet")
     if out.is_dir():
         raise InputError(f"out is a folder, {brief(str(out), 120)}; name a file")
-    next(read_texts(path, text_column), None)
+    if path.is_dir():
+        raise InputError(f"{brief(str(path), 120)} is a folder; name one of its files")
+    next(read_texts(path, text_column, role), None)
     if out.exists() and out.samefile(path):
         raise InputError(f"out is the input itself, {brief(str(path), 120)}; name another file")
     if out.exists() and not _made_here(out):
@@ -165,9 +113,9 @@ def check_target(
     check_writable(out)
 
 # %% ../../nbs/features/06_streaming.ipynb #4a70f5c5
-def _fingerprint(path: Path, features: Pipeline, column: str) -> str:
+def _fingerprint(path: Path, features: Pipeline, column: Sequence[str]) -> str:
     "A hash of the input, of all that the features have learned, and of the code, so that a part is never taken for another's."
-    return sha256_of({"file": sha256_file(path), "features": _learned(features), "column": column, "code": code_hash("features.streaming")})
+    return sha256_of({"file": sha256_file(path), "features": _learned(features), "column": list(column), "code": code_hash("features.streaming")})
 
 
 def _learned(part: Any) -> Any:
@@ -196,13 +144,13 @@ def _join(parts: list[Path], out: Path, empty: pa.Table) -> None:
         whole.unlink(missing_ok=True)
 
 # %% ../../nbs/features/06_streaming.ipynb #ba6cb657
-def _write(path: Path, out: Path, features: Pipeline, text_column: str, progress: bool) -> int:
+def _write(path: Path, out: Path, features: Pipeline, column: Sequence[str], progress: bool) -> int:
     names = [str(name) for name in features.get_feature_names_out()]
-    parts = out.with_name(f".{out.name}-{_fingerprint(path, features, text_column)[:12]}")
+    parts = out.with_name(f".{out.name}-{_fingerprint(path, features, column)[:12]}")
     parts.mkdir(exist_ok=True)
     start = 0
     with tqdm(desc="features", unit="text", disable=not progress) as bar:
-        for number, batch in enumerate(_batches(read_texts(path, text_column))):
+        for number, batch in enumerate(_batches(read_texts(path, *column))):
             part = parts / f"{number:06}.parquet"
             if _rows_in(part) != len(batch):
                 rows = np.asarray(features.transform(check_texts(batch)), dtype=np.float32)
@@ -216,20 +164,21 @@ def _write(path: Path, out: Path, features: Pipeline, text_column: str, progress
 
 # %% ../../nbs/features/06_streaming.ipynb #1006e42f
 def write_features(
-    path: str | Path,  # CSV, TSV, JSONL or Parquet
+    path: str | Path,  # a file that read_texts reads
     out: str | Path,  # the Parquet file that is to be; replaced when all is done
     features: Pipeline,  # of make_features, fitted
     *,
     text_column: str = "text",
+    role: str = "user",  # whose messages of a chat
     progress: bool = False,
 ) -> int:  # rows
     "A file's features as Parquet: `row` (from 0) and one float32 column a feature. InputError: see `read_texts`; a place that cannot be written."
     path, out = Path(path).expanduser(), Path(out).expanduser().absolute()
-    check_target(path, out, text_column)
+    check_target(path, out, text_column, role)
     lock = out.with_name(f".{out.name}.lock")
     with locked(lock, patience=0):
         try:
-            return _write(path, out, features, text_column, progress)
+            return _write(path, out, features, (text_column, role), progress)
         finally:
             with suppress(OSError):
                 lock.unlink()  # while it is held: who comes next makes a new one

@@ -14,7 +14,7 @@ from typing import Any
 from secml_workbench.base import (
     InputError, Settings, UnsupportedError, brief, load_settings, read_manifest, refuse_unknown, resolve_device,
 )
-from .protocol import AttackLabels, TextClassifier, scores
+from .protocol import AttackLabels, TextClassifier, is_asked, scores
 from .folders import local_model, model_folder, weight_files
 from .peft_adapters import find_adapter
 from .torch_backend import load_torch
@@ -34,17 +34,17 @@ def kind_of_folder(
     return "torch"
 
 # %% ../../nbs/models/06_classifier.ipynb #82895015
-def _resolve(given: str, positive_label: AttackLabels, settings: Settings) -> tuple[str, str, AttackLabels]:
-    "Name, path (or hub name) and positive label of what somebody called a model."
+def _resolve(given: str, settings: Settings) -> tuple[str, str]:
+    "Name and path (or hub name) of what somebody called a model."
     if not given.strip():
         raise InputError("no model given; give a folder, a name from settings.ini or a hub name org/name")
     section = settings.models.get(given)
     if section and not Path(given).expanduser().is_dir():
         path = section.path or str(settings.models_dir / given)
-        return given, _found(path, settings), positive_label or section.positive_label
+        return given, _found(path, settings)
     if (settings.models_dir / given).is_dir() and not settings.resolve(given).is_dir():
-        return given, str(settings.models_dir / given), positive_label
-    return "", _found(given, settings), positive_label
+        return given, str(settings.models_dir / given)
+    return "", _found(given, settings)
 
 # %% ../../nbs/models/06_classifier.ipynb #61460fa0
 def _found(path: str, settings: Settings) -> str:
@@ -65,7 +65,7 @@ def find_folder(
 ) -> Path | None:  # None: it is not on this machine
     "The folder of what somebody calls a model; the hub is not asked, its cache is."
     try:
-        _, path, _ = _resolve(given, "", settings)
+        _, path = _resolve(given, settings)
     except InputError:
         return None
     if Path(path).is_file():  # one ONNX file of a folder
@@ -102,16 +102,30 @@ def _visible(folder: Path) -> list[Path]:
 def load_classifier(
     path_or_id: str | PathLike[str],  # a folder (or an Artifact), the name of a [model:<name>] section or of a folder in models_dir, or org/name
     *,
-    positive_label: AttackLabels = "",  # the attack label (a text, several with commas; or a list); empty: the settings', else inferred and said
+    positive_label: AttackLabels = "",  # the attack label: one (0 is one, too), several (with commas, or a list), or !benign; None or empty: the settings', else inferred and said
     device: str = "auto",  # auto (the settings'), cpu, cuda or mps: for torch
     runtime: str = "",  # of an ONNX folder: onnxruntime or openvino; empty: the one that was chosen when it was judged
     settings: Settings | None = None,  # None: the project's
 ) -> TextClassifier:
     "The classifier at a path or of a name; `InputError` says in one line why there is none."
     settings = settings or load_settings()
-    name, path, positive_label = _resolve(fspath(path_or_id), positive_label, settings)
+    name, path = _resolve(fspath(path_or_id), settings)
     folder = model_folder(path)
+    section = settings.models.get(name)
     name = name or (folder.resolve().name if Path(path).is_dir() else path)
+    if is_asked(positive_label) or section is None:
+        return _load(folder, name, positive_label, device, runtime, settings)
+    if section.model_positive_label:
+        return _load(folder, name, section.model_positive_label, device, runtime, settings)
+    try:
+        return _load(folder, name, section.positive_label, device, runtime, settings)
+    except InputError:
+        if not section.positive_label:
+            raise
+        return _load(folder, name, "", device, runtime, settings)  # it is a label of the data alone
+
+
+def _load(folder: Path, name: str, positive_label: AttackLabels, device: str, runtime: str, settings: Settings) -> TextClassifier:
     kind, said = kind_of_folder(folder), read_manifest(folder)
     if kind == "baseline":
         from secml_workbench.models.baseline import load_baseline

@@ -8,16 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from ..base import InputError, brief, brief_list
-from ..data import CONVENTIONS, label_key, label_kind, malicious_labels
+from secml_workbench.data import (
+    CONVENTIONS, PositiveLabel, asked_text, attack_labels, label_key, label_kind,
+)
 
 # %% auto #0
-__all__ = ['AttackLabels', 'Positive', 'find_positive', 'clean_text', 'check_classifier', 'check_texts', 'TextClassifier',
-           'scores', 'Head', 'read_head', 'softmax', 'sigmoid']
+__all__ = ['AttackLabels', 'Positive', 'is_asked', 'find_positive', 'clean_text', 'check_classifier', 'check_texts',
+           'TextClassifier', 'scores', 'Head', 'read_head', 'softmax', 'sigmoid']
 
 # %% ../../nbs/models/00_protocol.ipynb #3671d3a3
 @dataclass(frozen=True)
@@ -56,19 +58,18 @@ class Positive:
         return self.join(probabilities, self.indices).clip(0, 1)
 
 # %% ../../nbs/models/00_protocol.ipynb #fea7ad04
-AttackLabels = str | Sequence[str] | Positive  # a user's text (several with commas), a list of labels, or what another classifier has
+AttackLabels: TypeAlias = PositiveLabel | Positive  # what a user asks for (see attack_labels of the data), or what another classifier has
 
 # %% ../../nbs/models/00_protocol.ipynb #01073d2f
-def _columns(labels: Sequence[str], asked: Sequence[str]) -> tuple[int, ...]:
-    "Where the labels asked for are; case matters only where it tells two apart."
-    folded = [label.casefold() for label in labels]
-    columns = []
-    for label in asked:
-        if label not in labels and folded.count(label.casefold()) != 1:
-            known = brief_list(labels, limit=40)
-            raise InputError(f"no label {brief(label, 40)}; this model has {known}: ask for one, or several with commas")
-        columns.append(labels.index(label) if label in labels else folded.index(label.casefold()))
-    return tuple(dict.fromkeys(columns))
+def _columns(labels: Sequence[str], asked: AttackLabels, exclusive: bool) -> tuple[tuple[int, ...], str]:
+    "Where the attack labels are, and how they were found; of a Positive the labels as they are written."
+    if isinstance(asked, Positive):
+        missing = [label for label in asked.labels if label not in labels]
+        if missing:
+            raise InputError(f"no label {brief(missing[0], 40)}; this model has {brief_list(labels, limit=40)}")
+        return tuple(labels.index(label) for label in asked.labels), asked.reason
+    found, why = attack_labels(labels, asked, exclusive)
+    return tuple(labels.index(label) for label in found), why
 
 # %% ../../nbs/models/00_protocol.ipynb #83362c88
 def _positive(labels: Sequence[str], indices: tuple[int, ...], why: str, exclusive: bool) -> Positive:
@@ -79,14 +80,9 @@ def _positive(labels: Sequence[str], indices: tuple[int, ...], why: str, exclusi
     return Positive(indices, names, f"{' + '.join(names)} of {'/'.join(labels)}: {why}{how}", exclusive)
 
 # %% ../../nbs/models/00_protocol.ipynb #2e5bef03
-def _asked(labels: Sequence[str], asked: AttackLabels, exclusive: bool) -> Positive:
-    "The attack as somebody asked for it; as another classifier has it, with what that one says of how it was found."
-    if isinstance(asked, str):
-        known = {label.casefold() for label in labels}
-        asked = [asked] if asked.casefold() in known else [part.strip() for part in asked.split(",")]
-    wanted = asked.labels if isinstance(asked, Positive) else asked
-    positive = _positive(labels, _columns(labels, wanted), "as asked", exclusive)
-    return replace(asked, indices=positive.indices, exclusive=exclusive) if isinstance(asked, Positive) else positive
+def is_asked(asked: AttackLabels) -> bool:
+    "Whether somebody asked for a label: 0 and False are labels, None and the empty text are none."
+    return isinstance(asked, Positive) or asked_text(asked) != ""
 
 # %% ../../nbs/models/00_protocol.ipynb #62808a30
 def find_positive(
@@ -96,13 +92,13 @@ def find_positive(
 ) -> Positive:  # the attack columns and how they were found
     "The positive class: asked for, or inferred from the names that detectors use, or refused with a list."
     labels = list(labels)
-    if asked:
-        return _asked(labels, asked, exclusive)
-    malicious, why = malicious_labels(labels)
-    if malicious:
-        return _positive(labels, tuple(i for i, label in enumerate(labels) if label in malicious), why, exclusive)
+    indices, why = _columns(labels, asked, exclusive)
+    if isinstance(asked, Positive):
+        return replace(asked, indices=_positive(labels, indices, why, exclusive).indices, exclusive=exclusive)
+    if indices:
+        return _positive(labels, indices, why, exclusive)
     known = brief_list(labels, limit=40)
-    raise InputError(f"cannot tell which label of {known} is the attack; pass positive_label (several with commas)")
+    raise InputError(f"cannot tell which label of {known} is the attack; pass positive_label (several with commas, or !benign for all but one)")
 
 # %% ../../nbs/models/00_protocol.ipynb #f39e6f63
 _SURROGATES = re.compile("[\ud800-\udfff]")

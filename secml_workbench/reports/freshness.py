@@ -12,6 +12,7 @@ from typing import Any
 from secml_workbench.base import (
     Record, Settings, WorkbenchError, code_hash, modules_used, package_versions, parse, sha256_file, sha256_of,
 )
+from ..data import DESCRIPTIONS
 from ..models import find_folder, loaded_files
 from .parameters import KINDS, template_path
 
@@ -49,6 +50,13 @@ _PACKAGES = (
 def _model_hash(folder: Path) -> str:
     return sha256_of([[name, sha256_file(file)] for name, file in loaded_files(folder).items()])
 
+
+def _data_hash(path: Path) -> str:
+    "Of a file and of what beside it says what its labels mean; of the files of a folder."
+    files = sorted(path.rglob("*")) if path.is_dir() else [path, *(path.parent / name for name in DESCRIPTIONS)]
+    hashes = [sha256_file(file) for file in files if file.is_file()]
+    return hashes[0] if len(hashes) == 1 else sha256_of(hashes)
+
 # %% ../../nbs/reports/05_freshness.ipynb #ed8c131a
 def fingerprint(
     template: Path,  # the notebook
@@ -61,7 +69,7 @@ def fingerprint(
     model, data = str(values.get("model")), settings.root / str(values.get("data", ""))
     folder = None if model == "tiny" else find_folder(model, settings)
     parts["model"] = _model_hash(folder) if folder else model
-    parts["data"] = sha256_file(data) if data.is_file() and values.get("data") not in ("tiny", "packaged") else str(values.get("data"))
+    parts["data"] = _data_hash(data) if data.exists() and values.get("data") not in ("tiny", "packaged") else str(values.get("data"))
     return parts | {"packages": package_versions(_PACKAGES)}
 
 # %% ../../nbs/reports/05_freshness.ipynb #de281846

@@ -10,9 +10,14 @@ from dataclasses import dataclass, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..base import InputError, Settings, UnsupportedError, brief
-from ..data import Columns, Corpus, Splits, load_corpus
+from secml_workbench.data import (
+    CONVENTIONS, Columns, Corpus, PositiveLabel, Splits, asked_text, bare_key, evaluate, load_corpus,
+)
 from ..models import TextClassifier, load_classifier, read_training, tiny_detector
+from ..view import clauses, estimate_text, listed, visible
 
 if TYPE_CHECKING:
     from secml_workbench.models import TorchClassifier
@@ -31,14 +36,14 @@ def open_classifier(
 
 # %% ../../nbs/reports/00_inputs.ipynb #17f729ca
 def open_corpus(
-    data: Corpus | str | None,  # one that is read already, a file, "packaged" or "tiny"
+    data: Any,  # a Corpus that is read already, or what load_corpus takes: a file, a DataFrame, "packaged", "tiny"
     columns: Columns | None = None,  # of a file
     settings: Settings | None = None,
 ) -> Corpus:
     "A corpus that is read already, or what `load_corpus` gives. Raises InputError: columns for a corpus that is read already."
     if isinstance(data, Corpus) and columns is None:
         return data
-    if not isinstance(data, str):
+    if data is None or isinstance(data, (bool, Corpus)):
         what = "columns say nothing about it" if isinstance(data, Corpus) else "expected a Corpus, or what load_corpus takes"
         raise InputError(f"corpus is {type(data).__name__}; {what}")
     return load_corpus(data, columns, settings=settings)
@@ -75,6 +80,25 @@ class ReportInputs:
             return f"this model was trained on the split of seed {self.training.get('split_seed')}, so it has seen many test texts"
         return ""
 
+    def to_mind(
+        self,
+        part: Corpus,  # of the corpus
+        p: np.ndarray,  # (n,) the classifier's probability of attack for its texts
+    ) -> str:
+        "What a reader must know of these figures; empty when there is nothing."
+        return clauses(self._wrong_way_round(part, p), self.seen_in_training)
+
+    def _wrong_way_round(self, part: Corpus, p: np.ndarray) -> str:
+        "That the two sides mean opposite things, if the whole interval of the AUC says so."
+        if not np.isfinite(p).all():
+            return ""
+        auc = evaluate(part.labels, p, metrics=["roc_auc"], groups=part.groups, seed=self.seed)["roc_auc"]
+        if auc.high is None or auc.high >= 0.5:
+            return ""
+        sides = f"the data's attack is {listed(map(visible, self.corpus.checks.positive_labels))}, the model's {visible(self.classifier.positive.label)}"
+        how = "say it with positive_label for the data, model_positive_label for the model"
+        return f"the scores are probably the wrong way round: ROC AUC {estimate_text(auc)} on these texts; {sides}; {how}"
+
     def torch(
         self,
         purpose: str,  # what needs it: "tuning", "quantization"
@@ -104,28 +128,44 @@ def _with_label(load: Callable[[str], Any], label: str) -> tuple[Any, bool]:
             raise
         return load(""), False
 
+
+def _refuse_contradiction(corpus: Corpus, classifier: TextClassifier, told: bool) -> None:
+    "InputError when one name means opposite things to the data and the model; of numbers only where nobody has `told` what the model's mean."
+    data = {bare_key(label): (label, attack) for label, attack in corpus.checks.label_mapping.items()}
+    for column, label in enumerate(classifier.labels):
+        theirs, attack = data.get(bare_key(label), ("", int(column in classifier.positive.indices)))
+        if attack == int(column in classifier.positive.indices) or (told and bare_key(label) in CONVENTIONS):
+            continue
+        said = f"{brief(theirs, 30)} is {'the attack' if attack else 'harmless'} in the data, the model's {brief(label, 30)} is {'harmless' if attack else 'the attack'}"
+        raise InputError(f"{said}; say what each means with positive_label (the data) and model_positive_label (the model)")
+
 # %% ../../nbs/reports/00_inputs.ipynb #ab13fb35
 def open_inputs(
     model: str,  # folder, name in the settings, hub name, or "tiny"
     data: str,  # file, "packaged" or "tiny"
     columns: Columns | None = None,  # of a file; their positive_label is a class of the model, of the data, or of both
     *,
+    model_positive_label: PositiveLabel = "",  # of the model, where it is another
     seed: int = 42,  # of the split
     device: str = "auto",
     settings: Settings | None = None,
 ) -> ReportInputs:
     "Open the classifier and the corpus of a report. Raises InputError for what is not there or does not fit."
     columns = columns or Columns()
-    positive_label = columns.positive_label
-    corpus, fits_data = _with_label(
-        lambda label: load_corpus(data, replace(columns, positive_label=label), settings=settings), positive_label
-    )
-    classifier, fits_model = _with_label(
-        lambda label: open_classifier(model, settings, positive_label=label, device=device), positive_label
-    )
+    positive_label, own = asked_text(columns.positive_label), asked_text(model_positive_label)
+
+    def read(label: str) -> Corpus:
+        return load_corpus(data, replace(columns, positive_label=label), settings=settings)
+
+    def load(label: str) -> TextClassifier:
+        return open_classifier(model, settings, positive_label=label, device=device)
+
+    corpus, fits_data = (read(positive_label), True) if own else _with_label(read, positive_label)
+    classifier, fits_model = (load(own), True) if own else _with_label(load, positive_label)
     if positive_label and not (fits_model or fits_data):
-        labels = ", ".join(brief(label, 30) for label in classifier.labels[:8])
-        raise InputError(f"positive_label {brief(positive_label, 40)} is no label of the model ({labels}) nor of the data")
+        labels, values = (", ".join(brief(label, 30) for label in list(names)[:8]) for names in (classifier.labels, corpus.checks.label_mapping))
+        raise InputError(f"positive_label {brief(positive_label, 40)} is no label of the model ({labels}) nor of the data ({values})")
+    _refuse_contradiction(corpus, classifier, told=bool(own))
     folder = getattr(classifier, "path", None)
     name, training = model if model == "tiny" else classifier.name, read_training(folder) if folder else {}
     return ReportInputs(name, classifier, corpus, corpus.split(seed=seed), seed, training)

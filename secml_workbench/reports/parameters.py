@@ -20,10 +20,12 @@ from typing import Annotated, Any
 from pydantic import AllowInfNan, BeforeValidator, PlainValidator, TypeAdapter
 
 from ..base import InputError, Settings, brief, parse, refuse_unknown
+from ..data import FORMATS, asked_text
 from .pages import one_line
 
 # %% auto #0
-__all__ = ['KINDS', 'template_path', 'Parameter', 'template_parameters', 'check_parameters', 'find_model', 'run_values']
+__all__ = ['KINDS', 'template_path', 'Parameter', 'template_parameters', 'check_parameters', 'checked_parameters', 'find_model',
+           'run_values']
 
 # %% ../../nbs/reports/03_parameters.ipynb #d69fd013
 KINDS = ("tuning", "quantization", "explanation", "features")
@@ -97,20 +99,34 @@ def _no_truth_value(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, (str, Path)):
+    if isinstance(value, bool) or not isinstance(value, (str, Path, int, float)):
         raise ValueError("no text")
     return str(value)
 
 # %% ../../nbs/reports/03_parameters.ipynb #4bb34087
+def _literal(value: str) -> Any:
+    "What a text says in JSON, or in Python."
+    try:
+        return json.loads(value)
+    except ValueError:
+        try:
+            return ast.literal_eval(value.strip())
+        except (SyntaxError, MemoryError) as error:
+            raise ValueError("neither JSON nor Python") from error
+
+
 def _list(value: Any) -> Any:
-    "What a JSON list or a text with commas says, as a list."
+    "What a text says as a list: one in JSON, names with commas, or one item."
     if not isinstance(value, str):
-        return value
-    return json.loads(value) if value.lstrip().startswith("[") else [part.strip() for part in value.split(",") if part.strip()]
+        return list(value) if isinstance(value, (tuple, set)) else value if isinstance(value, (list, type(None))) else [value]
+    if value.lstrip().startswith("["):
+        return _literal(value)
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    return parts if all(re.fullmatch(r"[\w.:/+-]+", part) for part in parts) else [value]
 
 
 def _mapping(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
+    return _literal(value) if isinstance(value, str) and value.strip() else value or {}
 
 
 def _none(value: Any) -> Any:
@@ -159,11 +175,40 @@ def check_parameters(
     for name, value in values.items():
         declared, adapter = known[name], _adapter(known[name].type)
         try:
-            checked[name] = adapter.validate_python(value)
+            checked[name] = adapter.validate_python(_meant(name, value, declared))
         except (ValueError, RecursionError):  # pydantic's ValidationError is a ValueError
             about = f" ({declared.help})" if declared.help else ""
             raise InputError(f"parameter {name} is {brief(value)}; expected {declared.type}{about}") from None
     return checked
+
+
+def _meant(name: str, value: Any, declared: Parameter) -> Any:
+    "A value as it is meant: a label may be a number, None is a text that is not given, and a text for a list of texts that is empty else is one text."
+    if name.endswith("positive_label"):
+        return asked_text(value)
+    if value is None and declared.type == "str" and declared.default == "":
+        return ""
+    if declared.type.startswith("list") and isinstance(value, str) and declared.default == []:
+        return _one_text(value)
+    return value
+
+
+def _one_text(value: str) -> list[Any]:
+    "The items of a list in JSON or Python; of any other text one, it may begin with a bracket."
+    try:
+        found = _literal(value) if value.lstrip().startswith("[") else value
+    except (ValueError, RecursionError):
+        found = value
+    return found if isinstance(found, list) else [value] if value.strip() else []
+
+# %% ../../nbs/reports/03_parameters.ipynb #c3db2206
+def checked_parameters(
+    kind: str,  # of the template that runs
+    scope: Mapping[str, Any],  # its globals
+) -> dict[str, Any]:
+    "The parameters of a running template in their declared types. Raises InputError for a value of another type."
+    known = template_parameters(kind)
+    return check_parameters({name: scope[name] for name in known if name in scope}, known)
 
 # %% ../../nbs/reports/03_parameters.ipynb #43191b3f
 def _inside(path: Path, root: Path) -> str:
@@ -197,8 +242,8 @@ def _find_data(data: str | Path, settings: Settings) -> str:
     if str(data) in ("packaged", "tiny"):
         return str(data)
     path = settings.resolve(data)
-    if not path.is_file():
-        raise InputError(f"no data file {brief(str(data))}; give a CSV, TSV, JSONL or Parquet file, packaged or tiny")
+    if not path.exists():
+        raise InputError(f"no data file {brief(str(data))}; give a file ({FORMATS}), packaged or tiny")
     return _inside(path, settings.root)
 
 # %% ../../nbs/reports/03_parameters.ipynb #719802e8
@@ -213,7 +258,7 @@ def run_values(
     values: dict[str, Any] = {"seed": settings.seed} if "seed" in known else {}
     section = settings.models.get(str(model))
     if section:
-        columns = ("text_column", "label_column", "positive_label")
+        columns = ("text_column", "label_column", "source_column", "role", "positive_label", "model_positive_label")
         values |= {key: getattr(section, key) for key in columns if key in known}
     folder, name = find_model(model, settings)
     if data is None:
