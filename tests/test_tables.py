@@ -306,6 +306,17 @@ def test_what_nobody_has_said_is_not_guessed(labels):
             refuse(labels)
 
 
+def test_a_column_that_is_named_for_the_harmless_does_not_turn_the_data_round():
+    safe = FRAME.assign(is_safe=FRAME.label == 0)
+    with pytest.raises(InputError, match=r"is_safe.*'True'.*positive_label"):
+        load_corpus(safe, Columns(label="is_safe"))
+    assert attacks(safe, Columns(label="is_safe", positive_label=False)) == set(ATTACKS)
+    assert attacks(FRAME.assign(is_attack=FRAME.label), Columns(label="is_attack")) == set(ATTACKS)
+    with pytest.raises(InputError, match="adversarial_benign"):
+        map_labels(["adversarial_benign", "adversarial_harmful"])
+    assert map_labels(["unharmful", "harmful"]).positive == ("harmful",)
+
+
 def test_names_that_a_file_has_for_its_integers_are_read(tmp_path):
     turned = pa.Table.from_pandas(FRAME.assign(label=1 - FRAME.label), preserve_index=False)
     pq.write_table(hf_schema(turned, ["injection", "benign"]), tmp_path / "named.parquet")
@@ -428,7 +439,7 @@ def test_each_option_that_a_message_names_is_one_of_the_command():
         for text in re.findall(r'"[^"\n]*"', file.read_text(encoding="utf-8")):
             for word in re.findall(r"(?<![\w`-])--[a-z][a-z-]+", text):
                 named.setdefault(word, file.name)
-    foreign = {"--help", "--porcelain", "--untracked-files"}  # of every command, and of git
+    foreign = {"--help", "--porcelain", "--untracked-files", "--storage", "--upgrade"}  # of git, mlflow and optuna
     roles = {f"--{role}-column" for role in ("text", "label", "source")}
     assert roles | {"--role", "--model-positive-label"} <= options
     assert not {word: place for word, place in named.items() if word not in options | foreign}

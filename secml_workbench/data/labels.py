@@ -28,7 +28,7 @@ BENIGN_NAMES = frozenset({
     "benign", "safe", "harmless", "legitimate", "legit", "normal", "regular", "clean", "ham", "good", "ok", "okay",
     "neutral", "innocent", "secure", "allowed", "none",
 })  # fmt: skip
-_NEGATIONS = frozenset({"not", "non", "no", "without"})
+_NEGATIONS = frozenset({"not", "non", "no", "un", "without"})
 
 # %% ../../nbs/data/01_labels.ipynb #6dfe6981
 LabelKind = Literal["malicious", "benign", "unknown"]
@@ -48,9 +48,9 @@ def label_key(
 
 # %% ../../nbs/data/01_labels.ipynb #08c5c3cf
 def _negated(word: str) -> list[str]:
-    "`nothate` and `nontoxic` as two words."
-    found = re.fullmatch(r"(not|non|no)(\w+)", word)
-    return [found[1], found[2]] if found and found[2] in MALICIOUS_NAMES | BENIGN_NAMES else [word]
+    "`nothate`, `nontoxic` and `unharmful` as two words."
+    found, known = re.fullmatch(r"(not|non|no|un)(\w+)", word), MALICIOUS_NAMES | BENIGN_NAMES
+    return [found[1], found[2]] if found and found[2] in known and word not in known else [word]
 
 
 def label_kind(
@@ -63,6 +63,8 @@ def label_kind(
     words = [word for word in re.split(r"[\W_]+", spaced.casefold()) if word]
     words = [part for word in words for part in _negated(word)]
     negated = bool(words) and words[0] in _NEGATIONS
+    if not MALICIOUS_NAMES.isdisjoint(words) and not BENIGN_NAMES.isdisjoint(words):
+        return "unknown"  # adversarial_benign: an attack that means no harm, or a harmless text that looks like one?
     if not MALICIOUS_NAMES.isdisjoint(words):
         return "benign" if negated else "malicious"
     if not BENIGN_NAMES.isdisjoint(words):

@@ -14,10 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from ..base import InputError, Settings, UnsupportedError, brief, check_number, load_settings, sha256_file
+from ..base import InputError, Settings, UnsupportedError, brief, brief_list, check_number, load_settings, sha256_file
 from .corpus import GROUP, HARD_BENIGN, LABEL, SOURCE, TEXT, Corpus, CorpusChecks, has_trigger
 from .duplicates import cached_groups, drop_duplicates, rows_sha256, text_key
-from .labels import PositiveLabel, asked_text, label_text, map_labels
+from secml_workbench.data.labels import (
+    CONVENTIONS, PositiveLabel, asked_text, label_key, label_kind, label_text, map_labels,
+)
 from .readers import open_table, table_of
 from .splits import strata_of, stratified_rows
 from .tables import Table, find_column
@@ -63,6 +65,7 @@ class RawRows:
     sources: list[str]
     left_out: int = 0  # rows that a packaged corpus leaves out by decision
     label_names: tuple[str, ...] = ()  # what the integers 0, 1, … of the labels mean, where the file says so
+    label_column: str = ""
 
 # %% ../../nbs/data/05_loading.ipynb #d731bf4c
 def read_rows(
@@ -82,7 +85,7 @@ def read_rows(
     labels = [row[1] for row in rows]
     names = table.label_names.get(columns.label, ()) or (_names_beside(labels, [row[-1] for row in rows]) if named else ())
     sources = _sources([row[2] for row in rows], columns) if len(wanted) > 2 else []
-    return RawRows(name, texts, labels, sources or [name] * len(rows), label_names=names)
+    return RawRows(name, texts, labels, sources or [name] * len(rows), label_names=names, label_column=columns.label)
 
 
 def _sources(values: list[Any], columns: Columns) -> list[str]:
@@ -109,6 +112,9 @@ def _build(raw: RawRows, positive_label: PositiveLabel, max_rows: int, seed: int
     if not raw.texts:
         raise InputError(f"{brief(raw.name)} has no rows; expected texts of both classes")
     mapped = map_labels(raw.labels, positive_label, raw.label_names)
+    if label_kind(raw.label_column) == "benign" and any(label_key(label) in CONVENTIONS for label in mapped.positive) and not asked_text(positive_label):
+        doubt = f"a column {brief(raw.label_column, 40)} sounds as if {brief_list(mapped.positive, 2)} were the harmless texts"
+        raise InputError(f"{doubt}; say which label is the attack with positive_label")
     labels = np.array([mapped.mapping[label_text(label)] for label in raw.labels], dtype=np.int8)
     keys = [text_key(text) for text in raw.texts]
     kept, conflicts, duplicates = drop_duplicates(keys, labels)
