@@ -39,16 +39,27 @@ from .torch_backend import (
     one_line as one_line,
     save_tokenizer as save_tokenizer,
 )
-from .onnx_backend import (
+from .foreign_graphs import (
     MODEL_FILE as MODEL_FILE,
+    find_graph as find_graph,
+    graph_files as graph_files,
+    read_graph as read_graph,
+)
+from .onnx_backend import (
     RUNTIMES as RUNTIMES,
-    check_parity as check_parity,
-    export_graph as export_graph,
-    export_onnx as export_onnx,
-    fuse_graph as fuse_graph,
+    OnnxClassifier as OnnxClassifier,
+    attention_bytes as attention_bytes,
     has_openvino as has_openvino,
     load_onnx as load_onnx,
     make_session as make_session,
+)
+from .onnx_export import (
+    PARITY_BYTES as PARITY_BYTES,
+    check_parity as check_parity,
+    export_graph as export_graph,
+    export_onnx as export_onnx,
+    fitting_tokens as fitting_tokens,
+    fuse_graph as fuse_graph,
     read_export as read_export,
 )
 from .baseline import (
@@ -62,6 +73,7 @@ from .baseline import (
 from .classifier import (
     find_folder as find_folder,
     loaded_files as loaded_files,
+    kind_of_folder as kind_of_folder,
     load_classifier as load_classifier,
 )
 from .training_config import (

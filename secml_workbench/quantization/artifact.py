@@ -5,6 +5,7 @@
 # %% ../../nbs/quantization/05_artifact.ipynb #6ee78033
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any
 from secml_workbench.base import (
     MANIFEST, InputError, atomic_folder, atomic_write, brief, dumps, read_files, read_manifest, slug,
 )
-from ..models import MODEL_FILE
+from ..models import MODEL_FILE, find_graph, kind_of_folder, read_graph
 from .config import QuantizationConfig
 from .graphs import WeightCounts
 from ..view import facts
@@ -23,15 +24,26 @@ from ..view import facts
 __all__ = ['SCHEMA', 'weights_size', 'Artifact', 'read_artifact', 'write_papers', 'record_judgement', 'check_target', 'settle']
 
 # %% ../../nbs/quantization/05_artifact.ipynb #0ee418ea
+def _weight_files(folder: Path) -> list[Path]:
+    "The safetensors that torch reads: those of the index, else model.safetensors, else all."
+    index, whole = folder / "model.safetensors.index.json", folder / "model.safetensors"
+    if index.is_file():
+        return [folder / name for name in sorted(set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()))]
+    return [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
+
+
 def weights_size(
-    folder: str | Path,  # of a torch, ONNX or baseline classifier
+    path: str | Path,  # folder of a torch, ONNX or baseline classifier; or an ONNX file
 ) -> int:  # bytes
-    "Size on disk of the weights that a folder ships."
-    folder = Path(folder)
-    for pattern in ("onnx/*.onnx*", "*.safetensors", "model.skops"):
-        if files := [file for file in folder.glob(pattern) if file.is_file()]:
-            return sum(file.stat().st_size for file in files)
-    raise InputError(f"no weights in {brief(str(folder))}; expected a torch, ONNX or baseline folder")
+    "Size on disk of the weights that are loaded from there (a folder of the hub may ship more), those in files of their own included."
+    path = Path(path)
+    kind = "onnx" if path.is_file() else kind_of_folder(path)
+    if kind == "onnx":
+        return read_graph(path if path.is_file() else find_graph(path)).size
+    files = [path / "model.skops"] if kind == "baseline" else _weight_files(path)
+    if missing := [file.name for file in files if not file.is_file()] or ([] if files else ["model.safetensors"]):
+        raise InputError(f"no weights in {brief(str(path))}; expected {brief(missing[0], 40)}, or a folder with ONNX or baseline files")
+    return sum(file.stat().st_size for file in files)
 
 # %% ../../nbs/quantization/05_artifact.ipynb #3da374e9
 SCHEMA = "secml.quantization/4"  # 3: int8_dynamic had one scale for a whole batch

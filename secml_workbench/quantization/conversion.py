@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base import InputError, UnsupportedError, brief
-from ..models import check_texts
+from ..models import PARITY_BYTES, attention_bytes, check_texts, fitting_tokens
 from .config import QuantizationConfig
-from .graphs import head_node, quiet_onnx, weights_of
+from .graphs import head_node, quiet_onnx, readings_of
 
 if TYPE_CHECKING:
     import onnx
@@ -26,37 +26,56 @@ __all__ = ['Batch', 'float_nodes', 'int8_dynamic', 'calibration_batches', 'int8_
 
 # %% ../../nbs/quantization/03_conversion.ipynb #68c32e48
 def _load(export: Path) -> Any:  # onnxruntime's ONNXModel
-    "The graph with plain products only, each renamed to <name>_MatMul: quantizers would do so themselves, under our hands."
+    "The graph with plain products only, each renamed to <name>_MatMul (quantizers would do so themselves, under our hands), that read stored weights themselves."
     import onnx
     from onnxruntime.quantization.onnx_model import ONNXModel
 
     graph = ONNXModel(onnx.load(str(export)))
     graph.replace_gemm_with_matmul()
+    _without_copies(graph.model)
     return graph
 
+
+def _without_copies(model: onnx.ModelProto) -> None:
+    "Give readers the stored tensor that an `Identity` hands on: shared weights would stay float in all layers but the first."
+    stored, given = {tensor.name for tensor in model.graph.initializer}, {output.name for output in model.graph.output}
+    same: dict[str, str] = {}
+    kept = []
+    for node in model.graph.node:
+        for place, name in enumerate(node.input):
+            node.input[place] = same.get(name, name)
+        if node.op_type == "Identity" and node.input[0] in stored and node.output[0] not in given:
+            same[node.output[0]] = node.input[0]
+        else:
+            kept.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+
 # %% ../../nbs/quantization/03_conversion.ipynb #fb34e593
-def _kept_nodes(model: onnx.ModelProto, exclude: Sequence[str], layers: Mapping[str, str]) -> list[str]:
+def _kept_nodes(model: onnx.ModelProto, exclude: Sequence[str], layers: Mapping[str, Sequence[str]]) -> list[str]:
     "The nodes of the layers that are to stay float."
     if unknown := [name for name in exclude if name not in layers]:
         known = brief(", ".join(layers), 160)
         raise InputError(f"exclude names {brief(unknown[0])}, which is no layer of this model; it has {known}")
-    there = {node.name for node in model.graph.node}
-    kept = [node if node in there else f"{node}_MatMul" for node in (layers[name] for name in exclude)]  # see _load
-    if lost := [name for name, node in zip(exclude, kept, strict=True) if node not in there]:
-        raise UnsupportedError(f"{brief(lost[0])} cannot be left in float: its node is not in the graph")
+    there, kept = {node.name for node in model.graph.node}, []
+    for name in exclude:
+        nodes = [node if node in there else f"{node}_MatMul" for node in layers[name]]  # see _load
+        if not there.issuperset(nodes):
+            raise UnsupportedError(f"{brief(name)} cannot be left in float: its node is not in the graph")
+        kept += nodes
     return kept
 
 # %% ../../nbs/quantization/03_conversion.ipynb #a44871f7
 def float_nodes(
     model: onnx.ModelProto,  # a float graph without Gemm
     config: QuantizationConfig,
-    layers: Mapping[str, str],  # torch name of a layer -> name of its node, from `layer_nodes`
+    layers: Mapping[str, Sequence[str]],  # torch name of a layer -> names of its nodes, from `layer_nodes`
 ) -> list[str]:  # names of nodes
     "The nodes that are not to be quantized. InputError: the configuration names a layer that is not there."
     kept = _kept_nodes(model, config.exclude, layers)
     head = head_node(model)
-    weighted = {node.name for node, *_ in weights_of(model)}
-    bare = [node.name for node in model.graph.node if node.op_type == "MatMul" and node.name not in weighted]
+    weighted = {node.name for node, *_ in readings_of(model)}
+    bare = [node.name for node in model.graph.node if node.op_type in ("MatMul", "Gather") and node.name not in weighted]
     return [*([head] if head and config.float_head else []), *kept, *bare]
 
 # %% ../../nbs/quantization/03_conversion.ipynb #190fea79
@@ -164,7 +183,7 @@ def int8_dynamic(
     export: Path,  # a float graph of standard operators
     target: Path,  # the file that is to be
     config: QuantizationConfig,
-    layers: Mapping[str, str],  # from `layer_nodes`
+    layers: Mapping[str, Sequence[str]],  # from `layer_nodes`
 ) -> None:
     "Weights in 8 bits; the activations of each token are scaled as they come."
     import onnx
@@ -187,16 +206,18 @@ def calibration_batches(
     texts: Sequence[str],
     size: int = 16,  # windows of a batch at most
 ) -> list[Batch]:
-    "All windows of the texts in batches of equal length, nothing padded."
+    "All windows of the texts in batches of equal length, nothing padded; of a window that memory cannot hold, the beginning."
     if not texts:
         raise InputError("no texts to calibrate with; give some of the training part")
     by_length: dict[int, list[Sequence[int]]] = {}
+    longest = fitting_tokens(classifier)
     for window in classifier.encode(check_texts(texts)):
-        by_length.setdefault(len(window.input_ids), []).append(window.input_ids)
+        by_length.setdefault(min(len(window.input_ids), longest), []).append(window.input_ids[:longest])
     batches = []
-    for _, rows in sorted(by_length.items()):
-        for start in range(0, len(rows), size):
-            ids = np.array(rows[start : start + size], dtype=np.int64)
+    for length, rows in sorted(by_length.items()):
+        step = max(1, min(size, PARITY_BYTES // attention_bytes(classifier.config, 1, length)))
+        for start in range(0, len(rows), step):
+            ids = np.array(rows[start : start + step], dtype=np.int64)
             batches.append({"input_ids": ids, "attention_mask": np.ones_like(ids)})
     return batches
 
@@ -242,7 +263,7 @@ def int8_static(
     export: Path,  # a float graph of standard operators
     target: Path,  # the file that is to be
     config: QuantizationConfig,
-    layers: Mapping[str, str],  # from `layer_nodes`
+    layers: Mapping[str, Sequence[str]],  # from `layer_nodes`
     batches: Sequence[Batch],  # from `calibration_batches`
 ) -> None:
     "Weights and activations in 8 bits, the ranges of activations from the batches."
@@ -272,18 +293,42 @@ def fp16(
 
     onnx.save(convert_float_to_float16(onnx.load(str(export)), keep_io_types=True), str(target))
 
+# %% ../../nbs/quantization/03_conversion.ipynb #264e7f97
+def _at_opset(
+    model: onnx.ModelProto,  # of standard operators
+    opset: int,
+) -> onnx.ModelProto:
+    "The graph in the words of a later ONNX."
+    from onnx import version_converter
+
+    now = max((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), default=opset)
+    return version_converter.convert_version(model, opset) if now < opset else model
+
+# %% ../../nbs/quantization/03_conversion.ipynb #06e79b1e
+def _stored_once(
+    model: onnx.ModelProto,  # changed in place
+) -> None:
+    "Layers that share weights read one tensor: a quantizer writes it once for each of them, under one name."
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    if len(tensors) < len(model.graph.initializer):
+        kept = list(tensors.values())
+        del model.graph.initializer[:]
+        model.graph.initializer.extend(kept)
+
 # %% ../../nbs/quantization/03_conversion.ipynb #6c7f3a0e
 def int4(
     export: Path,  # a float graph of standard operators
     target: Path,  # the file that is to be
     config: QuantizationConfig,
-    layers: Mapping[str, str],  # from `layer_nodes`
+    layers: Mapping[str, Sequence[str]],  # from `layer_nodes`
 ) -> None:
     "Weights in 4 bits."
     with quiet_onnx():  # importing it sets up logging for the whole process
         from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
     graph = _load(export)
+    if config.embeddings:
+        graph.model = _at_opset(graph.model, 21)
     operators = ("MatMul", "Gather") if config.embeddings else ("MatMul",)
     algorithm = DefaultWeightOnlyQuantConfig(
         block_size=config.group_size, is_symmetric=config.symmetric is not False, accuracy_level=4,
@@ -292,4 +337,5 @@ def int4(
     quantizer = MatMulNBitsQuantizer(graph.model, nodes_to_exclude=float_nodes(graph.model, config, layers), algo_config=algorithm)
     with quiet_onnx(), np.errstate(invalid="ignore"):  # groups of zeros are divided by their scale of zero, then set to zero
         quantizer.process()
+    _stored_once(quantizer.model.model)
     quantizer.model.save_model_to_file(str(target))

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import onnx
 
 # %% auto #0
-__all__ = ['STORAGE_BYTES', 'head_node', 'weights_of', 'WeightCounts', 'count_weights', 'layer_nodes', 'quiet_onnx']
+__all__ = ['Reading', 'STORAGE_BYTES', 'head_node', 'readings_of', 'weights_of', 'WeightCounts', 'count_weights', 'layer_nodes',
+           'quiet_onnx']
 
 # %% ../../nbs/quantization/02_graphs.ipynb #d03e17f9
 def head_node(
@@ -40,33 +41,45 @@ def head_node(
     return ""
 
 # %% ../../nbs/quantization/02_graphs.ipynb #65365346
-_LINEAR = {"MatMul": 1, "Gemm": 1, "MatMulInteger": 1, "MatMulNBits": 1, "MatMulIntegerToFloat": 1, "Attention": 1}  # op -> input
+_LINEAR = {
+    "MatMul": 1, "Gemm": 1, "MatMulInteger": 1, "MatMulNBits": 1, "MatMulIntegerToFloat": 1, "FusedMatMul": 1, "Attention": 1, "Conv": 1,
+}  # op -> input
 _TABLES = {"Gather": (0,), "GatherBlockQuantized": (0,), "EmbedLayerNormalization": (2, 3, 4)}
 _MERGED = {"Attention": 3}  # matrices side by side
+_FLOATS = (1, 10, 11, 16)  # of onnx.TensorProto
 
 
 def _stored(model: onnx.ModelProto) -> dict[str, onnx.TensorProto]:
-    "What a name stands for, when that is a stored tensor or one that is only scaled or cast."
+    "What a name stands for, when that is a stored tensor or one that is only scaled, cast, turned or handed on."
     stored = {tensor.name: tensor for tensor in model.graph.initializer}
     for node in model.graph.node:
-        if node.op_type in ("DequantizeLinear", "Cast") and node.input[0] in stored:
+        if node.op_type in ("DequantizeLinear", "Cast", "Identity", "Transpose", "Reshape") and node.input[0] in stored:
             stored[node.output[0]] = stored[node.input[0]]
     return stored
 
 # %% ../../nbs/quantization/02_graphs.ipynb #a8228d5b
-def weights_of(
+Reading = tuple["onnx.NodeProto", "onnx.TensorProto", bool]  # node, stored weights, whether they are an embedding table
+
+
+def readings_of(
     model: onnx.ModelProto,
-) -> list[tuple[onnx.NodeProto, onnx.TensorProto, bool]]:  # node, stored weights, whether they are an embedding table
-    "Every weight matrix and embedding table that a layer reads, once."
-    stored, seen, weights = _stored(model), set(), []
+) -> list[Reading]:
+    "Every node that reads a weight matrix or an embedding table, with what it reads."
+    stored, readings = _stored(model), []
     for node in model.graph.node:
         table = node.op_type in _TABLES
         for place in _TABLES.get(node.op_type, (_LINEAR[node.op_type],) if node.op_type in _LINEAR else ()):
             tensor = stored.get(node.input[place]) if place < len(node.input) else None
-            if tensor is not None and len(tensor.dims) >= 2 and tensor.name not in seen:
-                seen.add(tensor.name)
-                weights.append((node, tensor, table))
-    return weights
+            if tensor is not None and len(tensor.dims) >= 2 and not (node.op_type == "Gather" and tensor.data_type in (6, 7)):
+                readings.append((node, tensor, table))
+    return readings
+
+
+def weights_of(
+    model: onnx.ModelProto,
+) -> list[Reading]:
+    "Every weight matrix and embedding table, once, with the first node that reads it."
+    return list({tensor.name: (node, tensor, table) for node, tensor, table in reversed(readings_of(model))}.values())[::-1]
 
 # %% ../../nbs/quantization/02_graphs.ipynb #38ea87a6
 STORAGE_BYTES = {"float32": 4.0, "float16": 2.0, "bfloat16": 2.0, "int8": 1.0, "int4": 0.5}
@@ -112,21 +125,25 @@ def _fingerprint(array: np.ndarray) -> bytes:
     return hashlib.blake2b(np.ascontiguousarray(array, dtype=np.float32).tobytes() + str(array.shape).encode()).digest()
 
 
-def _nodes_by_weights(model: onnx.ModelProto) -> dict[bytes, str]:
-    "The node that reads a matrix, or its transposed, by the numbers in it."
+def _nodes_by_weights(model: onnx.ModelProto) -> dict[bytes, dict[str, None]]:
+    "The nodes that read a matrix, or its transposed, by the numbers in it."
     from onnx.numpy_helper import to_array
 
-    nodes: dict[bytes, str] = {}
-    for node, tensor, _ in weights_of(model):
-        for part in np.split(to_array(tensor), _MERGED.get(node.op_type, 1), axis=1):
-            nodes[_fingerprint(part)] = nodes[_fingerprint(part.T)] = node.name
+    nodes: dict[bytes, dict[str, None]] = {}
+    marks: dict[str, set[bytes]] = {}
+    for node, tensor, _ in readings_of(model):
+        if tensor.name not in marks:
+            parts = np.split(to_array(tensor), _MERGED.get(node.op_type, 1), axis=1)
+            marks[tensor.name] = {_fingerprint(turned) for part in parts for turned in (part, part.T)}
+        for mark in marks[tensor.name]:
+            nodes.setdefault(mark, {})[node.name] = None
     return nodes
 
 # %% ../../nbs/quantization/02_graphs.ipynb #79357447
 def layer_nodes(
     model: onnx.ModelProto,  # the float graph of a torch model
     module: Any,  # the torch model
-) -> dict[str, str]:  # torch name of a linear layer or embedding -> name of its node
+) -> dict[str, tuple[str, ...]]:  # torch name of a linear layer or embedding -> names of the nodes that read its weights
     "Where the layers of a torch model are in its graph, by their weights; what is not found is left out."
     nodes, layers = _nodes_by_weights(model), {}
     for name, layer in module.named_modules():
@@ -134,7 +151,7 @@ def layer_nodes(
         if weight is None or weight.ndim != 2:
             continue
         if node := nodes.get(_fingerprint(weight.detach().cpu().numpy())):
-            layers[name] = node
+            layers[name] = tuple(node)
     return layers
 
 # %% ../../nbs/quantization/02_graphs.ipynb #c0c3088d

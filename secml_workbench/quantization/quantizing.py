@@ -57,7 +57,7 @@ class Exports:
         return place if place.is_dir() else export_onnx(self.classifier, place, fuse=merged)
 
     @cached_property
-    def layers(self) -> dict[str, str]:
+    def layers(self) -> dict[str, tuple[str, ...]]:
         "Where torch's layers are in the graph of standard operators, see `layer_nodes`."
         import onnx
 
@@ -145,14 +145,14 @@ def _convert(
 # %% ../../nbs/quantization/06_quantizing.ipynb #68ade6f8
 @contextmanager
 def _refusing(config: QuantizationConfig, source: TorchClassifier) -> Iterator[None]:
-    "What a quantizer cannot do with a graph, whatever it raises, is an UnsupportedError of one line."
+    "What a quantizer, an exporter or a runtime cannot do with a graph, whatever is raised, is an UnsupportedError of one line."
     try:
         yield
-    except (WorkbenchError, OSError, MemoryError):
+    except (UnsupportedError, OSError):
         raise
     except Exception as error:
         _log.debug("making %s failed", config.variant, exc_info=True)
-        why = f"{type(error).__name__}: {first_line(error)}"
+        why = first_line(error, 200) if isinstance(error, WorkbenchError) else f"{type(error).__name__}: {first_line(error)}"
         raise UnsupportedError(f"{config.variant} of {brief(source.name)} cannot be made ({why}); choose another variant") from error
 
 # %% ../../nbs/quantization/06_quantizing.ipynb #428d8a83
@@ -188,7 +188,8 @@ def quantize(
             counts = _make(work, config, graphs, batches)
         if config.variant != Variant.ONNX_FP32 and not counts.reduced:
             raise UnsupportedError(f"{config.variant} quantized no layer of {brief(source.name)}: no such variant of it")
-        _check_answers(work, config, source)
+        with _refusing(config, source):
+            _check_answers(work, config, source)
         used = {"texts": len(texts), "batches": len(batches), "sha256": sha256_of(texts)} if texts else {}
         write_papers(work, _manifest(work, config, source, counts, used), out.name)
     return read_artifact(out)

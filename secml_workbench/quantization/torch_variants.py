@@ -41,10 +41,12 @@ def check_cuda(
 
 # %% ../../nbs/quantization/04_torch_variants.ipynb #1eafde18
 def _layers(model: Any) -> dict[str, Any]:
-    "Name → linear layer or embedding table."
+    "Name → linear layer (GPT-2's are Conv1D) or embedding table."
     import torch
+    from transformers.pytorch_utils import Conv1D
 
-    return {name: layer for name, layer in model.named_modules() if isinstance(layer, torch.nn.Linear | torch.nn.Embedding)}
+    kinds = (torch.nn.Linear, torch.nn.Embedding, Conv1D)
+    return {name: layer for name, layer in model.named_modules() if isinstance(layer, kinds)}
 
 
 def source_layers(
@@ -102,7 +104,7 @@ def _recipe(model: Any, config: QuantizationConfig) -> Any:  # transformers' Tor
     from torchao.quantization import FqnToConfig, Int4WeightOnlyConfig, Int8DynamicActivationInt8WeightConfig, IntxWeightOnlyConfig, PerAxis
     from transformers import TorchAoConfig
 
-    layers = _layers(model)
+    layers = {name: layer for name, layer in _layers(model).items() if isinstance(layer, torch.nn.Linear | torch.nn.Embedding)}
     kept = {*config.exclude, *([head_layer(model)] if config.float_head else [])}
     table = IntxWeightOnlyConfig(weight_dtype=torch.int8, granularity=PerAxis(0))
     linear = (
