@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..base import InputError, brief, brief_list
-from .torch_backend import first_line
+from .folders import first_line
 
 if TYPE_CHECKING:
     import onnx

@@ -23,7 +23,8 @@ from secml_workbench.models.foreign_graphs import (
 )
 from .protocol import AttackLabels
 from .tokens import position_offset
-from .torch_backend import check_tokenizer, first_line, one_line
+from .folders import check_tokenizer, first_line
+from .torch_backend import one_line
 from .windows import WindowedClassifier, pad_batch
 
 # %% auto #0

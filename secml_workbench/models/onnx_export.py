@@ -21,7 +21,8 @@ import numpy as np
 from ..base import InputError, UnsupportedError, atomic_folder, brief, dumps
 from .foreign_graphs import MODEL_FILE, plan_graph, read_graph
 from .onnx_backend import OnnxClassifier, attention_bytes, make_session
-from .torch_backend import TorchClassifier, first_line, save_tokenizer
+from .folders import first_line
+from .torch_backend import TorchClassifier, save_tokenizer
 from .windows import WindowedClassifier
 from ..view import facts
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..base import UnsupportedError
 
 # %% auto #0
-__all__ = ['token_limit', 'control_ids', 'text_ids', 'text_tokens', 'special_frame']
+__all__ = ['token_limit', 'position_offset', 'control_ids', 'text_ids', 'text_tokens', 'special_frame']
 
 # %% ../../nbs/models/01_tokens.ipynb #3ca11e06
 _OFFSET_POSITIONS = frozenset({
@@ -26,10 +26,16 @@ def token_limit(
 ) -> int:  # tokens, special ones included
     "The longest input that both tokenizer and model stand for."
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None) or 0
-    if positions > 0 and config.model_type in _OFFSET_POSITIONS:
-        positions -= (getattr(config, "pad_token_id", None) or 1) + 1
+    positions -= position_offset(config) if positions > 0 else 0
     known = [n for n in (tokenizer.model_max_length, positions) if n and 0 < n < 1_000_000]
     return int(min(known, default=512))
+
+# %% ../../nbs/models/01_tokens.ipynb #038d32a1
+def position_offset(
+    config: Any,  # a Hugging Face model configuration
+) -> int:
+    "The position of the first token: some families begin behind that of padding."
+    return (getattr(config, "pad_token_id", None) or 1) + 1 if config.model_type in _OFFSET_POSITIONS else 0
 
 # %% ../../nbs/models/01_tokens.ipynb #73c05bdd
 def _raw_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:

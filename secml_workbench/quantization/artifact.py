@@ -5,7 +5,6 @@
 # %% ../../nbs/quantization/05_artifact.ipynb #6ee78033
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from typing import Any
 from secml_workbench.base import (
     MANIFEST, InputError, atomic_folder, atomic_write, brief, dumps, read_files, read_manifest, slug,
 )
-from ..models import MODEL_FILE, find_graph, kind_of_folder, read_graph
+from ..models import MODEL_FILE, find_graph, kind_of_folder, read_graph, weight_files
 from .config import QuantizationConfig
 from .graphs import WeightCounts
 from ..view import facts
@@ -24,14 +23,6 @@ from ..view import facts
 __all__ = ['SCHEMA', 'weights_size', 'Artifact', 'read_artifact', 'write_papers', 'record_judgement', 'check_target', 'settle']
 
 # %% ../../nbs/quantization/05_artifact.ipynb #0ee418ea
-def _weight_files(folder: Path) -> list[Path]:
-    "The safetensors that torch reads: those of the index, else model.safetensors, else all."
-    index, whole = folder / "model.safetensors.index.json", folder / "model.safetensors"
-    if index.is_file():
-        return [folder / name for name in sorted(set(json.loads(index.read_text(encoding="utf-8")).get("weight_map", {}).values()))]
-    return [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
-
-
 def weights_size(
     path: str | Path,  # folder of a torch, ONNX or baseline classifier; or an ONNX file
 ) -> int:  # bytes
@@ -40,7 +31,7 @@ def weights_size(
     kind = "onnx" if path.is_file() else kind_of_folder(path)
     if kind == "onnx":
         return read_graph(path if path.is_file() else find_graph(path)).size
-    files = [path / "model.skops"] if kind == "baseline" else _weight_files(path)
+    files = [path / "model.skops"] if kind == "baseline" else weight_files(path)
     if missing := [file.name for file in files if not file.is_file()] or ([] if files else ["model.safetensors"]):
         raise InputError(f"no weights in {brief(str(path))}; expected {brief(missing[0], 40)}, or a folder with ONNX or baseline files")
     return sum(file.stat().st_size for file in files)
