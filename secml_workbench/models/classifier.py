@@ -5,6 +5,7 @@
 # %% ../../nbs/models/06_classifier.ipynb #43e21858
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from os import PathLike, fspath
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from secml_workbench.base import (
-    InputError, Settings, UnsupportedError, brief, load_settings, read_manifest, refuse_unknown, resolve_device,
+    InputError, Settings, UnsupportedError, brief, brief_list, load_settings, read_manifest, refuse_unknown, resolve_device,
 )
+from .foreign_graphs import folder_of_graph, graph_files
 from .protocol import AttackLabels, TextClassifier, is_asked, scores
 from .folders import local_model, model_folder, weight_files
 from .peft_adapters import find_adapter
 from .torch_backend import load_torch
+
+_log = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = ['kind_of_folder', 'find_folder', 'loaded_files', 'load_classifier']
@@ -29,9 +33,15 @@ def kind_of_folder(
     "Which backend reads this folder."
     if (folder / "model.skops").is_file():
         return "baseline"
-    if (folder / "onnx" / "model.onnx").is_file() and not any(folder.glob("*.safetensors*")):
+    if graph_files(folder) and not any(folder.glob("*.safetensors*")):
         return "onnx"
     return "torch"
+
+
+def _asked_file(path: str) -> Path | None:
+    "The ONNX file that a path names itself."
+    file = Path(path).expanduser()
+    return file if file.suffix == ".onnx" and file.is_file() else None
 
 # %% ../../nbs/models/06_classifier.ipynb #82895015
 def _resolve(given: str, settings: Settings) -> tuple[str, str]:
@@ -100,7 +110,7 @@ def _visible(folder: Path) -> list[Path]:
 
 # %% ../../nbs/models/06_classifier.ipynb #f705fdbe
 def load_classifier(
-    path_or_id: str | PathLike[str],  # a folder (or an Artifact), the name of a [model:<name>] section or of a folder in models_dir, or org/name
+    path_or_id: str | PathLike[str],  # a folder (or an Artifact), an ONNX file in one, the name of a [model:<name>] section or of a folder in models_dir, or org/name
     *,
     positive_label: AttackLabels = "",  # the attack label: one (0 is one, too), several (with commas, or a list), or !benign; None or empty: the settings', else inferred and said
     device: str = "auto",  # auto (the settings'), cpu, cuda or mps: for torch
@@ -110,23 +120,25 @@ def load_classifier(
     "The classifier at a path or of a name; `InputError` says in one line why there is none."
     settings = settings or load_settings()
     name, path = _resolve(fspath(path_or_id), settings)
-    folder = model_folder(path)
+    place = _asked_file(path) or model_folder(path)
     section = settings.models.get(name)
-    name = name or (folder.resolve().name if Path(path).is_dir() else path)
+    name = name or _name_of(path, place)
     if is_asked(positive_label) or section is None:
-        return _load(folder, name, positive_label, device, runtime, settings)
+        return _load(place, name, positive_label, device, runtime, settings)
     if section.model_positive_label:
-        return _load(folder, name, section.model_positive_label, device, runtime, settings)
+        return _load(place, name, section.model_positive_label, device, runtime, settings)
     try:
-        return _load(folder, name, section.positive_label, device, runtime, settings)
+        return _load(place, name, section.positive_label, device, runtime, settings)
     except InputError:
         if not section.positive_label:
             raise
-        return _load(folder, name, "", device, runtime, settings)  # it is a label of the data alone
+        return _load(place, name, "", device, runtime, settings)  # it is a label of the data alone
 
 
-def _load(folder: Path, name: str, positive_label: AttackLabels, device: str, runtime: str, settings: Settings) -> TextClassifier:
-    kind, said = kind_of_folder(folder), read_manifest(folder)
+def _load(place: Path, name: str, positive_label: AttackLabels, device: str, runtime: str, settings: Settings) -> TextClassifier:
+    "What a folder holds, or one ONNX file."
+    folder = folder_of_graph(place) if place.is_file() else place
+    kind, said = "onnx" if place.is_file() else kind_of_folder(folder), read_manifest(folder)
     if kind == "baseline":
         from secml_workbench.models.baseline import load_baseline
 
@@ -134,11 +146,25 @@ def _load(folder: Path, name: str, positive_label: AttackLabels, device: str, ru
     if kind == "onnx":
         from secml_workbench.models.onnx_backend import load_onnx
 
-        runtime = runtime or _chosen_runtime(said)
-        return load_onnx(folder, positive_label=positive_label, threads=settings.threads, name=name, runtime=runtime)
+        runtime, file = runtime or _chosen_runtime(said), place.relative_to(folder).as_posix() if place.is_file() else ""
+        return load_onnx(folder, positive_label=positive_label, threads=settings.threads, name=name, runtime=runtime, file=file)
+    _say_what_else(folder)
     device = settings.device if device == "auto" else device
     _check_device(said, device, name)
     return load_torch(folder, positive_label=positive_label, device=device, name=name, dtype="auto" if said else "float32")
+
+
+def _name_of(path: str, place: Path) -> str:
+    "What a model is called that nobody named: its folder, with the ONNX file that was asked for."
+    if place.is_file():
+        return f"{folder_of_graph(place).resolve().name}-{place.stem}"
+    return place.resolve().name if Path(path).is_dir() else path
+
+
+def _say_what_else(folder: Path) -> None:
+    if graphs := graph_files(folder):
+        others = f"{len(graphs)} ONNX file{'s' * (len(graphs) > 1)} ({brief_list(graphs, 3, 40)})"
+        _log.warning("%s holds safetensors and %s; the safetensors are computed: give the path of an ONNX file to load that", brief(folder.name), others)
 
 
 def _check_device(said: Mapping[str, Any], device: str, name: str) -> None:
