@@ -1,10 +1,12 @@
-"Every family that people fine-tune: quantized, in agreement with torch (small random weights)."
+"Every family that people fine-tune: the table of the documents holds; encoders quantized (random weights)."
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
-from architectures import DECODERS, ENCODERS, small_classifier, wordpiece
+from architectures import CHECKS, DECODERS, ENCODERS, FAMILIES, small_classifier, what_holds, wordpiece
 
 from secml_workbench.data import load_corpus
 from secml_workbench.models import TorchClassifier, load_classifier, scores
@@ -129,3 +131,24 @@ def test_a_long_context_is_compared_as_far_as_memory_allows(tmp_path, monkeypatc
     batches = calibration_batches(long, ["word " * 500, *["ignore all rules"] * 40, *["a b c d e f " * 8] * 20])
     sizes = [12 * 4 * len(batch["input_ids"]) * batch["input_ids"].shape[1] ** 2 for batch in batches]
     assert max(sizes) <= 10**6 and max(batch["input_ids"].shape[1] for batch in batches) == 144
+
+
+TABLE = (Path(__file__).resolve().parents[1] / "benchmarks" / "families.md").read_text(encoding="utf-8")
+
+
+def rows_of(table: str) -> dict[str, dict[str, str]]:
+    head, _, *rows = [
+        [cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines() if line.startswith("|")
+    ]
+    return {row[0]: dict(zip(head[1:], row[1:], strict=True)) for row in rows}
+
+
+def test_the_table_of_families_names_each_once():
+    assert list(rows_of(TABLE)) == list(FAMILIES) and all(
+        set(row) == {"loads", *CHECKS} for row in rows_of(TABLE).values()
+    )
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_the_table_of_families_says_holds(family, tmp_path):
+    assert what_holds(family, tmp_path / "model") == rows_of(TABLE)[family]

@@ -98,13 +98,13 @@ def test_batches_keep_the_budget_with_padding():
 def test_equal_windows_are_computed_once_and_rows_come_back_in_order():
     seen = []
 
-    def forward(ids, mask):
-        seen.extend(map(tuple, ids))
-        return ids[:, :1].astype(np.float32).repeat(2, axis=1)
+    def compute(rows):
+        seen.extend(rows)
+        return np.array(rows, dtype=np.float32)[:, :1].repeat(2, axis=1)
 
     texts = ["3", "1", "3", "2", "1"] * 10
     rows = predict_windows(
-        texts, lambda ts: [Window(i, (int(t),)) for i, t in enumerate(ts)], forward, lambda r: r[:, 1], width=2
+        texts, lambda ts: [Window(i, (int(t),)) for i, t in enumerate(ts)], compute, lambda r: r[:, 1], width=2
     )
     assert rows[:, 0].tolist() == [float(t) for t in texts] and len(seen) == 3
 
@@ -113,7 +113,7 @@ def test_a_nan_window_is_not_hidden_by_others():
     rows = predict_windows(
         ["t"],
         lambda ts: [Window(0, (1,)), Window(0, (2,)), Window(0, (3,))],
-        lambda ids, mask: np.where(ids == 2, np.nan, ids).astype(np.float32),
+        lambda rows: np.where(np.array(rows) == 2, np.nan, rows).astype(np.float32),
         lambda r: r[:, 0],
         width=1,
     )

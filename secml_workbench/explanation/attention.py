@@ -13,7 +13,7 @@ import numpy as np
 
 from ..base import UnsupportedError, brief
 from .gradients import Inside, WindowScores
-from ..models import Window, first_line, length_batches
+from ..models import Window, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -28,8 +28,14 @@ def _no_attention(model: Any, why: str) -> UnsupportedError:
 
 
 @contextmanager
-def _eager(model: Any) -> Iterator[None]:
-    "The model with attention weights that can be read."
+def _eager(inside: Inside) -> Iterator[None]:
+    "The model with attention weights that can be read; no other thread is at it meanwhile."
+    with inside.classifier.lock, _readable(inside.model):
+        yield
+
+
+@contextmanager
+def _readable(model: Any) -> Iterator[None]:
     before = model.config._attn_implementation
     try:
         model.set_attn_implementation("eager")
@@ -47,13 +53,13 @@ def _attend(inside: Inside, windows: Sequence[Window]) -> tuple[list[torch.Tenso
 
     ids, mask = inside.tensors(windows)
     with torch.enable_grad():
-        embedded = inside.embedding(ids).detach().requires_grad_(True)  # weights may be frozen
+        embedded = inside.embed(ids).detach().requires_grad_(True)  # weights may be frozen
         output = inside.run(embedded, ids, mask, output_attentions=True, output_hidden_states=True)
         layers, hidden = list(getattr(output, "attentions", None) or ()), getattr(output, "hidden_states", None)
         square = (*ids.shape, ids.shape[1])
         if not layers or not hidden or any(one is None or (one.shape[0], *one.shape[2:]) != square for one in layers):
             raise _no_attention(inside.model, "no layer gives one weight for each two tokens")
-        answer = inside.chances(output.logits)[:, inside.columns].sum()
+        answer = inside.join(inside.chances(output.logits), inside.columns).sum()
         *weights, last = torch.autograd.grad(answer, [*layers, hidden[-1]], allow_unused=True)
     looks = (mask if last is None else last.abs().sum(-1) * mask).double() + 1e-30 * mask
     slopes = [torch.zeros_like(a) if g is None else g for a, g in zip(layers, weights, strict=True)]
@@ -115,9 +121,10 @@ def attention(
     "Attention of each window, summed up by a method. Raises UnsupportedError: no weights by token, or no memory for them."
     scored = [WindowScores(np.zeros(0))] * len(windows)
     _refuse_too_long(inside, max(len(w.input_ids) for w in windows))
-    with _eager(inside.model):
-        for batch in length_batches([len(w.input_ids) ** 2 for w in windows], _ATTENTION_BYTES // _square_bytes(inside.model.config, 1)):
-            some = [windows[i] for i in batch]
-            for i, row in zip(batch, ATTENTION[method](*_attend(inside, some)), strict=True):
-                scored[i] = WindowScores(inside.own(windows[i], row))
+    for batch in inside.plan([len(w.input_ids) ** 2 for w in windows], _ATTENTION_BYTES // _square_bytes(inside.model.config, 1)):
+        some = [windows[i] for i in batch]
+        with _eager(inside):
+            rows = ATTENTION[method](*_attend(inside, some))
+        for i, row in zip(batch, rows, strict=True):
+            scored[i] = WindowScores(inside.own(windows[i], row))
     return scored

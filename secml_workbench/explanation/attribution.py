@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm.auto import tqdm
 
-from ..base import UnsupportedError, brief, portions
+from ..base import UnsupportedError, WorkbenchError, brief, portions
 from .attention import ATTENTION, attention
 from .gradients import Inside, WindowScores, integrated_gradients, slopes, torch_inside
-from ..models import TextClassifier, Window, check_texts, first_line, length_batches, text_tokens
+from ..models import TextClassifier, Window, check_texts, first_line, text_tokens
 
 # %% auto #0
 __all__ = ['TOKEN_METHODS', 'UNSIGNED', 'TokenScores', 'token_scores']
@@ -55,23 +55,18 @@ def _looking(inside: Inside) -> Iterator[None]:
     try:
         with torch.inference_mode(False), torch.enable_grad():
             yield
-    except torch.OutOfMemoryError:
+    except (WorkbenchError, MemoryError, torch.OutOfMemoryError):
         raise
-    except RuntimeError as error:
+    except Exception as error:
         kind = brief(inside.model.config.model_type, 40)
         raise UnsupportedError(f"a {kind} model cannot be looked into ({first_line(error, 100)}); use shap, lime or occlusion") from None
 
 # %% ../../nbs/explanation/04_attribution.ipynb #519f3103
 def _suspicion(inside: Inside, windows: Sequence[Window]) -> np.ndarray:
     "How much each window looks like an attack: the largest decides."
-    import torch
-
-    attack, p = list(inside.classifier.positive.indices), np.zeros(len(windows))
-    for batch in length_batches([len(w.input_ids) for w in windows], inside.classifier.token_budget):
-        ids, mask = inside.tensors([windows[i] for i in batch])
-        with torch.no_grad():
-            p[batch] = inside.join(inside.chances(inside.model(input_ids=ids, attention_mask=mask).logits), attack).cpu().numpy()
-    return p
+    classifier = inside.classifier
+    rows = classifier.batches([w.input_ids for w in windows], classifier.config.num_labels)
+    return classifier.positive.score(classifier.head.probabilities(rows))
 
 # %% ../../nbs/explanation/04_attribution.ipynb #e43eb869
 def _merge(windows: Sequence[Window], suspicion: np.ndarray, scored: Sequence[WindowScores], n_tokens: int) -> tuple[np.ndarray, float | None]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..base import UnsupportedError, brief
-from ..models import TextClassifier, Window, length_batches, pad_batch
+from ..models import TextClassifier, Window, pad_batch
 
 if TYPE_CHECKING:
     import torch
@@ -48,15 +48,16 @@ def without_content(
 
 # %% ../../nbs/explanation/02_gradients.ipynb #896e86eb
 class Inside:
-    "A torch classifier and the columns of its answer that are explained."
+    "A torch classifier and the columns of its answer that are explained; what it does to the model, no other thread sees."
 
     def __init__(self, classifier: TorchClassifier, columns: tuple[int, ...]) -> None:
         self.classifier, self.model, self.columns = classifier, classifier.model, list(columns)
         self.embedding = self.model.get_input_embeddings()
-        self.left = classifier.tokenizer.padding_side == "left"
+        self.left = classifier.batches.way == "left"
         tokenizer = classifier.tokenizer
         silent = (tokenizer.mask_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id)
-        self.blank = next((i for i in silent if i is not None), classifier.pad_id)  # stands for "no content"
+        known = (i for i in silent if i is not None and i < classifier.vocabulary)
+        self.blank = next(known, classifier.pad_id)  # stands for "no content"
 
     def chances(self, logits: torch.Tensor) -> torch.Tensor:
         "Probabilities (b, labels), as the classifier's head computes them."
@@ -73,19 +74,27 @@ class Inside:
         chosen = chances[:, list(columns)]
         return chosen.sum(dim=1) if self.classifier.head.exclusive else chosen.amax(dim=1)
 
+    def embed(self, ids: torch.Tensor) -> torch.Tensor:
+        "Embeddings (b, s, d) of tokens."
+        with self.classifier.lock:  # another thread may have put its own in place
+            found = self.embedding(ids)
+        return found[0] if isinstance(found, tuple) else found
+
     def run(self, embedded: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, **more: bool) -> Any:
         "The model's output when the tokens have these embeddings (b, s, d)."
         uses = []
 
-        def put(*_: Any) -> torch.Tensor:
-            uses.append(1)
-            return embedded
+        def put(_: Any, given: tuple[Any, ...], output: Any) -> Any:
+            placed = _placed(embedded, ids, given, output)
+            uses.extend([1] * (placed is not None))
+            return placed
 
-        handle = self.embedding.register_forward_hook(put)
-        try:
-            output = self.model(input_ids=ids, attention_mask=mask, **more)
-        finally:
-            handle.remove()
+        with self.classifier.held(ids.shape[1]) as model:
+            handle = self.embedding.register_forward_hook(put)
+            try:
+                output = model(**self.classifier.inputs(ids, mask), **more)
+            finally:
+                handle.remove()
         if len(uses) != 1:
             raise UnsupportedError(
                 f"this {self.model.config.model_type} model reads its embeddings {len(uses)} times; gradients by token need once: use shap, lime or occlusion"
@@ -95,6 +104,10 @@ class Inside:
     def probability(self, embedded: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         "Probability of the target (b,)."
         return self.join(self.chances(self.run(embedded, ids, mask).logits), self.columns)
+
+    def plan(self, lengths: Sequence[int], token_budget: int = 0) -> list[np.ndarray]:
+        "Windows in batches as this model wants them."
+        return self.classifier.batches.plan(lengths, token_budget)
 
     def tensors(self, windows: Sequence[Window], blank: bool = False) -> tuple[torch.Tensor, torch.Tensor]:
         "Ids and mask of a batch of windows; blank: every token of the text replaced by one that says nothing."
@@ -109,6 +122,25 @@ class Inside:
         shift = len(row) - len(window.input_ids) if self.left else 0
         at = shift + window.before
         return row[at : at + window.tokens].detach().double().cpu().numpy()
+
+# %% ../../nbs/explanation/02_gradients.ipynb #9e0b0e02
+def _placed(embedded: torch.Tensor, ids: torch.Tensor, given: tuple[Any, ...], output: Any) -> Any:
+    "The embeddings as the layer should give them for what it was asked; None: it was not asked for these tokens."
+    import torch
+
+    asked, first = given[0] if given else None, output[0] if isinstance(output, tuple) else output
+    if not isinstance(asked, torch.Tensor) or asked.dim() != 2:
+        return None
+    asked, length = asked.to(ids.dtype), ids.shape[1]
+    if torch.equal(asked, ids):
+        new = embedded
+    elif torch.equal(asked, ids.T):
+        new = embedded.transpose(0, 1)
+    elif asked.shape[1] > length and torch.equal(asked[:, :length], ids):
+        new = torch.cat([embedded, first[:, length:]], dim=1)
+    else:
+        return None
+    return (new, *output[1:]) if isinstance(output, tuple) else new
 
 # %% ../../nbs/explanation/02_gradients.ipynb #789479b7
 @dataclass(frozen=True)
@@ -131,10 +163,10 @@ def slopes(
     from captum.attr import InputXGradient, Saliency
 
     scored = [WindowScores(np.zeros(0))] * len(windows)
-    for batch in length_batches([len(w.input_ids) for w in windows], inside.classifier.token_budget):
+    for batch in inside.plan([len(w.input_ids) for w in windows]):
         some = [windows[i] for i in batch]
         ids, mask = inside.tensors(some)
-        embedded = inside.embedding(ids).detach().requires_grad_(True)
+        embedded = inside.embed(ids).detach().requires_grad_(True)
         if signed:
             rows = InputXGradient(inside.probability).attribute(embedded, additional_forward_args=(ids, mask)).sum(-1)
         else:
@@ -208,7 +240,7 @@ def _places(inside: Inside, windows: Sequence[Window], at: Sequence[float]) -> t
     ids, mask = inside.tensors(windows)
     blank, _ = inside.tensors(windows, blank=True)
     with torch.no_grad():
-        text, base = inside.embedding(ids), inside.embedding(blank)
+        text, base = inside.embed(ids), inside.embed(blank)
         share = torch.tensor(at, dtype=text.dtype, device=text.device)[:, None, None]
         return base + share * (text - base), ids, mask
 
@@ -218,7 +250,7 @@ def _look(inside: Inside, windows: Sequence[Window], ways: Sequence[_Way]) -> No
     import torch
 
     asked = [(i, place) for i, way in enumerate(ways) for place in way.places]
-    for batch in length_batches([len(windows[i].input_ids) for i, _ in asked], inside.classifier.token_budget):
+    for batch in inside.plan([len(windows[i].input_ids) for i, _ in asked]):
         some = [asked[j] for j in batch]
         with torch.no_grad():
             values = inside.probability(*_places(inside, [windows[i] for i, _ in some], [place for _, place in some]))
@@ -233,7 +265,7 @@ def _integrate(inside: Inside, windows: Sequence[Window], ways: Sequence[_Way]) 
     integrated = IntegratedGradients(inside.probability)
     asked = [(i, piece) for i, way in enumerate(ways) for piece in way.todo]
     lengths = [_POINTS * len(windows[i].input_ids) for i, _ in asked]
-    for batch in length_batches(lengths, inside.classifier.token_budget):
+    for batch in inside.plan(lengths):
         some = [asked[j] for j in batch]
         these = [windows[i] for i, _ in some]
         low, ids, mask = _places(inside, these, [piece[0] for _, piece in some])

@@ -253,8 +253,8 @@ def _explained(job: _Job, engine: PerturbationEngine, prediction: float, attribu
 # %% ../../nbs/explanation/06_methods.ipynb #e2ba9d77
 def _from_inside(job: _Job, texts: Sequence[str]) -> list[Explanation]:
     started = time.perf_counter()
+    whole = job.classifier.positive.join(job.classifier.predict_proba(texts).astype(np.float64), job.columns)  # settles how batches are made
     tokens = token_scores(job.classifier, texts, job.columns, job.method)
-    whole = job.classifier.positive.join(job.classifier.predict_proba(texts).astype(np.float64), job.columns)
     seconds = (time.perf_counter() - started) / len(texts)
     explained = []
     for text, account, prediction in zip(texts, tokens, whole.tolist(), strict=True):

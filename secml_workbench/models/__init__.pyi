@@ -12,16 +12,20 @@ from .protocol import (
     softmax as softmax,
 )
 from .tokens import (
+    Window as Window,
+    encode_windows as encode_windows,
     special_frame as special_frame,
     text_ids as text_ids,
     text_tokens as text_tokens,
+    tokenizer_lock as tokenizer_lock,
 )
 from .windows import (
+    Batches as Batches,
+    Neighbours as Neighbours,
     TextReader as TextReader,
-    Window as Window,
     WindowedClassifier as WindowedClassifier,
-    encode_windows as encode_windows,
     length_batches as length_batches,
+    measure_neighbours as measure_neighbours,
     pad_batch as pad_batch,
     predict_windows as predict_windows,
 )

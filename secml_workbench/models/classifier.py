@@ -19,7 +19,8 @@ from .foreign_graphs import folder_of_graph, graph_files
 from .protocol import AttackLabels, TextClassifier, is_asked, scores
 from .folders import local_model, model_folder, weight_files
 from .peft_adapters import find_adapter
-from .torch_backend import load_torch
+from .torch_backend import load_torch, quiet
+from .windows import WindowedClassifier
 
 _log = logging.getLogger(__name__)
 
@@ -147,11 +148,18 @@ def _load(place: Path, name: str, positive_label: AttackLabels, device: str, run
         from secml_workbench.models.onnx_backend import load_onnx
 
         runtime, file = runtime or _chosen_runtime(said), place.relative_to(folder).as_posix() if place.is_file() else ""
-        return load_onnx(folder, positive_label=positive_label, threads=settings.threads, name=name, runtime=runtime, file=file)
+        return _tried(load_onnx(folder, positive_label=positive_label, threads=settings.threads, name=name, runtime=runtime, file=file))
     _say_what_else(folder)
     device = settings.device if device == "auto" else device
     _check_device(said, device, name)
-    return load_torch(folder, positive_label=positive_label, device=device, name=name, dtype="auto" if said else "float32")
+    return _tried(load_torch(folder, positive_label=positive_label, device=device, name=name, dtype="auto" if said else "float32"))
+
+
+def _tried(classifier: WindowedClassifier) -> WindowedClassifier:
+    "The classifier, once it is known how its batches must be made. Raises UnsupportedError: no answer of it can be relied on."
+    with quiet():
+        assert classifier.batches.way
+    return classifier
 
 
 def _name_of(path: str, place: Path) -> str:

@@ -292,10 +292,11 @@ class Plan:
     batch: int  # texts that it takes at once; 0: any number
     tokens: int  # of each text; 0: any number
 
-    def feed(self, ids: np.ndarray, mask: np.ndarray, first_position: int) -> dict[str, np.ndarray]:
+    def feed(self, ids: np.ndarray, mask: np.ndarray, first_position: int, types: np.ndarray | None = None) -> dict[str, np.ndarray]:
         "One batch by the names and in the types of the graph."
         positions = np.clip(mask.cumsum(axis=1) - 1, 0, None) + first_position
-        held = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids), "position_ids": positions}
+        types = np.zeros_like(ids) if types is None else types
+        held = {"input_ids": ids, "attention_mask": mask, "token_type_ids": types, "position_ids": positions}
         return {port.name: held[_role(port)].astype(port.type) for port in self.facts.inputs}
 
 # %% ../../nbs/models/04_foreign_graphs.ipynb #2bc69193

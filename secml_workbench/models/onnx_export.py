@@ -77,6 +77,19 @@ def _random_batch(classifier: WindowedClassifier, batch: int, tokens: int, seed:
     mask[1::2, max(1, tokens // 2) :] = 0
     return np.where(mask == 1, ids, classifier.pad_id), mask
 
+# %% ../../nbs/models/05_onnx_export.ipynb #9e0b0d01
+def _reads_types(classifier: TorchClassifier) -> bool:
+    "Whether the types of tokens make a difference: XLNet's and Funnel's do, a BERT's, which are 0, do not."
+    import torch
+
+    if classifier.types is None or "token_type_ids" not in classifier.takes:
+        return False
+    ids = torch.tensor([classifier.probe()[-1]], device=classifier.device)
+    with classifier.held(ids.shape[1]) as model, torch.inference_mode():
+        given = classifier.inputs(ids, torch.ones_like(ids))
+        logits = [model(**batch).logits for batch in (given, {name: one for name, one in given.items() if name != "token_type_ids"})]
+    return not torch.equal(*logits)
+
 # %% ../../nbs/models/05_onnx_export.ipynb #c715836a
 def check_parity(
     reference: WindowedClassifier,  # usually torch
@@ -102,13 +115,19 @@ def _exportable(classifier: TorchClassifier) -> Any:
     model.set_attn_implementation("eager")
     model.config.return_dict = True
 
+    types = classifier.types if _reads_types(classifier) else None
+
     class Logits(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.model = model
+            self.register_buffer("types", None if types is None else torch.from_numpy(types))
 
         def forward(self, input_ids: Any, attention_mask: Any) -> Any:
-            return self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+            batch = {"input_ids": input_ids, "attention_mask": attention_mask}
+            if self.types is not None:
+                batch["token_type_ids"] = self.types[input_ids]
+            return self.model(**{name: tensor for name, tensor in batch.items() if name in classifier.takes}).logits
 
     return Logits().eval()
 

@@ -5,13 +5,14 @@
 # %% ../../nbs/models/03_torch_backend.ipynb #f70a7921
 from __future__ import annotations
 
+import inspect
 import json
 import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,7 +25,10 @@ from .model_config import read_config, read_tokenizer
 from .peft_adapters import Adapter, find_adapter, merge_adapter
 from .protocol import AttackLabels, read_head
 from .tokens import control_ids, special_frame
-from .windows import TOKEN_BUDGET, WindowedClassifier
+from .windows import TOKEN_BUDGET, WindowedClassifier, text_config
+
+if TYPE_CHECKING:
+    import torch
 
 # %% auto #0
 __all__ = ['quiet', 'one_line', 'TorchClassifier', 'save_tokenizer', 'load_torch', 'cut_encoder']
@@ -67,6 +71,55 @@ def one_line(
         fix = "check the folder or save the model again"
         raise InputError(f"cannot {doing} {brief(str(what))}: {first_line(error, 140)}; {fix}") from None
 
+# %% ../../nbs/models/03_torch_backend.ipynb #9e0b0c02
+_PLAIN = (bool, int, float, str, type(None))
+
+
+class _State:
+    "What the modules of a model hold besides weights: settings, submodules, buffers."
+
+    def __init__(self, model: Any) -> None:
+        holders: list[dict[str, Any]] = [vars(model.config)]
+        for part in model.modules():
+            holders += [vars(part), part._modules, part._buffers]
+        plain = [vars(model.config), *(vars(part) for part in model.modules())]
+        kept = {id(holder) for holder in plain}
+        self.held = [(one, {k: v for k, v in one.items() if id(one) not in kept or isinstance(v, _PLAIN)}) for one in holders]
+
+    def restore(self) -> bool:
+        "Put back what has changed; whether anything had."
+        changed = [(holder, held) for holder, held in self.held if any(_differs(holder.get(name, self), was) for name, was in held.items())]
+        for holder, held in changed:
+            holder.update(held)
+        return bool(changed)
+
+
+def _differs(now: Any, was: Any) -> bool:
+    return now is not was and not (isinstance(was, _PLAIN) and type(now) is type(was) and now == was)
+
+# %% ../../nbs/models/03_torch_backend.ipynb #9e0b0c03
+def _accepted(model: Any) -> frozenset[str]:
+    "Which of the three inputs a model takes; FNet has no mask."
+    named = inspect.signature(model.forward).parameters
+    any_mask = any(one.kind is one.VAR_KEYWORD for one in named.values())
+    return frozenset(name for name in ("input_ids", "attention_mask", "token_type_ids") if name in named or (any_mask and name == "attention_mask"))
+
+
+def _rows(model: Any) -> int:
+    "Of the table of token embeddings; 0: it has none (CANINE hashes its characters)."
+    try:
+        return int(model.get_input_embeddings().weight.shape[0])
+    except (NotImplementedError, AttributeError):
+        return 0
+
+
+def _positions(model: Any) -> int:
+    "How many tokens the table of positions has rows for, where it begins behind the padding id; 0: it does not say."
+    import torch
+
+    tables = [part for name, part in model.named_modules() if name.endswith(".position_embeddings") and isinstance(part, torch.nn.Embedding)]
+    return min((part.num_embeddings - part.padding_idx - 1 for part in tables if part.padding_idx is not None), default=0)
+
 # %% ../../nbs/models/03_torch_backend.ipynb #912755f9
 class TorchClassifier(WindowedClassifier):
     "A Hugging Face sequence classifier, computed by torch."
@@ -85,18 +138,45 @@ class TorchClassifier(WindowedClassifier):
         name = name or (path.resolve().name if path else model.config.model_type)
         device = resolve_device(device)
         reading.setdefault("token_budget", TOKEN_BUDGET if device == "cpu" else 32 * TOKEN_BUDGET)
-        super().__init__(tokenizer, model.config, name, positive_label=positive_label, **reading)
-        if model.config.pad_token_id is None:
-            model.config.pad_token_id = self.pad_id  # GPT-like models look for it to find the last token
+        rows, limit = _rows(model), _positions(model)
+        super().__init__(tokenizer, model.config, name, positive_label=positive_label, vocabulary=rows, limit=limit, **reading)
+        for config in {id(one): one for one in (model.config, text_config(model.config))}.values():
+            if getattr(config, "pad_token_id", None) is None:
+                config.pad_token_id = self.pad_id  # GPT-like models look for it to find the last token
+        model.config.return_dict = True
         self.path, self.device = path, device
         self.model = model.eval().to(self.device)
+        self.takes = _accepted(model)
+        self.widths: set[int] = set()  # classes of widths at which it was looked whether a forward changes the model
+
+    def inputs(self, ids: torch.Tensor, mask: torch.Tensor) -> dict[str, torch.Tensor]:
+        "What the model is called with: ids, mask and types of tokens, as far as it takes them."
+        import torch
+
+        batch = {"input_ids": ids, "attention_mask": mask}
+        if self.types is not None:
+            batch["token_type_ids"] = torch.from_numpy(self.types).to(ids.device)[ids]
+        return {name: tensor for name, tensor in batch.items() if name in self.takes}
+
+    @contextmanager
+    def held(self, width: int) -> Iterator[Any]:  # the model
+        "The model for one forward of rows of so many tokens: no other thread is at it, and afterwards it is as it was."
+        kind = int(2 * np.log2(max(width, 1)))
+        with self.lock:
+            before = _State(self.model) if self.changes or kind not in self.widths else None
+            try:
+                yield self.model
+            finally:
+                if before is not None and before.restore() and not self.changes:
+                    self.changes = True
+                    logging.getLogger(type(self.model).__module__).addFilter(lambda said: said.levelno >= logging.ERROR)  # of each change
+                self.widths.add(kind)
 
     def _forward(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         import torch
 
-        with torch.inference_mode():
-            batch = {"input_ids": torch.from_numpy(ids), "attention_mask": torch.from_numpy(mask)}
-            output = self.model(**{name: tensor.to(self.device) for name, tensor in batch.items()})
+        with self.held(ids.shape[1]) as model, torch.inference_mode():
+            output = model(**self.inputs(torch.from_numpy(ids).to(self.device), torch.from_numpy(mask).to(self.device)))
             logits: np.ndarray = output.logits.float().cpu().numpy()
         return logits
 
@@ -109,6 +189,8 @@ def save_tokenizer(
     classifier.tokenizer.save_pretrained(folder)
     file = folder / "tokenizer_config.json"
     held = {**read_object(file), "model_max_length": classifier.max_length}
+    if classifier.batches.way in ("left", "right"):  # as it was found, for whoever pads by it
+        held["padding_side"] = classifier.batches.way
     file.write_text(json.dumps(held, indent=2, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
 
 # %% ../../nbs/models/03_torch_backend.ipynb #b3c75d25

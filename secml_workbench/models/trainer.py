@@ -21,7 +21,7 @@ from ..data import Corpus, evaluate, get_metric
 from .protocol import check_texts, scores
 from .torch_backend import TorchClassifier, load_torch
 from .training_config import LABELS, TrainingConfig, TrainingJob
-from .windows import encode_windows
+from .tokens import encode_windows
 
 if TYPE_CHECKING:
     import torch
@@ -81,14 +81,21 @@ def training_items(
 
 # %% ../../nbs/models/08_trainer.ipynb #b82c102b
 def _collator(classifier: TorchClassifier) -> Any:
-    "transformers' padding to the longest of a batch, with a mask for every model, as `predict_proba` gives one."
+    "transformers' padding to the longest of a batch, with a mask and types for the models that take them, as `predict_proba` gives them."
     from transformers import DataCollatorWithPadding
 
     tokenizer = copy.deepcopy(classifier.tokenizer)  # the classifier's own stays as it was saved
     tokenizer.model_input_names = ["input_ids", "attention_mask"]
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(classifier.pad_id)
-    return DataCollatorWithPadding(tokenizer)
+    tokenizer.padding_side = "left" if classifier.batches.way == "left" else "right"  # as the model wants it
+    tokenizer.pad_token = tokenizer.convert_ids_to_tokens(classifier.pad_id) or tokenizer.pad_token
+    pad = DataCollatorWithPadding(tokenizer)
+
+    def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = pad(items)
+        known = classifier.inputs(batch["input_ids"], batch["attention_mask"])
+        return {name: tensor for name, tensor in batch.items() if name not in ("input_ids", "attention_mask")} | known
+
+    return collate
 
 # %% ../../nbs/models/08_trainer.ipynb #23dff29b
 @dataclass(frozen=True)
