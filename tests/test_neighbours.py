@@ -205,3 +205,16 @@ def test_other_runtimes_answer_alike_in_threads(tiny_model, tmp_path):
                 np.testing.assert_allclose(classifier.predict_proba(TEXTS[some]), want[some], atol=1e-6)
 
         in_threads(work)
+
+
+def test_a_copy_of_a_classifier_is_one_of_its_own():
+    import copy
+
+    original = small_classifier("bert")
+    twin = copy.deepcopy(original)
+    assert twin.lock is not original.lock and twin.batches.lock is twin.lock
+    with torch.no_grad():
+        twin.model.classifier.bias[1] += 1
+    want = original.predict_proba(TEXTS[:3])
+    assert np.abs(twin.predict_proba(TEXTS[:3]) - want).max() > 0.01
+    assert np.array_equal(original.predict_proba(TEXTS[:3]), want)

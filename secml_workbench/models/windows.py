@@ -19,8 +19,8 @@ from .tokens import Window, encode_windows, special_frame, token_limit, type_tab
 from ..view import facts, plural
 
 # %% auto #0
-__all__ = ['TOKEN_BUDGET', 'WAYS', 'length_batches', 'pad_batch', 'Neighbours', 'make_batches', 'Batches', 'predict_windows',
-           'text_config', 'TextReader', 'WindowedClassifier', 'measure_neighbours']
+__all__ = ['TOKEN_BUDGET', 'WAYS', 'length_batches', 'pad_batch', 'Neighbours', 'make_batches', 'OneThread', 'Batches',
+           'predict_windows', 'text_config', 'TextReader', 'WindowedClassifier', 'measure_neighbours']
 
 # %% ../../nbs/models/02_windows.ipynb #ff694d07
 TOKEN_BUDGET = 1024  # tokens of a batch, padding included
@@ -125,6 +125,22 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.where(np.isnan(gap), np.inf, gap).max(initial=0.0))
 
 # %% ../../nbs/models/02_windows.ipynb #9e0b0b07
+class OneThread:
+    "A reentrant lock for what a model is in the middle of; a copy of its owner gets one of its own."
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[OneThread], tuple[()]]:
+        return OneThread, ()
+
+
 class Batches:
     "Rows of a model for rows of token ids, in batches made so that no row moves another."
 
@@ -141,7 +157,7 @@ class Batches:
         shown: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,  # in what it is told
     ) -> None:
         self.forward, self.probe, self.pad_id, self.token_budget = forward, probe, pad_id, token_budget
-        self.lock, self.changes, self.compared, self.shown = lock or threading.RLock(), changes, compared, shown
+        self.lock, self.changes, self.compared, self.shown = lock or OneThread(), changes, compared, shown
         self.allowed: dict[str, float] = {}  # way -> how far a row may move
         self.tried: list[str] = []  # what was found of faster ways
         self.checked: set[tuple[str, int, bool]] = set()  # what was tried on real texts: way, class of width, whether padded
@@ -414,10 +430,14 @@ class WindowedClassifier(TextReader):
             raise InputError(f"this model has one output, {brief(self.labels[1], 40)}; say with positive_label which of {known} is the attack")
         self.positive = find_positive(self.labels, positive_label, self.head.exclusive)
         self.types = type_table(tokenizer, max(self.vocabulary, len(tokenizer)))
-        self.lock = threading.RLock()  # of what one thread at a time may do with the model
+        self.lock = OneThread()  # of what one thread at a time may do with the model
         self.batches = Batches(
-            self._answers, self.probe, self.pad_id, self.token_budget, lock=self.lock, changes=lambda: self.changes, shown=self.head.probabilities
+            self._answers, self.probe, self.pad_id, self.token_budget, lock=self.lock, changes=self.changes_itself, shown=self.head.probabilities
         )
+
+    def changes_itself(self) -> bool:
+        "Whether the model was seen to change itself while it answers."
+        return self.changes
 
     def _forward(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         "Logits of one padded batch."
