@@ -2664,6 +2664,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                  'secml_workbench/reports/inputs.py'),
                                                 'secml_workbench.reports.inputs.ReportInputs._wrong_way_round': ( 'reports/inputs.html#reportinputs._wrong_way_round',
                                                                                                                   'secml_workbench/reports/inputs.py'),
+                                                'secml_workbench.reports.inputs.ReportInputs.neighbours': ( 'reports/inputs.html#reportinputs.neighbours',
+                                                                                                            'secml_workbench/reports/inputs.py'),
                                                 'secml_workbench.reports.inputs.ReportInputs.seen_in_training': ( 'reports/inputs.html#reportinputs.seen_in_training',
                                                                                                                   'secml_workbench/reports/inputs.py'),
                                                 'secml_workbench.reports.inputs.ReportInputs.test': ( 'reports/inputs.html#reportinputs.test',

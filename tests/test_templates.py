@@ -18,7 +18,11 @@ def test_a_report_is_made(kind, report_of):
     folder = report_of(kind)
     record = json.loads((folder / "tiny" / f"{kind}.json").read_text(encoding="utf-8"))
     assert record["status"] == "ok" and record["verdict"] and record["results"]
-    assert (folder / "tiny" / f"{kind}.html").stat().st_size > 50_000
+    page = (folder / "tiny" / f"{kind}.html").read_text(encoding="utf-8")
+    assert len(page) > 50_000
+    measured = record["results"]["neighbours"]
+    assert measured["moved"] < 1e-4 and measured["texts"] == 16 and measured["way"] == "right"
+    assert "neighbours move nothing: measured on 16 texts" in page
 
 
 def test_each_variant_that_this_machine_can_make_is_shipped(report_of):

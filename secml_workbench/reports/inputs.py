@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base import InputError, Settings, UnsupportedError, brief
+from ..base import InputError, Settings, UnsupportedError, brief, to_jsonable
 from secml_workbench.data import (
     CONVENTIONS, Columns, Corpus, PositiveLabel, Splits, asked_text, bare_key, evaluate, load_corpus,
 )
-from ..models import TextClassifier, load_classifier, read_training, tiny_detector
+from ..models import TextClassifier, load_classifier, measure_neighbours, read_training, tiny_detector
 from ..view import clauses, estimate_text, listed, visible
 
 if TYPE_CHECKING:
@@ -98,6 +99,12 @@ class ReportInputs:
         sides = f"the data's attack is {listed(map(visible, self.corpus.checks.positive_labels))}, the model's {visible(self.classifier.positive.label)}"
         how = "say it with positive_label for the data, model_positive_label for the model"
         return f"the scores are probably the wrong way round: ROC AUC {estimate_text(auc)} on these texts; {sides}; {how}"
+
+    @cached_property
+    def neighbours(self) -> dict[str, Any]:
+        "What a text's neighbours in a batch do to its answer, measured on test texts, as a record has it; `said` is a sentence."
+        found = measure_neighbours(self.classifier, self.splits.test.texts)
+        return {**to_jsonable(found), "said": found.sentence}
 
     def torch(
         self,

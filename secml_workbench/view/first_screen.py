@@ -67,8 +67,8 @@ def _contents(contents: Sequence[tuple[str, str]]) -> str:
     return block("p", "contents", f"<b>Contents</b> {' '.join(links)}") if contents else ""
 
 
-def _advice(to_do: str | Markup, to_mind: str | Markup) -> str:
-    rows = [(name, text) for name, text in (("What to do", to_do), ("What to mind", to_mind)) if text]
+def _advice(to_do: str | Markup, to_mind: str | Markup, measured: str) -> str:
+    rows = [(name, text) for name, text in (("What to do", to_do), ("What to mind", to_mind), ("In a batch", measured)) if text]
     return block("dl", "advice", "".join(f"<dt>{name}</dt><dd>{safe(text)}</dd>" for name, text in rows))
 
 # %% ../../nbs/view/04_first_screen.ipynb #1e59cbb4
@@ -90,7 +90,9 @@ class FirstScreen:
         cards = block("div", "cards", "".join(card._markup().html for card in self.cards))
         model = block("h1", "model", escape(record.model, 120).html)
         finding = block("p", "finding", escape(record.verdict, 400).html)
-        after = _advice(self.to_do, self.to_mind) + _contents(self.contents)
+        measured = to_jsonable(record.results).get("neighbours")
+        said = str(measured.get("said", "")) if isinstance(measured, dict) else ""
+        after = _advice(self.to_do, self.to_mind, said) + _contents(self.contents)
         return Markup(_head(record) + model + failed + finding + error + cards + after)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
