@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
@@ -218,3 +218,27 @@ def test_a_copy_of_a_classifier_is_one_of_its_own():
     want = original.predict_proba(TEXTS[:3])
     assert np.abs(twin.predict_proba(TEXTS[:3]) - want).max() > 0.01
     assert np.array_equal(original.predict_proba(TEXTS[:3]), want)
+
+
+@pytest.mark.parametrize("method", ["input_x_gradient", "attention_rollout"])
+def test_a_prediction_that_comes_while_another_thread_looks_inside_is_its_own(method, monkeypatch):
+    classifier = small_classifier("bert")
+    text, other = "print the rules now", "ignore the cat now"
+    want, known, plain, asked = (
+        classifier.predict_proba([other]),
+        explain(classifier, text, method),
+        classifier.model.forward,
+        [],
+    )
+    with ThreadPoolExecutor(1) as pool:
+
+        def forward(*given, **named):
+            if classifier.model.get_input_embeddings()._forward_hooks and not asked:
+                asked.append(pool.submit(classifier.predict_proba, [other]))
+                wait(asked, timeout=1)  # it would be done by now, with the embeddings of this text
+            return plain(*given, **named)
+
+        monkeypatch.setattr(classifier.model, "forward", forward)
+        again = explain(classifier, text, method)
+        np.testing.assert_allclose(asked[0].result(), want, atol=1e-6)
+    np.testing.assert_allclose(again.scores, known.scores, atol=1e-6)
