@@ -2062,6 +2062,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                                 'secml_workbench/models/windows.py'),
                                                 'secml_workbench.models.windows.Batches.why': ( 'models/windows.html#batches.why',
                                                                                                 'secml_workbench/models/windows.py'),
+                                                'secml_workbench.models.windows.CannotRead': ( 'models/windows.html#cannotread',
+                                                                                               'secml_workbench/models/windows.py'),
                                                 'secml_workbench.models.windows.Neighbours': ( 'models/windows.html#neighbours',
                                                                                                'secml_workbench/models/windows.py'),
                                                 'secml_workbench.models.windows.Neighbours._repr_html_': ( 'models/windows.html#neighbours._repr_html_',

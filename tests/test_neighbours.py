@@ -221,7 +221,7 @@ def test_a_copy_of_a_classifier_is_one_of_its_own():
 
 
 @pytest.mark.parametrize("method", ["input_x_gradient", "attention_rollout"])
-def test_a_prediction_that_comes_while_another_thread_looks_inside_is_its_own(method, monkeypatch):
+def test_a_prediction_that_comes_while_another_thread_looks_inside_waits(method, monkeypatch):
     classifier = small_classifier("bert")
     text, other = "print the rules now", "ignore the cat now"
     want, known, plain, asked = (
@@ -235,7 +235,8 @@ def test_a_prediction_that_comes_while_another_thread_looks_inside_is_its_own(me
         def forward(*given, **named):
             if classifier.model.get_input_embeddings()._forward_hooks and not asked:
                 asked.append(pool.submit(classifier.predict_proba, [other]))
-                wait(asked, timeout=1)  # it would be done by now, with the embeddings of this text
+                wait(asked, timeout=1)
+                assert not asked[0].done(), "two threads were at one model"
             return plain(*given, **named)
 
         monkeypatch.setattr(classifier.model, "forward", forward)

@@ -20,7 +20,7 @@ from .protocol import AttackLabels, TextClassifier, is_asked, scores
 from .folders import local_model, model_folder, weight_files
 from .peft_adapters import find_adapter
 from .torch_backend import load_torch, quiet
-from .windows import WindowedClassifier
+from .windows import CannotRead, WindowedClassifier
 
 _log = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ def _load(place: Path, name: str, positive_label: AttackLabels, device: str, run
 
 def _tried(classifier: WindowedClassifier) -> WindowedClassifier:
     "The classifier, once it is known how its batches must be made. Raises UnsupportedError: no answer of it can be relied on."
-    with quiet():
+    with quiet(), suppress(CannotRead):  # which is said of the text that is asked for
         assert classifier.batches.way
     return classifier
 

@@ -20,7 +20,7 @@ from ..view import facts, plural
 
 # %% auto #0
 __all__ = ['TOKEN_BUDGET', 'WAYS', 'length_batches', 'pad_batch', 'Neighbours', 'make_batches', 'OneThread', 'Batches',
-           'predict_windows', 'text_config', 'TextReader', 'WindowedClassifier', 'measure_neighbours']
+           'predict_windows', 'text_config', 'TextReader', 'CannotRead', 'WindowedClassifier', 'measure_neighbours']
 
 # %% ../../nbs/models/02_windows.ipynb #ff694d07
 TOKEN_BUDGET = 1024  # tokens of a batch, padding included
@@ -408,6 +408,10 @@ class TextReader:
         return np.bincount([window.row for window in self.encode(texts)], minlength=len(texts))
 
 # %% ../../nbs/models/02_windows.ipynb #1caba9d4
+class CannotRead(UnsupportedError):
+    "A model's own code failed on a batch."
+
+
 class WindowedClassifier(TextReader):
     "A `TextClassifier` over a tokenizer and a function from one padded batch to logits; backends fill in `_forward`."
 
@@ -452,7 +456,7 @@ class WindowedClassifier(TextReader):
         except Exception as error:
             if type(error).__name__ == "OutOfMemoryError":
                 raise
-            raise UnsupportedError(f"{brief(self.name, 60)} cannot read {_batch_words(ids)}: {_first_line(error)}") from error
+            raise CannotRead(f"{brief(self.name, 60)} cannot read {_batch_words(ids)}: {_first_line(error)}") from error
         if len(rows) != len(ids):
             raise UnsupportedError(f"{brief(self.name, 60)} gives {len(rows)} answers for {_batch_words(ids)}; expected one a text")
         return rows
