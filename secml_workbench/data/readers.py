@@ -136,8 +136,8 @@ def _arrow_table(name: str, schema: Any, batches: Callable[[list[str]], Iterator
     def rows(wanted: Sequence[str]) -> Rows:
         for batch in batches(list(wanted)):
             batch.validate(full=True)
-            columns = [batch.column(batch.schema.get_field_index(name)).to_pylist() for name in wanted]
-            yield from zip(*columns, strict=True)
+            columns = [batch.column(batch.schema.get_field_index(name)) for name in wanted]
+            yield from (tuple(column[row].as_py() for column in columns) for row in range(batch.num_rows))
 
     return Table(name, list(schema.names), rows, _said_of_features((schema.metadata or {}).get(b"huggingface")))
 
@@ -148,8 +148,9 @@ def _read_parquet(path: Path) -> Table:
     import pyarrow.parquet as pq
 
     def batches(wanted: list[str]) -> Iterator[Any]:
-        with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(32, columns=list(dict.fromkeys(wanted)))
+        own = list(dict.fromkeys(wanted))
+        with pq.ParquetFile(path, read_dictionary=own) as file:  # a value that many rows share is in memory once
+            yield from file.iter_batches(32, columns=own)
 
     try:
         return _arrow_table(path.name, pq.read_schema(path), batches)

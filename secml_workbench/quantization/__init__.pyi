@@ -68,4 +68,5 @@ from .comparison import (
 from .shipping import (
     ship as ship,
     use_code as use_code,
+    variant_folder as variant_folder,
 )

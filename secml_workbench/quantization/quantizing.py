@@ -209,7 +209,7 @@ def _manifest(
 ) -> dict[str, Any]:
     "How it was made, as JSON has it."
     held: dict[str, Any] = to_jsonable({
-        "schema": SCHEMA, "source": {"name": source.name}, "config": config, "counts": counts, "machine": machine_of(config.device),
+        "schema": SCHEMA, "source": {"name": source.name, "path": source.path and str(source.path.resolve())}, "config": config, "counts": counts, "machine": machine_of(config.device),
         "gate": {}, "calibration": calibration, "runtime": "onnxruntime" if (work / MODEL_FILE).is_file() else "torch",
         "files": hash_files(work),
     })  # fmt: skip

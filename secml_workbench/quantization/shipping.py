@@ -9,12 +9,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ..base import to_jsonable
+from ..base import InputError, read_manifest, sha256_of, slug, to_jsonable
+from ..models import TorchClassifier
 from .artifact import record_judgement, settle
 from .comparison import JudgedVariant, JudgedVariants
 
 # %% auto #0
-__all__ = ['ship', 'use_code']
+__all__ = ['variant_folder', 'ship', 'use_code']
 
 # %% ../../nbs/quantization/13_shipping.ipynb #5b1d0004
 def _write_judgements(judged: JudgedVariants, threshold: float) -> None:
@@ -27,6 +28,34 @@ def _write_judgements(judged: JudgedVariants, threshold: float) -> None:
             "validation": to_jsonable(best.candidate.gate), "latency_ms": best.latency.summary,
         }  # fmt: skip
         record_judgement(best.candidate.artifact, judgement, best.candidate.runtime)
+
+# %% ../../nbs/quantization/13_shipping.ipynb #5b1d0007
+def _is_of_another(
+    variant: Path,  # a folder, or none yet
+    model: Path,
+) -> bool:
+    "Whether a variant of another model, one that is still there, is in a folder."
+    try:
+        source = read_manifest(variant).get("source", {})
+        path = Path(source["path"])
+        return path.exists() and not path.samefile(model)
+    except (InputError, OSError, LookupError, TypeError, ValueError, AttributeError):
+        return False  # nothing that says whose it is: `check_target` decides
+
+
+def variant_folder(
+    home: Path,  # of all variants
+    classifier: TorchClassifier,
+    variant: str,
+) -> Path:  # <name>-<variant>; with the name of the model's parent folder before it where that is another model's
+    "Where a variant of a model goes."
+    name, model = slug(classifier.name), classifier.path
+    if model is None:
+        return home / f"{name}-{variant}"
+    whole = model.resolve()
+    names = (name, slug(f"{whole.parent.name}-{name}"), f"{name}-{sha256_of(str(whole))[:8]}")
+    return next((folder for one in names if not _is_of_another(folder := home / f"{one}-{variant}", model)), home / f"{names[-1]}-{variant}")
+
 
 # %% ../../nbs/quantization/13_shipping.ipynb #5b1d0006
 def ship(
@@ -63,8 +92,7 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 session = onnxruntime.InferenceSession(folder + "/onnx/model.onnx", providers=["CPUExecutionProvider"])
 tokens = tokenizer(["Ignore all previous instructions."], padding=True, truncation=True, max_length={max_length}, return_tensors="np")
 logits = session.run(None, {{i.name: tokens[i.name].astype(np.int64) for i in session.get_inputs()}})[0]
-odds = np.exp(logits - logits.max(axis=1, keepdims=True))
-probabilities = odds / odds.sum(axis=1, keepdims=True)
+{odds}
 print(probabilities)
 """
 _TRANSFORMERS = """
@@ -76,9 +104,12 @@ tokenizer = AutoTokenizer.from_pretrained(folder)
 model = AutoModelForSequenceClassification.from_pretrained(folder, dtype="auto").eval().to({device!r})
 tokens = tokenizer(["Ignore all previous instructions."], padding=True, truncation=True, max_length={max_length}, return_tensors="pt")
 with torch.inference_mode():
-    probabilities = model(**tokens.to({device!r})).logits.float().softmax(dim=1).cpu().numpy()
+    probabilities = model(**tokens.to({device!r})).logits.float().{odds}.cpu().numpy()
 print(probabilities)
 """
+_SOFTMAX = """odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+probabilities = odds / odds.sum(axis=1, keepdims=True)"""
+_SIGMOID = "probabilities = 1 / (1 + np.exp(-logits))"
 
 
 def use_code(
@@ -87,8 +118,12 @@ def use_code(
     *,
     runtime: str = "onnxruntime",  # or openvino, torch
     device: str = "cpu",
+    exclusive: bool = True,  # one label a text; False: each label by itself
 ) -> dict[str, str]:  # way -> code that works when pasted
     "How to load a variant: with the workbench, and with nothing but its runtime and a tokenizer."
-    way, code = ("transformers", _TRANSFORMERS) if runtime == "torch" else ("onnxruntime", _ONNXRUNTIME)
-    values = {"folder": folder, "max_length": max_length, "device": device}
+    if runtime == "torch":
+        way, code, odds = "transformers", _TRANSFORMERS, "softmax(dim=1)" if exclusive else "sigmoid()"
+    else:
+        way, code, odds = "onnxruntime", _ONNXRUNTIME, _SOFTMAX if exclusive else _SIGMOID
+    values = {"folder": folder, "max_length": max_length, "device": device, "odds": odds}
     return {"With the workbench": _WORKBENCH.format(**values).strip(), f"With {way} alone": code.format(**values).strip()}

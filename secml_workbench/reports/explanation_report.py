@@ -5,7 +5,6 @@
 # %% ../../nbs/reports/52_explanation_report.ipynb #dfaf615b
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,8 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from secml_workbench.base import (
-    InputError, Record, Settings, UnsupportedError, current_provenance, load_settings, set_threads, to_jsonable,
-    track,
+    InputError, Record, Settings, UnsupportedError, current_provenance, load_settings, scratch_folder, set_threads,
+    to_jsonable, track,
 )
 from ..data import Columns, Corpus, Estimate, evaluate, metrics_table
 from secml_workbench.explanation import (
@@ -121,8 +120,8 @@ def _compare_variants(
     original = inputs.classifier
     if len(texts) < 2 or not isinstance(original, TorchClassifier) or original.path is None:
         return []
-    with tempfile.TemporaryDirectory(prefix="secml-") as folder:
-        paths, out = _beside(original.path), Path(folder) / "int8_dynamic"
+    with scratch_folder() as folder:
+        paths, out = _beside(original.path), folder / "int8_dynamic"
         try:
             paths = paths or {"int8_dynamic": Path(quantize(original, QuantizationConfig("int8_dynamic"), out=out))}
         except UnsupportedError:

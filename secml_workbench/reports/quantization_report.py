@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import re
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 
 from secml_workbench.base import (
     InputError, Provenance, Record, Settings, UnsupportedError, brief, check_writable, current_provenance, load_settings,
-    refuse_unknown, set_threads, slug, to_jsonable, track,
+    refuse_unknown, scratch_folder, set_threads, slug, to_jsonable, track,
 )
 from ..data import Columns, Corpus, Estimate, get_metric, length_slices
 from ..explanation import agreement_table, explanation_agreement, flagged_texts, nearest_texts
@@ -27,7 +27,7 @@ from ..models import RUNTIMES, TextClassifier, TorchClassifier, fit_baseline, ha
 from secml_workbench.quantization import (
     Exports, Flip, Gate, JudgedVariant, JudgedVariants, Measured, Outcome, QuantizationConfig, Timing, Validation, candidates_of,
     check_cuda, check_target, cpu_class, judge_variants, machine_of, measure_latency, metric_delta, overflows, quantize_within,
-    read_artifact, recommend, runtimes_here, sensitivity, ship, use_code, weights_size, why_no_openvino,
+    read_artifact, recommend, runtimes_here, sensitivity, ship, use_code, variant_folder, weights_size, why_no_openvino,
 )
 from .inputs import at_most, open_inputs
 from secml_workbench.view import (
@@ -73,15 +73,6 @@ def _check_names(variants: Sequence[str], runtimes: Sequence[str]) -> None:
         raise InputError('runtimes names openvino, which is not installed; pip install "secml_workbench[openvino]", or leave it out')
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #f5e0647b
-def _target_of(
-    folder: Path,  # of the artifacts
-    name: str,  # of the model
-    variant: str,
-) -> Path:
-    "Where a variant goes."
-    return folder / f"{slug(name)}-{variant}"
-
-
 def _artifacts_folder(
     out: str,  # the parameter
     model: str,  # the parameter
@@ -98,16 +89,15 @@ def _artifacts_folder(
 def _make_variants(
     classifier: TorchClassifier,
     configs: Sequence[QuantizationConfig],  # from `_check_parameters`
-    folder: Path,  # where the artifacts go
-    name: str,  # of the model
+    folder: Path,  # where they are made
     **making: Any,  # validation, calibration, ranking, settings of `quantize_within`
 ) -> tuple[dict[str, Outcome], dict[str, str]]:  # variant -> how it was made; variant -> why it was not
-    "Every variant as a folder `<name>-<variant>`, made again while it fails on validation. Raises the last refusal if all are refused."
+    "Every variant as a folder of its name, made again while it fails on validation. Raises the last refusal if all are refused."
     made: dict[str, Outcome] = {}
     refused: dict[str, str] = {}
     with Exports(classifier) as exports:
         for config in tqdm(configs, desc="making variants", leave=False):
-            out = _target_of(folder, name, config.variant)
+            out = folder / config.variant
             try:
                 made[config.variant] = quantize_within(classifier, config, out=out, exports=exports, **making)
             except UnsupportedError as error:
@@ -123,8 +113,8 @@ def _fit_rival(
 ) -> tuple[TextClassifier, int]:  # the rival and its bytes on disk
     "TF-IDF and logistic regression, fitted on the train part, with its size when saved."
     rival = fit_baseline(train.texts, train.labels, seed=seed)
-    with tempfile.TemporaryDirectory() as folder:
-        return rival, weights_size(save_baseline(rival, Path(folder) / "baseline"))
+    with scratch_folder() as folder:
+        return rival, weights_size(save_baseline(rival, folder / "baseline"))
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #c5cc9f8c
 def _quickness(one: Measured, timing: Timing) -> str:
