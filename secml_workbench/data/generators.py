@@ -56,7 +56,7 @@ class _Pool:
     def frames_of(self, kind: str, language: str) -> list[Frame]:
         "Frames of a kind that this part has and can fill; language empty: all of them."
         if (kind, language) not in self.frames:
-            here = (f for f in self.grammar.frames if f.kind == kind and language in ("", f.language) and (f.shared or self._here(f.id)))
+            here = (f for f in self.grammar.frames if f.kind == kind and language in ("", f.language) and (f.shared or self._here(f.holdout)))
             self.frames[kind, language] = [frame for frame in here if self.fills(frame.template, frame.language)]
         return self.frames[kind, language]
 
@@ -170,9 +170,9 @@ def _chatty(text: str, rng: random.Random) -> str:
 
 
 def _typed(text: str, rng: random.Random) -> str:
-    "One to three typing errors inside words of four letters and more."
+    "At most two typing errors inside words of four letters and more."
     places = [m.start() for m in re.finditer(r"(?<=[^\W\d_])[^\W\d_](?=[^\W\d_]{2})", text)]
-    for at in sorted(rng.sample(places, min(len(places), rng.randint(1, 3))), reverse=True):
+    for at in sorted(rng.sample(places, min(len(places), rng.choice((0, 1, 1, 2)))), reverse=True):
         one, two = text[at], text[at + 1]
         text = text[:at] + rng.choice((two + one, two, one + one + two)) + text[at + 2 :]
     return text
@@ -261,7 +261,8 @@ def _surrounded(draw: _Draw, frame: Frame, text: str, goal: int, most: int, styl
     for side, place, kind, _ in bag:
         if words >= goal:
             break
-        if part := _company(draw, kind, most - words, goal - words, style):
+        part = _company(draw, kind, most - words, goal - words, style)
+        if part and part not in [other for *_, other in parts]:
             parts.append((side, place, part))
             words += count_words(part)
     parts.sort(key=lambda part: part[1])

@@ -147,6 +147,7 @@ class Frame:
     register: str = "neutral"  # neutral, casual, formal, machine
     tags: tuple[str, ...] = ()
     shared: bool = False  # scaffolding, such as a row of a table: in every part
+    holdout: str = ""  # what decides its part: its id, or a name that it shares with its translations
 
 
 @dataclass(frozen=True)
@@ -194,7 +195,7 @@ def _entries(value: Any, where: str) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-_GROUP = {"name": str, "kind": str, "label": int, "language": str, "register": str, "tags": list, "shared": bool, "lines": (str, list), "frames": dict}
+_GROUP = {"name": str, "kind": str, "label": int, "language": str, "register": str, "tags": list, "family": str, "shared": bool, "lines": (str, list), "frames": dict}
 _REGISTERS = ("neutral", "casual", "formal", "machine")
 
 
@@ -223,14 +224,15 @@ def _digest(text: str) -> str:
 
 
 def _frames(group: Mapping[str, Any], where: str, language: str) -> Iterator[Frame]:
-    name = group["name"]
+    name, family = group["name"], group.get("family", group["name"])
     lines = _entries(group["lines"], f"{where}: lines") if "lines" in group else []
-    texts = [(f"{name}-{_digest(text)}", text) for text in lines]
+    texts = [(_digest(text), text) for text in lines]
     for key, text in group.get("frames", {}).items():
-        texts += [(f"{name}-{key}", one.strip("\n")) for one in _entries([text], f"{where}: {key}")]
+        texts += [(key, one.strip("\n")) for one in _entries([text], f"{where}: {key}")]
     about = group.get("language", language), group.get("register", "neutral"), tuple(map(str, group.get("tags", ())))
-    for id, text in texts:
-        yield Frame(id, group["kind"], parse_template(text), group["label"], *about, group.get("shared", False))
+    for key, text in texts:
+        held = group.get("shared", False), f"{family}-{key}"
+        yield Frame(f"{name}-{key}", group["kind"], parse_template(text), group["label"], *about, *held)
 
 # %% ../../nbs/data/13_grammar.ipynb #13f846aa
 _TOP = ("language", "lists", "shared", "group", "compose")
