@@ -117,8 +117,9 @@ _MARK = re.compile("(\\s*)\x00([^\x00]+)\x00")
 class _Draw:
     "One text in the making, and what it is made of."
 
-    def __init__(self, pool: _Pool, rng: random.Random, language: str):
+    def __init__(self, pool: _Pool, rng: random.Random, language: str, bound: Mapping[tuple[str, str], str] | None = None):
         self.pool, self.rng, self.language = pool, rng, language
+        self.bound = dict(bound or {})  # what places with a tag have, in all of the text
         self.frames: list[str] = []
         self.words: list[str] = []
 
@@ -126,27 +127,29 @@ class _Draw:
         "A frame filled; its marks stay as places only where they are wanted."
         if not frame.shared:
             self.frames.append(frame.id)
-        text = self._fill(frame.template, {})
+        text = self._fill(frame.template)
         if frame.register in ("neutral", "formal"):
             text = text[:1].upper() + text[1:]
         return text if marks else _MARK.sub("", text)
 
-    def _fill(self, template: Template, bound: dict[tuple[str, str], str]) -> str:
-        return "".join(piece if isinstance(piece, str) else self._piece(piece, bound) for piece in template)
+    def _fill(self, template: Template) -> str:
+        return "".join(piece if isinstance(piece, str) else self._piece(piece) for piece in template)
 
-    def _piece(self, piece: Slot | Choice, bound: dict[tuple[str, str], str]) -> str:
+    def _piece(self, piece: Slot | Choice) -> str:
         if isinstance(piece, Choice):
-            return self._fill(self.rng.choice(piece.options), bound)
+            return self._fill(self.rng.choice(piece.options))
         if piece.name == "here" or piece.name[0] == "+":
             return f"\x00{'|'.join((piece.name, *piece.filters))}\x00"
-        text = bound.get((piece.name, piece.tag)) if piece.tag else None
+        text = self.bound.get((piece.name, piece.tag)) if piece.tag else None
         if text is None:
-            text = bound[piece.name, piece.tag] = self._value(piece.name, bound)
+            text = self._value(piece.name)
+        if piece.tag:
+            self.bound[piece.name, piece.tag] = text
         for name in piece.filters:
             text = FILTERS[name](text)
         return text
 
-    def _value(self, name: str, bound: dict[tuple[str, str], str]) -> str:
+    def _value(self, name: str) -> str:
         low, _, high = name.partition("..")
         if high:
             return str(self.rng.randint(int(low), int(high)))
@@ -157,7 +160,7 @@ class _Draw:
         word, template = self.rng.choice(self.pool.words_of(name))
         if name not in self.pool.grammar.shared:
             self.words.append(word)
-        return self._fill(template, bound)
+        return self._fill(template)
 
 # %% ../../nbs/data/14_generators.ipynb #816e8de5
 _CHAT = {"please": "pls", "you": "u", "thanks": "thx", "because": "cuz", "are": "r", "I am": "im", "don't": "dont", "can't": "cant", "what's": "whats", "people": "ppl", "tomorrow": "tmrw", "with": "w/", "message": "msg", "really": "rly"}  # fmt: skip
@@ -285,13 +288,14 @@ def _company(draw: _Draw, kind: str, room: int, need: int, style: Style) -> str:
     there = [frame for frame in there if frame.id not in draw.frames] or there
     best, most = "", 0
     for _ in range((4 if need > 40 else 1) if there else 0):
-        frame, other = draw.rng.choice(there), _Draw(draw.pool, draw.rng, draw.language)
+        frame, other = draw.rng.choice(there), _Draw(draw.pool, draw.rng, draw.language, draw.bound)
         text = _restyled(other.frame(frame), frame, style, draw.rng)
         if most < (words := count_words(text)) <= room:
             best, most, made_of = text, words, other
     if best:
         draw.frames += made_of.frames
         draw.words += made_of.words
+        draw.bound |= made_of.bound
     return best
 
 # %% ../../nbs/data/14_generators.ipynb #dadce09f
@@ -343,7 +347,7 @@ def _pair(pool: _Pool, frame: Frame, length: str, rng: random.Random) -> list[Ge
     text = _grown(draw, frame, text, rng.randint(low, (low + high) // 2) - count_words(attack), room, None)
     places = list(_MARK.finditer(text))
     place = rng.randrange(len(places))
-    harmless = _company(draw, rng.choice(plan.harmless), high, 0, None) if plan.harmless and rng.random() < 0.5 else ""
+    harmless = _company(draw, rng.choice(plan.harmless), high, 0, None) if plan.harmless and (length == "words" or rng.random() < 0.5) else ""
     rows = []
     for payload, label in ((attack, 1), (harmless, 0)):
         put = _put(text, places[place], payload, stays=False) if payload else text

@@ -42,12 +42,12 @@ class Choice:
 
 Template = tuple[str | Slot | Choice, ...]
 
-# %% ../../nbs/data/13_grammar.ipynb #983f2ee0
+# %% ../../nbs/data/13_grammar.ipynb #69fba40b
 _NAME = r"[a-z][a-z0-9_]*"
 _TOKEN = re.compile(
     r"\(\((?P<options>.*?)\)\)"
-    rf"|\{{\{{(?P<literal>{_NAME})\}}\}}"
-    rf"|\{{(?P<name>{_NAME}|\d{{1,9}}\.\.\d{{1,9}}|0x\d{{1,2}}|[@+]_?{_NAME})(?::(?P<tag>[a-z0-9]+))?(?P<filters>(?:\|[a-z]+)*)\}}",
+    r"|\{\{(?P<literal>[A-Za-z_]\w*)\}\}"
+    rf"|\{{(?P<name>[A-Za-z]\w*|\d{{1,9}}\.\.\d{{1,9}}|0x\d{{1,2}}|[@+]_?{_NAME})(?::(?P<tag>[a-z0-9]+))?(?P<filters>(?:\|[a-z]+)*)\}}",
     re.DOTALL,
 )
 _BAR = re.compile(r"\|(?![^{}]*\})")  # not the bar of a filter
@@ -119,6 +119,7 @@ FILTERS: dict[str, Callable[[str], str]] = {
     "words": _number_word,
     "plural": _plural,
     "ing": _gerund,
+    "noun": lambda text: re.sub(r"^(?:an?|the) ", "", text),
     "bare": lambda text: text.rstrip(" .!?。！？।"),
     "line": lambda text: " ".join(text.split()),
     "json": lambda text: json.dumps(text, ensure_ascii=False)[1:-1],
