@@ -73,8 +73,8 @@ def parse_template(
 # %% ../../nbs/data/13_grammar.ipynb #cb11ad7c
 _SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_VOWEL = re.compile(r"(?i)(?:[aeiou]|8|11\b|18\b|ho(?:ur|nest)|heir|[fhlmnrsx](?=[A-Z0-9]|\b))(?!ser|ni[tvqf]|se[fd]|ne\b|nce\b|urope)")
-_INITIALS = re.compile(r"[FHLMNRSX](?:[A-Z]|\b)|[AEIO][A-Z]")
+_AN = re.compile("[FHLMNRSX](?:[A-Z0-9]|\b)|[AEIO]|8|1[18]\b|[aeiou]|hour|honest|heir")  # begins with a vowel's sound
+_A = re.compile("(?i)uni(?!n|m)|us(?=e|a|u)|eu|one\b|once\b|one-|u(?:tility|topi)")
 
 
 def _number_word(text: str) -> str:
@@ -86,8 +86,7 @@ def _number_word(text: str) -> str:
 
 
 def _with_article(text: str) -> str:
-    an = _INITIALS.match(text) if text[:2].isupper() else _VOWEL.match(text)
-    return f"{'an' if an else 'a'} {text}"
+    return f"{'an' if _AN.match(text) and not _A.match(text) else 'a'} {text}"
 
 # %% ../../nbs/data/13_grammar.ipynb #46b8d79a
 def _plural(text: str) -> str:
