@@ -120,13 +120,12 @@ class _Draw:
     def __init__(self, pool: _Pool, rng: random.Random, language: str, bound: Mapping[tuple[str, str], str] | None = None):
         self.pool, self.rng, self.language = pool, rng, language
         self.bound = dict(bound or {})  # what places with a tag have, in all of the text
-        self.frames: list[str] = []
+        self.frames: list[Frame] = []
         self.words: list[str] = []
 
     def frame(self, frame: Frame, marks: bool = False) -> str:
         "A frame filled; its marks stay as places only where they are wanted."
-        if not frame.shared:
-            self.frames.append(frame.id)
+        self.frames.append(frame)
         text = self._fill(frame.template)
         if frame.register in ("neutral", "formal"):
             text = text[:1].upper() + text[1:]
@@ -282,15 +281,18 @@ def _joined(pieces: Sequence[str], glue: str) -> str:
     return text
 
 
+_REPEATED = 25  # words of a part whose frame may come twice in a text, in other words
+
+
 def _company(draw: _Draw, kind: str, room: int, need: int, style: Style) -> str:
     "A text of a kind, if possible of a frame that is not in this one yet; empty: what was tried was too long."
     there = draw.pool.frames_of(kind, draw.language)
-    there = [frame for frame in there if frame.id not in draw.frames] or there
+    fresh = [frame for frame in there if frame not in draw.frames]
     best, most = "", 0
     for _ in range((4 if need > 40 else 1) if there else 0):
-        frame, other = draw.rng.choice(there), _Draw(draw.pool, draw.rng, draw.language, draw.bound)
+        frame, other = draw.rng.choice(fresh or there), _Draw(draw.pool, draw.rng, draw.language, draw.bound)
         text = _restyled(other.frame(frame), frame, style, draw.rng)
-        if most < (words := count_words(text)) <= room:
+        if most < (words := count_words(text)) <= (room if fresh else min(room, _REPEATED)):
             best, most, made_of = text, words, other
     if best:
         draw.frames += made_of.frames
@@ -317,7 +319,8 @@ class GeneratedText:
 
 def _row(draw: _Draw, frame: Frame, text: str, label: int) -> GeneratedText:
     text = text.strip("\n")
-    made_of = tuple(dict.fromkeys(draw.frames)), tuple(dict.fromkeys(draw.words))
+    held = (one.id for one in draw.frames if not one.shared)
+    made_of = tuple(dict.fromkeys(held)), tuple(dict.fromkeys(draw.words))
     return GeneratedText(text, label, f"generated:{frame.kind}", frame.kind, frame.language, frame.id, length_of(text), frame.tags, *made_of)
 
 # %% ../../nbs/data/14_generators.ipynb #c58026fe

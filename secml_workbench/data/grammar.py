@@ -73,8 +73,8 @@ def parse_template(
 # %% ../../nbs/data/13_grammar.ipynb #cb11ad7c
 _SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
 _TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_AN = re.compile("[FHLMNRSX](?:[A-Z0-9]|\b)|[AEIO]|8|1[18]\b|[aeiou]|hour|honest|heir")  # begins with a vowel's sound
-_A = re.compile("(?i)uni(?!n|m)|us(?=e|a|u)|eu|one\b|once\b|one-|u(?:tility|topi)")
+_AN = re.compile("[FHLMNRSX](?:[A-Z0-9]|(?![a-z]))|[AEIO]|8|1[18](?![0-9])|[aeiou]|hour|honest|heir")  # begins with a vowel's sound
+_A = re.compile("(?i)uni(?!n|m)|us(?=e|a|u)|ux|eu|one(?![a-z])|once(?![a-z])|u(?:tility|topi)")
 
 
 def _number_word(text: str) -> str:
