@@ -86,3 +86,18 @@ from .characters import (
     mixed_script_words as mixed_script_words,
     odd_characters as odd_characters,
 )
+from .grammar import (
+    FILTERS as FILTERS,
+    Frame as Frame,
+    Grammar as Grammar,
+    load_grammar as load_grammar,
+    part_of as part_of,
+)
+from .generators import (
+    GeneratedText as GeneratedText,
+    LENGTHS as LENGTHS,
+    count_texts as count_texts,
+    count_words as count_words,
+    generate as generate,
+    length_of as length_of,
+)
