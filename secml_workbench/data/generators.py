@@ -9,6 +9,8 @@ import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from itertools import pairwise
 from math import prod
 
 from ..base import InputError, check_number, refuse_unknown
@@ -69,7 +71,20 @@ class _Pool:
                 return False
         return True
 
-# %% ../../nbs/data/14_generators.ipynb #f711345a
+    def uses(self, template: Template, names: set[str]) -> bool:
+        "Whether a template has a slot of one of these lists, or a word of it has."
+        return any(
+            slot.name in names or any(self.uses(entry, names) for _, entry in self.grammar.lists.get(slot.name, ()))
+            for slot in slots_of(template)
+        )
+
+# %% ../../nbs/data/14_generators.ipynb #5843d95e
+@lru_cache(maxsize=8)
+def _pool(grammar: Grammar, part: str) -> _Pool:
+    "Made once for a grammar and a part."
+    return _Pool(grammar, part)
+
+
 def _ways(template: Template, pool: _Pool, language: str) -> int:
     "In how many ways a template can be filled; places with one tag count once."
     seen: set[tuple[str, str]] = set()
@@ -100,13 +115,13 @@ def count_texts(
     language: str = "",  # empty: all
 ) -> int:  # ways to fill its frames: an upper bound of distinct texts of one frame each
     "How many texts of a kind a grammar can make. InputError: an unknown kind or part."
-    pool = _Pool(_asked(grammar, kind, part), part)
+    pool = _pool(_asked(grammar, kind, part), part)
     return sum(_ways(frame.template, pool, frame.language) for frame in pool.frames_of(kind, language))
 
 
 def _asked(grammar: Grammar | None, kind: str, part: str) -> Grammar:
     grammar = load_grammar() if grammar is None else grammar
-    refuse_unknown([kind], [*grammar.kinds, *{frame.kind for frame in grammar.frames}], "kind")
+    refuse_unknown([kind], grammar.kinds, "kind")
     refuse_unknown([part], PARTS, "part")
     return grammar
 
@@ -275,7 +290,7 @@ def _surrounded(draw: _Draw, frame: Frame, text: str, goal: int, most: int, styl
 def _joined(pieces: Sequence[str], glue: str) -> str:
     "Pieces with glue between; those of several lines stand apart."
     text = pieces[0]
-    for last, piece in zip(pieces, pieces[1:], strict=False):
+    for last, piece in pairwise(pieces):
         apart = "\n" in last + piece and "\n" not in glue
         text += ("\n\n" if apart else glue) + piece
     return text
@@ -289,7 +304,7 @@ def _company(draw: _Draw, kind: str, room: int, need: int, style: Style) -> str:
     there = draw.pool.frames_of(kind, draw.language)
     fresh = [frame for frame in there if frame not in draw.frames]
     best, most = "", 0
-    for _ in range((4 if need > 40 else 1) if there else 0):
+    for _ in range((2 if need > 40 else 1) if there else 0):
         frame, other = draw.rng.choice(fresh or there), _Draw(draw.pool, draw.rng, draw.language, draw.bound)
         text = _restyled(other.frame(frame), frame, style, draw.rng)
         if most < (words := count_words(text)) <= (room if fresh else min(room, _REPEATED)):
@@ -350,12 +365,17 @@ def _pair(pool: _Pool, frame: Frame, length: str, rng: random.Random) -> list[Ge
     text = _grown(draw, frame, text, rng.randint(low, (low + high) // 2) - count_words(attack), room, None)
     places = list(_MARK.finditer(text))
     place = rng.randrange(len(places))
-    harmless = _company(draw, rng.choice(plan.harmless), high, 0, None) if plan.harmless and (length == "words" or rng.random() < 0.5) else ""
+    harmless = ""
+    if plan.harmless and (length == "words" or rng.random() < 0.5):
+        room = high - count_words(_MARK.sub("", text))
+        tries = (_company(draw, rng.choice(plan.harmless), room, 0, None) for _ in range(20))
+        harmless = next(filter(None, tries), "")
     rows = []
     for payload, label in ((attack, 1), (harmless, 0)):
         put = _put(text, places[place], payload, stays=False) if payload else text
         rows.append(_row(draw, frame, _MARK.sub("", put), label))
-    return rows if all(row.text and row.length == length for row in rows) else []
+    whole = all(row.text and row.length == length for row in rows) and (harmless or length != "words")
+    return rows if whole else []
 
 # %% ../../nbs/data/14_generators.ipynb #4ec22f0a
 _TRIES = 300  # for one text that is new and has the length
@@ -370,19 +390,19 @@ def generate(
     grammar: Grammar | None = None,  # None: the packaged one
     language: str = "",  # of the frames; empty: all
     lengths: Sequence[str] = tuple(LENGTHS),  # equally many of each
-    words: Mapping[str, Sequence[str]] | None = None,  # other words for some lists, whatever their part
+    words: Mapping[str, Sequence[str]] | None = None,  # other words for some lists, whatever their part; only frames that use them
 ) -> list[GeneratedText]:
     "Distinct texts, reproducible. InputError: unknown names, no frame left in this part, fewer texts than asked for."
     grammar = _asked(grammar, kind, part)
     check_number(n, "n", 1, whole=True)
     refuse_unknown(lengths, LENGTHS, "length")
     refuse_unknown(words or (), grammar.lists, "list")
-    pool = _Pool(grammar, part, words)
-    frames = pool.frames_of(kind, language)
+    pool = _Pool(grammar, part, words) if words else _pool(grammar, part)
+    frames = [frame for frame in pool.frames_of(kind, language) if not words or pool.uses(frame.template, set(words))]
     if not frames or not lengths:
         there = sum(f.kind == kind and language in ("", f.language) for f in grammar.frames)
         raise InputError(f"no frame of kind {kind} {language} can be filled in part {part} ({there} in all parts); add frames or words")
-    rng = random.Random(f"{seed}/{kind}/{part}/{language}")
+    rng = random.Random(f"{seed}/{kind}/{part}/{language}")  # noqa: S311  (no secret: the same texts again)
     rows = _rows(pool, frames, list(lengths), n, rng)
     if len(rows) < n:
         raise InputError(f"only {len(rows)} distinct texts of kind {kind} in part {part} were found, not {n}; ask for fewer or add frames")

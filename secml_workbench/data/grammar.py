@@ -70,9 +70,9 @@ def parse_template(
             pieces.append(Slot(match["name"], match["tag"] or "", tuple(filter(None, match["filters"].split("|")))))
     return tuple(piece for piece in (*pieces, text[at:]) if piece != "")
 
-# %% ../../nbs/data/13_grammar.ipynb #cb11ad7c
-_SMALL = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+# %% ../../nbs/data/13_grammar.ipynb #b9e3dae7
+_SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")  # fmt: skip
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _AN = re.compile("[FHLMNRSX](?:[A-Z0-9]|(?![a-z]))|[AEIO]|8|1[18](?![0-9])|[aeiou]|hour|honest|heir")  # begins with a vowel's sound
 _A = re.compile("(?i)uni(?!n|m)|us(?=e|a|u)|ux|eu|one(?![a-z])|once(?![a-z])|u(?:tility|topi)")
 
@@ -160,8 +160,8 @@ class Plan:
     attack: tuple[str, ...] = ()  # kinds of injected instructions; with them each text is made twice
     harmless: tuple[str, ...] = ()  # kinds of sentences that stand there in the clean text
 
-# %% ../../nbs/data/13_grammar.ipynb #1ef50c69
-@dataclass(frozen=True)
+# %% ../../nbs/data/13_grammar.ipynb #f76e81c8
+@dataclass(frozen=True, eq=False)
 class Grammar:
     "Frames, lists of words and plans; made by `load_grammar`."
 
@@ -195,7 +195,7 @@ def _entries(value: Any, where: str) -> list[str]:
     return list(dict.fromkeys(value))
 
 
-_GROUP = {"name": str, "kind": str, "label": int, "language": str, "register": str, "tags": list, "family": str, "shared": bool, "lines": (str, list), "frames": dict}
+_GROUP: dict[str, Any] = {"name": str, "kind": str, "label": int, "language": str, "register": str, "tags": list, "family": str, "shared": bool, "lines": (str, list), "frames": dict}
 _REGISTERS = ("neutral", "casual", "formal", "machine")
 
 
@@ -256,14 +256,14 @@ def _document(path: str | Path) -> tuple[dict[str, Any], str]:
     return document, file
 
 
-def _plan(kind: str, table: Any, file: str) -> Plan:
-    if not isinstance(table, dict):
-        raise InputError(f"{file}: compose.{kind} is {brief(table, 60)}; expected a table")
-    refuse_unknown(table, Plan.__dataclass_fields__, f"key of compose.{kind} in {file}")
-    for key, value in table.items():
+def _plan(kind: str, plan: Any, file: str) -> Plan:
+    if not isinstance(plan, dict):
+        raise InputError(f"{file}: compose.{kind} is {brief(plan, 60)}; expected a table")
+    refuse_unknown(plan, Plan.__dataclass_fields__, f"key of compose.{kind} in {file}")
+    for key, value in plan.items():
         if not isinstance(value, list) or not value or not all(isinstance(one, str) for one in value):
             raise InputError(f"{file}: compose.{kind}.{key} is {brief(value, 60)}; expected an array of texts")
-    return Plan(**{key: tuple(value) for key, value in table.items()})
+    return Plan(**{key: tuple(value) for key, value in plan.items()})
 
 # %% ../../nbs/data/13_grammar.ipynb #d40e0f34
 def _merged(documents: Iterable[tuple[dict[str, Any], str]]) -> Grammar:
@@ -272,17 +272,17 @@ def _merged(documents: Iterable[tuple[dict[str, Any], str]]) -> Grammar:
     shared: set[str] = set()
     plans: dict[str, Plan] = {}
     for document, file in documents:
-        for table in ("lists", "shared"):
-            for name, value in document[table].items():
+        for key in ("lists", "shared"):
+            for name, value in document[key].items():
                 entries = _entries(value, f"{file}: list {brief(name, 40)}")
                 lists.setdefault(name, {}).update((entry, parse_template(entry)) for entry in entries)
-                shared |= {name} if table == "shared" else set()
+                shared |= {name} if key == "shared" else set()
         for number, group in enumerate(document["group"], 1):
             for frame in _frames(group, _group(group, number, file), document.get("language", "en")):
                 if frame.id in frames:
                     raise InputError(f"{file}: two frames are called {brief(frame.id, 60)}; rename or remove one")
                 frames[frame.id] = frame
-        plans |= {kind: _plan(kind, table, file) for kind, table in document["compose"].items()}
+        plans |= {kind: _plan(kind, plan, file) for kind, plan in document["compose"].items()}
     return Grammar(tuple(frames.values()), {name: tuple(own.items()) for name, own in lists.items()}, frozenset(shared), plans)
 
 # %% ../../nbs/data/13_grammar.ipynb #1dd5e7fd
