@@ -137,6 +137,7 @@ class _Draw:
         self.bound = dict(bound or {})  # what places with a tag have, in all of the text
         self.frames: list[Frame] = []
         self.words: list[str] = []
+        self.taken: set[tuple[str, str]] = set()
 
     def frame(self, frame: Frame, marks: bool = False) -> str:
         "A frame filled; its marks stay as places only where they are wanted."
@@ -171,7 +172,13 @@ class _Draw:
             return "".join(self.rng.choice("0123456789abcdef") for _ in range(int(name[2:])))
         if name[0] == "@":
             return self.frame(self.rng.choice(self.pool.frames_of(name[1:], self.language)))
-        word, template = self.rng.choice(self.pool.words_of(name))
+        words = self.pool.words_of(name)
+        word, template = self.rng.choice(words)
+        for _ in range(3):  # a list gives another word each time, if it has one
+            if (name, word) not in self.taken:
+                break
+            word, template = self.rng.choice(words)
+        self.taken.add((name, word))
         if name not in self.pool.grammar.shared:
             self.words.append(word)
         return self._fill(template)
@@ -186,9 +193,21 @@ def _chatty(text: str, rng: random.Random) -> str:
     return text
 
 
+_LETTER = "[A-Za-zÀ-ɏͰ-ӿ]"  # of scripts in which a letter can be left out or doubled
+_TURKISH = re.compile("[ığşİ]")
+
+
+def _lower(text: str) -> str:
+    return (text.replace("I", "ı").replace("İ", "i") if _TURKISH.search(text) else text).lower()
+
+
+def _upper(text: str) -> str:
+    return (text.replace("i", "İ") if _TURKISH.search(text) else text).upper()
+
+
 def _typed(text: str, rng: random.Random) -> str:
     "At most two typing errors inside words of four letters and more."
-    places = [m.start() for m in re.finditer(r"(?<=[^\W\d_])[^\W\d_](?=[^\W\d_]{2})", text)]
+    places = [m.start() for m in re.finditer(rf"(?<={_LETTER}){_LETTER}(?={_LETTER}{{2}})", text)]
     for at in sorted(rng.sample(places, min(len(places), rng.choice((0, 1, 1, 2)))), reverse=True):
         one, two = text[at], text[at + 1]
         text = text[:at] + rng.choice((two + one, two, one + one + two)) + text[at + 2 :]
@@ -197,14 +216,14 @@ def _typed(text: str, rng: random.Random) -> str:
 
 Style = Callable[[str, random.Random], str] | None
 _STYLES: tuple[tuple[int, Callable[[str, random.Random], str]], ...] = (
-    (6, lambda text, rng: text.lower()),
-    (5, lambda text, rng: text.rstrip(" .!。！")),
+    (6, lambda text, rng: _lower(text)),
+    (5, lambda text, rng: text.rstrip(" .!。！।")),
     (4, _typed),
-    (3, lambda text, rng: text.lower().rstrip(" .?!。？！")),
+    (3, lambda text, rng: _lower(text).rstrip(" .?!。？！।")),
     (2, _chatty),
-    (2, lambda text, rng: _typed(_chatty(text.lower(), rng), rng)),
+    (2, lambda text, rng: _typed(_chatty(_lower(text), rng), rng)),
     (1, lambda text, rng: re.sub(r"[.!]$", rng.choice(("!!", "...", " ...", "!!!")), text)),
-    (1, lambda text, rng: text.upper() if len(text) < 200 else text),
+    (1, lambda text, rng: _upper(text) if len(text) < 200 else text),
 )
 
 
