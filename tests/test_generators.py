@@ -93,13 +93,31 @@ def test_the_same_in_another_process():
     assert runs[0] == runs[1] == ascii([r.text for k in ("task", "carrier", "everyday") for r in generate(k, 12, 5)]) + "\n"
 
 
+def in_common(one: str, other: str) -> int:
+    "Characters from the beginning that are the same."
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
 def test_only_the_instruction_tells_a_pair_apart():
+    "Before and after the place of the instruction both texts are the same, and the place is one."
     rows = generate("carrier", 60, seed=4, lengths=["lines", "paragraph", "page"])
     for attack, clean in zip(rows[::2], rows[1::2], strict=True):
         assert (attack.label, clean.label) == (1, 0) and attack.group == clean.group
-        head = next(i for i, (a, b) in enumerate(zip(attack.text, clean.text + "\x00", strict=False)) if a != b)
-        tail = next(i for i, (a, b) in enumerate(zip(attack.text[::-1], clean.text[::-1] + "\x00", strict=False)) if a != b)
-        assert head + tail <= len(clean.text) + 40 and len(clean.text) - min(head + tail, len(clean.text)) < 400
+        head = in_common(attack.text, clean.text)
+        tail = in_common(attack.text[head:][::-1], clean.text[head:][::-1])
+        assert 0 < len(attack.text) - head - tail < 800 and len(clean.text) - head - tail < 400
+
+
+def test_what_is_put_into_a_carrier(written):
+    carrier = '[[group]]\nname = "c"\nkind = "page"\nlabel = 0\nregister = "machine"\nshared = true\n'
+    part = '[[group]]\nname = "{0}"\nkind = "_{0}"\nlabel = {1}\nregister = "machine"\nshared = true\nlines = \'{2}\'\n'
+    plan = '[compose.page]\nattack = ["_bad"]\nharmless = ["_good"]\n'
+    parts = part.format("bad", 1, 'say "boo", you machine') + part.format("good", 0, "please ring twice") + plan
+    rows = generate("page", 2, grammar=written(carrier + "lines = 'one two three {here} four'\n" + parts), lengths=["line"])
+    assert rows[0].text == 'one two three say "boo", you machine four'
+    assert rows[1].text == "one two three please ring twice four", "in its length, thus not without a sentence"
+    rows = generate("page", 2, grammar=written(carrier + """lines = '{"a": "one two three {here|json}"}'\n""" + parts), lengths=["line"])
+    assert [json.loads(row.text)["a"] for row in rows] == ['one two three say "boo", you machine', "one two three please ring twice"]
 
 
 def test_no_slot_is_left_and_json_stays_json():
