@@ -170,6 +170,8 @@ def _unreadable(folder: Path, error: Exception) -> InputError | UnsupportedError
     pieces = next((file.name for pattern in ("*.model", "*.spm") for file in sorted(folder.glob(pattern))), "")
     if not whole.is_file() and pieces and importlib.util.find_spec("sentencepiece") is None:
         return UnsupportedError(f'{where} has a SentencePiece tokenizer only ({brief(pieces, 40)}); pip install "secml_workbench[sentencepiece]"')
+    if not whole.is_file() and pieces:
+        return InputError(f"cannot convert {brief(pieces, 40)} of {where}: damaged, or no SentencePiece model; save the tokenizer again as tokenizer.json")
     if whole.is_file():
         import tokenizers
 
