@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from secml_workbench.base import InputError, UnsupportedError
+from secml_workbench.base import InputError, UnsupportedError, dumps
 from secml_workbench.data import Estimate, load_corpus
 from secml_workbench.models import load_classifier, load_torch, scores, tiny_detector
 from secml_workbench.quantization import (
@@ -46,6 +46,7 @@ from secml_workbench.quantization import (
     sensitivity,
     torchao_variant,
     use_code,
+    variant_folder,
 )
 from secml_workbench.reports import open_inputs, quantization_report
 
@@ -480,3 +481,17 @@ def test_a_runtime_that_is_not_installed_is_refused_before_any_work(monkeypatch)
     monkeypatch.setattr(quantization_report, "has_openvino", lambda: False)
     with pytest.raises(InputError, match="not installed"):
         quantization_report._check_parameters(["int8_static"], ["openvino"], {})
+
+
+def test_variants_of_two_models_of_one_name_go_to_two_places(tmp_path):
+    first, second = tmp_path / "runA" / "checkpoint-10", tmp_path / "runB" / "checkpoint-10"
+    for model in (first, second):
+        model.mkdir(parents=True)
+    home, usual = tmp_path, tmp_path / "checkpoint-10-fp16"
+    usual.mkdir()
+    manifest = {"files": {}, "config": {}, "source": {"name": "checkpoint-10", "path": str(first)}}
+    (usual / "quantization.json").write_text(dumps(manifest))
+    assert variant_folder(home, "checkpoint-10", first, "fp16") == usual
+    assert variant_folder(home, "checkpoint-10", second, "fp16") == tmp_path / "runB-checkpoint-10-fp16"
+    shutil.rmtree(first)  # nobody's any more
+    assert variant_folder(home, "checkpoint-10", second, "fp16") == usual

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..base import InputError, read_manifest, sha256_of, slug, to_jsonable
-from ..models import TorchClassifier
 from .artifact import record_judgement, settle
 from .comparison import JudgedVariant, JudgedVariants
 
@@ -45,11 +44,12 @@ def _is_of_another(
 
 def variant_folder(
     home: Path,  # of all variants
-    classifier: TorchClassifier,
+    name: str,  # of the model
+    model: Path | None,  # its folder; None: it has none
     variant: str,
 ) -> Path:  # <name>-<variant>; with the name of the model's parent folder before it where that is another model's
     "Where a variant of a model goes."
-    name, model = slug(classifier.name), classifier.path
+    name = slug(name)
     if model is None:
         return home / f"{name}-{variant}"
     whole = model.resolve()
