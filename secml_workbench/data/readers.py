@@ -149,11 +149,13 @@ def _read_parquet(path: Path) -> Table:
 
     def batches(wanted: list[str]) -> Iterator[Any]:
         own = list(dict.fromkeys(wanted))
-        with pq.ParquetFile(path, read_dictionary=own) as file:  # a value that many rows share is in memory once
+        texts = [name for name in own if pa.types.is_string(schema.field(name).type) or pa.types.is_large_string(schema.field(name).type)]
+        with pq.ParquetFile(path, read_dictionary=texts) as file:  # a text that many rows share is in memory once
             yield from file.iter_batches(32, columns=own)
 
     try:
-        return _arrow_table(path.name, pq.read_schema(path), batches)
+        schema = pq.read_schema(path)
+        return _arrow_table(path.name, schema, batches)
     except (ValueError, pa.ArrowException) as error:
         raise InputError(f"{brief(path.name)} is not a readable Parquet file: {brief(str(error), 120)}") from None
 
