@@ -125,7 +125,7 @@ def test_what_fails_in_one_variant_is_its_reason_and_no_end_of_the_others(tiny, 
     corpus = load_corpus("tiny").sample(20)
     configs = [QuantizationConfig(name, preserve_accuracy=False) for name in ("int4", "onnx_fp32")]
     how = {"validation": Validation(corpus, scores(tiny, corpus.texts))}
-    made, refused = _make_variants(tiny, configs, tmp_path, "tiny", **how)
+    made, refused = _make_variants(tiny, configs, tmp_path, **how)
     assert list(made) == ["onnx_fp32"] and "int4 of" in refused["int4"] and "\n" not in refused["int4"]
     assert (str(error) or "AssertionError") in refused["int4"]
 
@@ -368,7 +368,7 @@ def test_an_interrupted_report_leaves_the_old_artifacts(tiny, tmp_path):
     old = record_judgement(old, {"decision": "pass", "reasons": ["long ago"]})
     running = subprocess.Popen([*command, *options], cwd=ROOT / "nbs" / "reports", stderr=subprocess.DEVNULL)
     for _ in range(600):  # until the new one is made
-        if list(tmp_path.glob(".tmp-*/tiny-int8_dynamic/quantization.json")) or running.poll() is not None:
+        if list(tmp_path.glob(".tmp-*/int8_dynamic/quantization.json")) or running.poll() is not None:
             break
         time.sleep(0.2)
     assert running.poll() is None
