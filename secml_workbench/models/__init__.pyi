@@ -19,14 +19,16 @@ from .tokens import (
     text_tokens as text_tokens,
     tokenizer_lock as tokenizer_lock,
 )
-from .windows import (
+from .batches import (
     Batches as Batches,
     Neighbours as Neighbours,
+    length_batches as length_batches,
+    pad_batch as pad_batch,
+)
+from .windows import (
     TextReader as TextReader,
     WindowedClassifier as WindowedClassifier,
-    length_batches as length_batches,
     measure_neighbours as measure_neighbours,
-    pad_batch as pad_batch,
     predict_windows as predict_windows,
 )
 from .folders import (
