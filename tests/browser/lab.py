@@ -24,11 +24,18 @@ def notebook(path: Path, *cells: str) -> Path:
     return path
 
 
+END = """async names => {
+    const headers = {"X-XSRFToken": document.cookie.match(/_xsrf=([^;]*)/)[1]}
+    const sessions = (await (await fetch("/api/sessions")).json()).filter(one => names.includes(one.path))
+    await Promise.all(sessions.map(one => fetch(`/api/sessions/${one.id}`, {method: "DELETE", headers})))
+}"""
+
+
 class Lab:
     "A page on a JupyterLab server."
 
     def __init__(self, page, url: str) -> None:
-        self.page, self.url, self.outside = page, url, []
+        self.page, self.url, self.outside, self.opened = page, url, [], []
         page.set_default_timeout(120_000)
         page.on("dialog", lambda dialog: (self.outside.append(f"dialog {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: self.outside.append(request.url) if self._foreign(request.url) else None)
@@ -38,6 +45,7 @@ class Lab:
 
     def run_all(self, name: str, timeout: float = 240) -> None:
         "Open a notebook, run its cells, wait until the kernel is idle again."
+        self.opened.append(name)
         self.page.goto(f"{self.url}/lab/tree/{name}?reset")
         self.page.locator(".jp-Notebook .jp-Cell").first.wait_for()
         self.page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
@@ -61,6 +69,12 @@ class Lab:
     def cell(self, place: int):
         "The output of a code cell."
         return self.page.locator(".jp-CodeCell").nth(place).locator(".jp-OutputArea")
+
+    def close(self) -> None:
+        "The page, and the kernels of its notebooks: what runs in one would take the machine from the tests after it."
+        if self.opened:
+            self.page.evaluate(END, self.opened)
+        self.page.close()
 
     def unharmed(self) -> None:
         assert self.page.evaluate("window.hit") is None and not self.outside

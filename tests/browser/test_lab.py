@@ -94,8 +94,9 @@ def server(tmp_path_factory):
 @pytest.fixture
 def lab(server, browser):
     page = browser.new_page(viewport=SIZE)
-    yield Lab(page, server[0])
-    page.close()
+    opened = Lab(page, server[0])
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def widgets(server, browser):
     notebook(server[1] / "widgets.ipynb", IMPORTS, *WIDGETS.values())
     lab.run_all("widgets.ipynb")
     yield lab
-    page.close()
+    lab.close()
 
 
 def cell_of(lab, widget):
