@@ -160,11 +160,11 @@ def test_what_libraries_say_steers_no_terminal_either(monkeypatch):
 
 
 def test_json_keeps_the_value_and_spares_the_terminal(monkeypatch, tmp_path):
-    from secml_workbench import cli
+    from secml_workbench.cli.output import print_document
 
     out = io.TextIOWrapper(io.BytesIO(), encoding="cp1252")
     monkeypatch.setattr(sys, "stdout", out)
-    cli._print_document({"path": HOSTILE, "text": "日本 − e" + "\u0301" * 9})
+    print_document({"path": HOSTILE, "text": "日本 − e" + "\u0301" * 9})
     out.flush()
     raw = out.buffer.getvalue().decode("cp1252")
     assert json.loads(raw) == {"path": HOSTILE, "text": "日本 − e" + "\u0301" * 9}
@@ -185,15 +185,15 @@ def test_ctrl_c_ends_a_command_and_what_it_started(tmp_path):
     "It waits in a library that holds the signal back; its child does not hear it either."
     code = """
 import signal, subprocess, sys, time
-from secml_workbench import cli
+from secml_workbench.cli import program
 def wait(*_):
     deaf = "import signal, time; signal.signal(2, signal.SIG_IGN); time.sleep(600)"
     child = subprocess.Popen([sys.executable, "-c", deaf])
     signal.signal(signal.SIGINT, lambda *_: None)
     print(child.pid, flush=True)
     time.sleep(600)
-cli.run = wait
-cli.main()
+program.run = wait
+program.main()
 """
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     child = int(process.stdout.readline())

@@ -1,0 +1,5 @@
+from .program import (
+    app as app,
+    main as main,
+    run as run,
+)
