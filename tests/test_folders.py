@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from secml_workbench.base import InputError, UnsupportedError, load_settings, sha256_file
 from secml_workbench.models import find_folder, load_classifier, load_torch, loaded_files, scores, weight_files
+from secml_workbench.quantization import weights_size
 
 Change = Callable[[Path], object]
 
@@ -379,6 +380,8 @@ def test_an_adapter_is_merged_into_its_base(adapter, sound, answers):
     want, got = reference.predict_proba(CORPUS[:5]), load_classifier(adapter, device="cpu").predict_proba(CORPUS[:5])
     np.testing.assert_allclose(got, want, atol=1e-5)
     assert np.abs(got - answers).max() > 0.05
+    loaded = (sound / "model.safetensors", adapter / "adapter_model.safetensors")
+    assert weights_size(adapter) == sum(file.stat().st_size for file in loaded)
 
 
 @needs_peft

@@ -221,6 +221,72 @@ def test_the_layouts_of_other_exporters(source, tmp_path):
     assert len(large) == 2 and weights_size(beside) == sum(large) > weights_size(root)
 
 
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    "A hub of one repository, in a cache of links to blobs; give it the repository's folder."
+    import huggingface_hub
+    from huggingface_hub.utils import filter_repo_objects
+
+    fetched = []
+
+    def serve(repository: Path):
+        def names(name):
+            return sorted(file.relative_to(repository).as_posix() for file in repository.rglob("*") if file.is_file())
+
+        def snapshot(name, *, allow_patterns, ignore_patterns):
+            folder = tmp_path / "cache" / "snapshots" / "abc"
+            for file in filter_repo_objects(
+                names(name), allow_patterns=allow_patterns, ignore_patterns=ignore_patterns
+            ):
+                place, blob = folder / file, tmp_path / "cache" / "blobs" / file.replace("/", "-")
+                for one in (place, blob):
+                    one.parent.mkdir(parents=True, exist_ok=True)
+                if not place.exists():
+                    shutil.copy(repository / file, blob)
+                    place.symlink_to(blob)
+                    fetched.append(file)
+            return str(folder)
+
+        monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot)
+        monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", lambda self, name: names(name))
+        return fetched
+
+    return serve
+
+
+@pytest.mark.parametrize("layout", ["js", "optimum", "weights beside", "one of another name"])
+def test_of_a_hub_repository_without_safetensors_the_graph_is_fetched(source, tmp_path, hub, layout):
+    "And nothing else: neither pickles nor the graphs that nobody asked for."
+    place = {"optimum": "model.onnx", "one of another name": "onnx/model_quantized.onnx"}.get(layout, "onnx/model.onnx")
+    apart = {"save_as_external_data": True, "location": "model.onnx_data", "size_threshold": 0}
+    more = apart if layout == "weights beside" else {}
+    repository = changed(source, tmp_path / "repository", lambda model: None, place=place, **more)
+    (repository / "pytorch_model.bin").write_bytes(b"pickled")
+    if layout != "one of another name":
+        (repository / "onnx").mkdir(exist_ok=True)
+        shutil.copy(repository / place, repository / "onnx" / "model_q4.onnx")
+    fetched = hub(repository)
+    found = load_classifier("owner/name")
+    np.testing.assert_allclose(found.predict_proba(TEXTS), source[0].predict_proba(TEXTS), atol=2e-5)
+    assert [file for file in fetched if ".onnx" in file or ".bin" in file] == sorted(
+        {place} | ({"onnx/model.onnx_data"} if more else set())
+    )
+
+
+def test_of_a_hub_repository_with_nothing_to_load_it_is_said_what_it_has(source, tmp_path, hub):
+    repository = tmp_path / "repository"
+    shutil.copytree(source[0].path, repository)
+    (repository / "model.safetensors").rename(repository / "pytorch_model.bin")
+    hub(repository)
+    with pytest.raises(InputError, match=r"'owner/name' has pickled weights only.*pytorch_model.bin"):
+        load_classifier("owner/name")
+    (repository / "onnx").mkdir()
+    for name in ("q4", "int8"):
+        (repository / "onnx" / f"{name}.onnx").write_bytes(b"x")
+    with pytest.raises(InputError, match=r"2 ONNX files, none of them model.onnx.*give its path"):
+        load_classifier("owner/name")
+
+
 def test_a_folder_of_the_hub_is_what_is_loaded_of_it(source, tmp_path, caplog):
     "Safetensors beside several ONNX files: torch is taken and said, a path asks for a file, and sizes are of that."
     folder = tmp_path / "detector"

@@ -1,7 +1,9 @@
 """Data files as people publish them, columns told once, labels by one rule: the right rows, or a line that says why."""
 
+import bz2
 import gzip
 import json
+import lzma
 import re
 from pathlib import Path
 
@@ -13,7 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from secml_workbench.base import InputError, load_settings
-from secml_workbench.data import Columns, load_corpus, map_labels
+from secml_workbench.data import Columns, load_corpus, map_labels, open_table, tables
+from secml_workbench.data.loading import read_rows
 from secml_workbench.features.streaming import read_texts
 from secml_workbench.models import find_positive
 from secml_workbench.reports import open_inputs
@@ -204,6 +207,31 @@ def test_a_small_parquet_file_of_long_texts_is_read_a_few_rows_at_a_time(tmp_pat
     assert len(next(read_texts(tmp_path / "long.parquet"))) == 1_000_000 and asked == [32]
 
 
+FILLS = {
+    "a.csv.gz": lambda p, much: p.write_bytes(gzip.compress(much)),
+    "a.jsonl.bz2": lambda p, much: p.write_bytes(bz2.compress(much)),
+    "a.json.xz": lambda p, much: p.write_bytes(lzma.compress(much)),
+    "a.tsv.zst": lambda p, much: pa.output_stream(str(p), compression="zstd").write(much),
+    "a.xlsx": lambda p, much: pd.concat([FRAME.assign(text="x" * 30_000)] * 200).to_excel(p, index=False),
+}
+
+
+@pytest.mark.parametrize("name", FILLS)
+def test_a_packed_file_that_would_fill_the_memory_is_refused(tmp_path, name, monkeypatch):
+    FILLS[name](tmp_path / name, b"a" * 8_000_000)
+    assert (tmp_path / name).stat().st_size < 80_000
+    monkeypatch.setattr(tables, "_UNPACKED", 2**20)
+    for read in (load_corpus, lambda path: list(read_texts(path))):
+        with pytest.raises(InputError, match="fill the memory; .* unpack it yourself"):
+            read(tmp_path / name)
+
+
+def test_equal_texts_of_a_corpus_are_in_memory_once(tmp_path):
+    pq.write_table(pa.table({"text": ["x" * 1_000_000] * 300, "label": [1] * 300}), tmp_path / "long.parquet")
+    raw = read_rows(open_table(tmp_path / "long.parquet"), Columns(), "long")
+    assert len({id(text) for text in raw.texts}) == 1
+
+
 # -- columns ---------------------------------------------------------------------------------------------
 
 
@@ -315,6 +343,56 @@ def test_a_column_that_is_named_for_the_harmless_does_not_turn_the_data_round():
     with pytest.raises(InputError, match="adversarial_benign"):
         map_labels(["adversarial_benign", "adversarial_harmful"])
     assert map_labels(["unharmful", "harmful"]).positive == ("harmful",)
+
+
+KINDS = [["off_topic"], ["direct", "off_topic"], ["direct", "indirect"], [], [], ["off_topic"]]
+HAS = {kind: [int(kind in row) for row in KINDS] for kind in ("direct", "indirect", "off_topic")}
+
+
+@pytest.mark.parametrize("asked", [["direct", "indirect"], "indirect,direct", "!off_topic"])
+def test_a_text_of_several_labels_is_an_attack_if_one_of_them_is(tmp_path, asked):
+    "A column for each label, or a list of labels in one: by names, or by numbers that the file names."
+    texts = [*ATTACKS[:1], *BENIGN, *ATTACKS[1:]]
+    order = [1, 0, 3, 4, 2, 5]  # texts 0 and 4 have an attack
+    rows = [KINDS[i] for i in order]
+    expected = {texts[0], texts[4]}
+    wide = pd.DataFrame({"text": texts, **{kind: [HAS[kind][i] for i in order] for kind in HAS}})
+    wide.to_csv(tmp_path / "wide.csv", index=False)
+    lists = pd.DataFrame({"text": texts, "label": rows})
+    lists.to_json(tmp_path / "lists.jsonl", orient="records", lines=True)
+    lists.to_parquet(tmp_path / "lists.parquet")
+    numbers = pa.table({"text": texts, "label": [[list(HAS).index(kind) for kind in row] for row in rows]})
+    feature = {"feature": {"names": list(HAS), "_type": "ClassLabel"}, "_type": "List"}
+    said = json.dumps({"info": {"features": {"label": feature}}})
+    pq.write_table(numbers.replace_schema_metadata({"huggingface": said}), tmp_path / "numbers.parquet")
+    many = Columns(label="direct,indirect,off_topic", positive_label=asked)
+    one = Columns(positive_label=asked)
+    given = [(wide, many), (tmp_path / "wide.csv", many), (lists, one)]
+    given += [(tmp_path / name, one) for name in ("lists.jsonl", "lists.parquet", "numbers.parquet")]
+    for source, columns in given:
+        corpus = load_corpus(source, columns)
+        assert {text for text, label in zip(corpus.texts, corpus.labels, strict=True) if label} == expected, source
+        assert "2 of 6 rows have no label" in corpus.checks.positive_reason
+
+
+@pytest.mark.parametrize(
+    ("labels", "columns", "said"),
+    [
+        ([["a"], ["b"]], Columns(), "'a', 'b'.*positive_label"),
+        ([[0], [1, 0]], Columns(), "'0', '1' in lists.*positive_label"),
+        ([[0, 1, 0], [0, 0, 0]], Columns(positive_label=1), "0 or 1 for each of 3.*column for each"),
+        ([[], []], Columns(), "none of 2 rows"),
+        ([["a", None], ["b"]], Columns(positive_label="a"), "1 of 3 rows have no label"),
+        ([["a"], ["b"]], Columns(positive_label="c"), "no label 'c'"),
+        ([1, 0.5], Columns(label="label,more"), "row 2 of column 'label' is 0.5; expected 0 or 1"),
+        ([1, 0], Columns(label="label,more"), "'label', 'more'; say which"),
+        ([1, 0], Columns(label="label,less"), "no column 'less'"),
+    ],
+    ids=str,
+)
+def test_several_labels_that_do_not_say_which_they_are_are_refused(labels, columns, said):
+    with pytest.raises(InputError, match=said):
+        load_corpus(pd.DataFrame({"text": ["x y", "z"], "label": labels, "more": [0, 1]}), columns)
 
 
 def test_names_that_a_file_has_for_its_integers_are_read(tmp_path):

@@ -33,6 +33,7 @@ from .hashing import (
     sha256_file as sha256_file,
     sha256_folder as sha256_folder,
     sha256_of as sha256_of,
+    unchecked_manifest as unchecked_manifest,
 )
 from .processes import (
     has_ended as has_ended,

@@ -16,7 +16,8 @@ from .records import dumps
 from .errors import InputError, brief
 
 # %% auto #0
-__all__ = ['MANIFEST', 'sha256_of', 'sha256_file', 'sha256_folder', 'hash_files', 'read_files', 'read_manifest']
+__all__ = ['MANIFEST', 'sha256_of', 'sha256_file', 'sha256_folder', 'hash_files', 'unchecked_manifest', 'read_files',
+           'read_manifest']
 
 # %% ../../nbs/base/04_hashing.ipynb #78a8c8b1
 def sha256_of(value: Any) -> str:
@@ -49,13 +50,22 @@ def hash_files(
     return {file.relative_to(folder).as_posix(): sha256_file(file) for file in files}
 
 # %% ../../nbs/base/04_hashing.ipynb #f4609959
+def unchecked_manifest(
+    folder: str | Path,
+) -> dict[str, Any]:  # empty: there is none that can be read
+    "What a folder's manifest says, its files not looked at."
+    with suppress(OSError, ValueError, RecursionError):
+        held = json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))
+        return held if isinstance(held, dict) else {}
+    return {}
+
+
 def read_files(
     folder: str | Path,  # with a manifest
 ) -> list[str]:
     "The files that a folder's manifest names, unchecked; none when it cannot be read."
-    with suppress(OSError, ValueError, LookupError, AttributeError, TypeError, RecursionError):
-        return [str(name) for name in json.loads((Path(folder) / MANIFEST).read_text(encoding="utf-8"))["files"]]
-    return []
+    files = unchecked_manifest(folder).get("files")
+    return [str(name) for name in files] if isinstance(files, (dict, list)) else []
 
 # %% ../../nbs/base/04_hashing.ipynb #2be6f122
 def _check_parts(held: dict[str, Any]) -> None:

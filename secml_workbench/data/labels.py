@@ -9,14 +9,15 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from ..base import InputError, brief, brief_list
 
 # %% auto #0
 __all__ = ['MALICIOUS_NAMES', 'BENIGN_NAMES', 'LabelKind', 'CONVENTIONS', 'PositiveLabel', 'label_key', 'label_kind',
-           'malicious_labels', 'label_text', 'asked_text', 'bare_key', 'attack_labels', 'LabelMapping', 'map_labels']
+           'malicious_labels', 'label_text', 'asked_text', 'bare_key', 'attack_labels', 'LabelMapping', 'map_labels',
+           'labels_of', 'map_rows']
 
 # %% ../../nbs/data/01_labels.ipynb #4dcae9a2
 MALICIOUS_NAMES = frozenset({
@@ -190,23 +191,23 @@ def _named(keys: Iterable[str], names: Sequence[str]) -> dict[str, str]:
     return {key: names[int(key)] for key in keys}
 
 
-def _by_name(names: Mapping[str, str], asked: str) -> tuple[set[str], str]:
+def _by_name(names: Mapping[str, str], asked: str, exclusive: bool) -> tuple[set[str], str]:
     "The keys whose names mean malicious, as asked for or as the names tell."
-    found, reason = attack_labels(list(names.values()), asked)
+    found, reason = attack_labels(list(names.values()), asked, exclusive)
     said = ", ".join(f"{key} is {brief(name, 24)}" for key, name in list(names.items())[:4])
     return {key for key, name in names.items() if name in found}, f"{reason} (the file says that {said})"
 
 
-def _positive_keys(shown: Mapping[str, str], names: Mapping[str, str], positive_label: PositiveLabel) -> tuple[set[str], str]:
+def _positive_keys(shown: Mapping[str, str], names: Mapping[str, str], positive_label: PositiveLabel, exclusive: bool) -> tuple[set[str], str]:
     "The keys of the malicious labels: by their names in the file, else as they are written."
     asked, refused = asked_text(positive_label), None
     if names and len(set(names.values())) == len(names):
         try:
-            return _by_name(names, asked)
+            return _by_name(names, asked, exclusive)
         except InputError as error:
             refused = error  # asked for by its number?
     try:
-        found, reason = attack_labels(list(shown.values()), asked)
+        found, reason = attack_labels(list(shown.values()), asked, exclusive)
     except InputError as error:
         raise refused or error from None
     return {key for key, label in shown.items() if label in found}, reason
@@ -216,6 +217,8 @@ def map_labels(
     labels: Iterable[Any],  # the label column
     positive_label: PositiveLabel = "",  # what means malicious, see attack_labels; nothing: inferred from known names
     names: Sequence[str] = (),  # what the integers 0, 1, … mean, where the file says so
+    *,
+    exclusive: bool = True,  # False: a text may have several of them, or none
 ) -> LabelMapping:
     "The malicious labels, asked for or inferred, and what all labels map to. Unclear ones: InputError with the list."
     counts = Counter(label_text(label) for label in labels)
@@ -226,11 +229,50 @@ def map_labels(
     keys = {label: label_key(label) for label in written}
     shown = {key: label for label, key in reversed(keys.items())}  # key -> its first spelling
     shown = dict(sorted(shown.items()))
-    found, reason = _positive_keys(shown, told := _named(shown, names), positive_label)
-    if not found and len(shown) == 1:
+    found, reason = _positive_keys(shown, told := _named(shown, names), positive_label, exclusive)
+    if not found and exclusive and len(shown) == 1:
         raise InputError(f"all {rows} rows have the label {brief_list(written)}; expected benign and malicious texts")
     if not found:
         listed = brief_list(told.values() if told else shown.values())
         raise InputError(f"labels that do not map: {listed}; say which is the attack with positive_label (several with commas, or !benign for all but one)")
     mapping = {label: int(key in found) for label, key in keys.items()}
     return LabelMapping(tuple(label for label in written if mapping[label]), reason, mapping)
+
+# %% ../../nbs/data/01_labels.ipynb #68000b77
+def labels_of(
+    cell: Any,  # of a label column
+) -> tuple[Any, ...] | None:  # None: it is one label
+    "The labels of a row that may have several, or none."
+    value = cell.tolist() if type(cell).__module__ == "numpy" and getattr(cell, "ndim", 0) else cell
+    if isinstance(value, (set, frozenset)):
+        return tuple(sorted(value, key=str))
+    return tuple(value) if isinstance(value, (list, tuple)) else None
+
+
+def _check_sets(rows: Sequence[tuple[Any, ...]], asked: str, named: bool) -> None:
+    "Refuse rows of several labels that do not say which they are."
+    known = {bare_key(label_text(label)) for row in rows for label in row}
+    if not known:
+        raise InputError(f"none of {len(rows)} rows has a label; expected lists of labels, some of them attacks")
+    if known <= {"0", "1"} and len({len(row) for row in rows}) == 1 < len(rows[0]):
+        raise InputError(f"the labels of each row are 0 or 1 for each of {len(rows[0])}, and not which labels these are; give a column for each, or lists of their names")
+    if not (asked or named) and (numbers := sorted(key for key in known if key in CONVENTIONS or key.isdecimal())):
+        raise InputError(f"labels that do not map: {brief_list(numbers)} in lists; say which is the attack with positive_label, or give lists of their names")
+
+
+def map_rows(
+    cells: Iterable[Any],  # the label column: a label each, or a list of labels
+    positive_label: PositiveLabel = "",  # as of map_labels
+    names: Sequence[str] = (),  # as of map_labels
+) -> tuple[LabelMapping, list[int]]:  # and of each row 1: it has a malicious label, or 0
+    "What the labels mean and which rows are attacks. Raises InputError as `map_labels` does."
+    sets = [(cell, labels_of(cell)) for cell in cells]
+    several = any(labels is not None for _, labels in sets)
+    rows = [(cell,) if labels is None else labels for cell, labels in sets]
+    if several:
+        _check_sets(rows, asked_text(positive_label), bool(names))
+    mapped = map_labels((label for row in rows for label in row), positive_label, names, exclusive=not several)
+    bare = sum(not row for row in rows)
+    if bare:
+        mapped = replace(mapped, reason=f"{mapped.reason}; {bare} of {len(rows)} rows have no label and count as benign")
+    return mapped, [max((mapped.mapping[label_text(label)] for label in row), default=0) for row in rows]

@@ -18,7 +18,7 @@ from ..base import InputError, Settings, UnsupportedError, brief, brief_list, ch
 from .corpus import GROUP, HARD_BENIGN, LABEL, SOURCE, TEXT, Corpus, CorpusChecks, has_trigger
 from .duplicates import cached_groups, drop_duplicates, rows_sha256, text_key
 from secml_workbench.data.labels import (
-    CONVENTIONS, PositiveLabel, asked_text, label_key, label_kind, label_text, map_labels,
+    CONVENTIONS, PositiveLabel, asked_text, label_key, label_kind, label_text, map_rows,
 )
 from .readers import open_table, table_of
 from .splits import strata_of, stratified_rows
@@ -34,7 +34,7 @@ class Columns:
     "The names of the columns of a data file (with dots into nested ones), the label in it that means malicious, and who is judged in a chat."
 
     text: str = "text"
-    label: str = "label"
+    label: str = "label"  # or several with commas, each 0 or 1 for one label
     source: str = "source"  # says where a text is from; a file without it: its own name is the source of all
     positive_label: PositiveLabel = ""  # one, several (with commas, or a list) or !benign (all but that); nothing: inferred from known names, and said
     role: str = USER  # of chat messages: whose are judged, joined (user, system, assistant, tool); last: the user's last one; all
@@ -61,7 +61,7 @@ class RawRows:
 
     name: str
     texts: list[str]
-    labels: list[Any]
+    labels: list[Any]  # a tuple where a row may have several
     sources: list[str]
     left_out: int = 0  # rows that a packaged corpus leaves out by decision
     label_names: tuple[str, ...] = ()  # what the integers 0, 1, … of the labels mean, where the file says so
@@ -74,18 +74,39 @@ def read_rows(
     name: str,  # of the data; the source of all rows where the table says none
 ) -> RawRows:
     "Texts, labels and sources of a table."
-    wanted = [(columns.text, "text"), (columns.label, "label")]
+    several = _label_columns(table, columns.label)
+    wanted = [(columns.text, "text"), *((label, "label") for label in several)]
     named = [column for column in (f"{columns.label}_text", f"{columns.label}_name") if column in table.names][:1]
     if columns.source in table.names or columns.source != Columns.source:
         wanted.append((columns.source, "source"))
     for column, role in wanted:
         find_column(table, column, role)
-    rows = list(table.rows(*(column for column, _ in wanted), *named))
-    texts = [as_text(row[0], number, columns.text, columns.role) for number, row in enumerate(rows, 1)]
-    labels = [row[1] for row in rows]
+    texts, rows, same = list[str](), list[tuple[Any, ...]](), dict[str, str]()
+    for number, (text, *row) in enumerate(table.rows(*(column for column, _ in wanted), *named), 1):
+        read = as_text(text, number, columns.text, columns.role)
+        texts.append(same.setdefault(read, read))  # equal texts are in memory once
+        rows.append(tuple(row))
+    labels = [row[0] if len(several) == 1 else _labels_set(several, row, number) for number, row in enumerate(rows, 1)]
     names = table.label_names.get(columns.label, ()) or (_names_beside(labels, [row[-1] for row in rows]) if named else ())
-    sources = _sources([row[2] for row in rows], columns) if len(wanted) > 2 else []
+    sources = _sources([row[len(several)] for row in rows], columns) if wanted[-1][1] == "source" else []
     return RawRows(name, texts, labels, sources or [name] * len(rows), label_names=names, label_column=columns.label)
+
+
+def _label_columns(table: Table, label: str) -> list[str]:
+    "The columns of labels: one, unless a text with commas names several."
+    parts = [part.strip() for part in label.split(",") if part.strip()]
+    return parts if len(parts) > 1 and label not in table.names else [label]
+
+
+def _labels_set(columns: list[str], cells: tuple[Any, ...], number: int) -> tuple[str, ...]:
+    "The labels that a row has, of columns that say yes or no of one label each. Raises InputError."
+    found = []
+    for column, cell in zip(columns, cells[: len(columns)], strict=True):
+        said = CONVENTIONS.get(label_key(label_text(cell)), "")
+        if not said:
+            raise InputError(f"row {number} of column {brief(column, 40)} is {brief(cell, 40)}; expected 0 or 1 in each of several label columns")
+        found += [column] if said == "malicious" else []
+    return tuple(found)
 
 
 def _sources(values: list[Any], columns: Columns) -> list[str]:
@@ -111,11 +132,11 @@ def _build(raw: RawRows, positive_label: PositiveLabel, max_rows: int, seed: int
 
     if not raw.texts:
         raise InputError(f"{brief(raw.name)} has no rows; expected texts of both classes")
-    mapped = map_labels(raw.labels, positive_label, raw.label_names)
+    mapped, attacks = map_rows(raw.labels, positive_label, raw.label_names)
     if label_kind(raw.label_column) == "benign" and any(label_key(label) in CONVENTIONS for label in mapped.positive) and not asked_text(positive_label):
         doubt = f"a column {brief(raw.label_column, 40)} sounds as if {brief_list(mapped.positive, 2)} were the harmless texts"
         raise InputError(f"{doubt}; say which label is the attack with positive_label")
-    labels = np.array([mapped.mapping[label_text(label)] for label in raw.labels], dtype=np.int8)
+    labels = np.array(attacks, dtype=np.int8)
     keys = [text_key(text) for text in raw.texts]
     kept, conflicts, duplicates = drop_duplicates(keys, labels)
     before = len(kept)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain, islice
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..base import InputError, UnsupportedError, brief, brief_list
-from .tables import PACKED, Rows, Table, faults_said, lines_of, read_csv, refuse_other
+from .tables import PACKED, Rows, Table, check_unpacked, faults_said, lines_of, read_csv, refuse_other
 
 # %% auto #0
 __all__ = ['DESCRIPTIONS', 'READERS', 'FORMATS', 'jsonl_rows', 'open_table', 'table_of']
@@ -98,10 +99,17 @@ def _of_objects(name: str, objects: Callable[[], Iterator[Mapping[str, Any]]]) -
     return Table(name, names, lambda wanted: (tuple(row.get(key) for key in wanted) for row in objects()))
 
 # %% ../../nbs/data/02_readers.ipynb #e9b7e852
+def _inner_feature(feature: Any) -> Any:
+    "Of a list of labels the one label."
+    inner = feature.get("feature") if isinstance(feature, Mapping) else getattr(feature, "feature", None)
+    return inner or (feature[0] if isinstance(feature, list) and feature else feature)
+
+
 def _class_labels(features: Any) -> dict[str, tuple[str, ...]]:
     "Column -> the names of its integers, as a description of features by the datasets library has them."
     found = {}
     for column, feature in features.items() if isinstance(features, Mapping) else ():
+        feature = _inner_feature(feature)
         names = feature.get("names") if isinstance(feature, Mapping) else getattr(feature, "names", None)
         if isinstance(names, (list, tuple)) and names and all(isinstance(name, str) for name in names):
             found[str(column)] = tuple(names)
@@ -190,8 +198,10 @@ def _read_excel(path: Path) -> Table:
     except ImportError:
         raise UnsupportedError("reading .xlsx needs openpyxl; pip install 'secml_workbench[excel]', or save the sheet as CSV") from None
     try:
+        with zipfile.ZipFile(path) as parts:  # no part gives more than it says
+            check_unpacked(path.name, path.stat().st_size, sum(part.file_size for part in parts.infolist()))
         book = load_workbook(path, data_only=True)
-    except OSError:
+    except (OSError, InputError):
         raise
     except Exception as error:  # whatever a broken archive or its XML makes the library raise
         raise InputError(f"{brief(path.name)} is not a readable workbook: {brief(str(error), 100)}") from None

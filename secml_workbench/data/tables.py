@@ -17,7 +17,8 @@ from typing import IO, Any
 from ..base import InputError, UnsupportedError, brief, brief_list
 
 # %% auto #0
-__all__ = ['Rows', 'PACKED', 'faults_said', 'Table', 'find_column', 'refuse_other', 'lines_of', 'csv_rows', 'read_csv']
+__all__ = ['Rows', 'PACKED', 'faults_said', 'Table', 'find_column', 'refuse_other', 'check_unpacked', 'lines_of', 'csv_rows',
+           'read_csv']
 
 # %% ../../nbs/data/00_tables.ipynb #f0fddaae
 @contextmanager
@@ -131,6 +132,41 @@ def refuse_other(
             raise InputError(f"{brief(name)} is {what}; {remedy}")
 
 # %% ../../nbs/data/00_tables.ipynb #77f2d7f7
+_UNPACKED, _TIMES = 2**28, 100  # bytes that any file may unpack to; times its own size
+
+
+def check_unpacked(
+    name: str,  # of a file
+    packed: int,  # its bytes
+    unpacked: int,  # what they become, as far as it is known
+) -> None:
+    "Refuse a small file that would fill the memory."
+    if unpacked > max(_UNPACKED, _TIMES * packed):
+        size = f"{packed / 1e6:.1f} MB unpack to {unpacked / 1e6:,.0f} MB or more"
+        raise InputError(f"{brief(name)}: {size}, as in a file that is meant to fill the memory; if it is sound, unpack it yourself and give that")
+
+
+class _Unpacked(io.RawIOBase):
+    "What a packed file unpacks to, counted."
+
+    def __init__(self, file: Any, path: Path) -> None:
+        self.file, self.path, self.packed, self.read_so_far = file, path, path.stat().st_size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, place: Any) -> int:
+        found = self.file.read(len(place))
+        self.read_so_far += len(found)
+        check_unpacked(self.path.name, self.packed, self.read_so_far)
+        place[: len(found)] = found
+        return len(found)
+
+    def close(self) -> None:
+        self.file.close()
+        super().close()
+
+
 def _open_packed(path: Path) -> IO[bytes]:
     "The bytes of a file, unpacked when its name says that it is packed."
     kind = PACKED.get(path.suffix.lower())
@@ -139,10 +175,12 @@ def _open_packed(path: Path) -> IO[bytes]:
     if kind == "zstd":
         import pyarrow as pa
 
-        return pa.input_stream(str(path), compression="zstd")  # type: ignore[no-any-return]
-    from importlib import import_module
+        file = pa.input_stream(str(path), compression="zstd")
+    else:
+        from importlib import import_module
 
-    return import_module(kind).open(path, "rb")  # type: ignore[no-any-return]
+        file = import_module(kind).open(path, "rb")
+    return io.BufferedReader(_Unpacked(file, path), 2**16)
 
 
 def lines_of(path: Path, newline: str = "") -> Iterator[str]:

@@ -39,6 +39,9 @@ from .folders import (
     model_folder as model_folder,
     weight_files as weight_files,
 )
+from .peft_adapters import (
+    find_adapter as find_adapter,
+)
 from .torch_backend import (
     TorchClassifier as TorchClassifier,
     load_torch as load_torch,

@@ -8,6 +8,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -38,17 +40,39 @@ def model_folder(
     return _from_hub(str(path_or_id), nested)
 
 # %% ../../nbs/models/04_folders.ipynb #11c3319a
-def _from_hub(name: str, nested: bool) -> Path:
-    "The files of a hub model in the hub's cache: no pickle, no code."
-    from huggingface_hub import snapshot_download
+_WANTED = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_GRAPHS = ("onnx/model.onnx", "model.onnx")
 
-    wanted = ["*.json", "*.safetensors", "*.txt", "*.model"]
+
+def _from_hub(name: str, nested: bool) -> Path:
+    "The files of a hub model in the hub's cache: no pickle, no code; where there are no safetensors its ONNX file."
+    from huggingface_hub import HfApi, snapshot_download
+
     try:
-        return Path(snapshot_download(name, allow_patterns=wanted, ignore_patterns=None if nested else "*/*"))
+        folder = Path(snapshot_download(name, allow_patterns=_WANTED, ignore_patterns=None if nested else "*/*"))
+        if nested or any(folder.glob("*.safetensors")):
+            return folder
+        fetched = any((folder / graph).is_file() for graph in _GRAPHS)
+        there = _names_in(folder) if fetched else HfApi().list_repo_files(name)
+        graph = _graph_to_fetch(name, there)
+        if not graph:
+            raise what_else(Path(name), there)
+        return Path(snapshot_download(name, allow_patterns=[*_WANTED, f"{graph}*"], ignore_patterns=[] if "/" in graph else "*/*"))
+    except InputError:
+        raise
     except Exception as error:
         why = f"the hub could not be reached or has no such model ({type(error).__name__})"
         fix = "give a folder that exists, or check the name and the connection"
         raise InputError(f"{brief(name)} is no local folder, and {why}; {fix}") from None
+
+
+def _graph_to_fetch(name: str, there: Sequence[str]) -> str:
+    "The ONNX file that would be loaded, of a repository's files; empty: it has none. Raises InputError: it is not clear which."
+    graphs = [file for file in there if re.fullmatch(r"(onnx/)?[^/]+\.onnx", file)]
+    found = [file for file in _GRAPHS if file in graphs] or graphs
+    if len(found) > 1 and found[0] not in _GRAPHS:
+        raise InputError(f"{brief(name)} holds {len(graphs)} ONNX files, none of them model.onnx: {brief_list(graphs, 4, 40)}; fetch one, and give its path")
+    return found[0] if found else ""
 
 # %% ../../nbs/models/04_folders.ipynb #3f152d8e
 def default_encoder() -> Path:  # a Hugging Face folder
@@ -172,19 +196,29 @@ _FORMATS: tuple[tuple[tuple[str, ...], str, str], ...] = (  # files, what they a
 _OF_TRAINING = ("training_args", "optimizer", "scheduler", "scaler", "rng_state")  # what a Trainer leaves beside its weights
 
 # %% ../../nbs/models/04_folders.ipynb #554f6946
+def _names_in(folder: Path) -> list[str]:
+    "What lies in a folder and in those below it."
+    return sorted(file.relative_to(folder).as_posix() for pattern in ("*", "*/*") for file in folder.glob(pattern))
+
+
+def _first_like(names: Sequence[str], patterns: Sequence[str]) -> str:
+    "The first name of a format; `*` stands for no folder."
+    fits = (name for pattern in patterns for name in names if name.count("/") == pattern.count("/") and fnmatchcase(name, pattern))
+    return next((name for name in fits if not name.startswith(_OF_TRAINING)), "")
+
+
 def what_else(
     folder: Path,  # without weights that could be loaded
+    names: Sequence[str] = (),  # of its files, where they are not on this machine
 ) -> InputError:
     "What to say of a folder without safetensors weights: what was found there, and what to do."
-    where = brief(str(folder))
+    where, names = brief(str(folder)), list(names) or _names_in(folder)
     for patterns, what, fix in _FORMATS:
-        files = (file.relative_to(folder).as_posix() for pattern in patterns for file in sorted(folder.glob(pattern)))
-        found = next((file for file in files if not file.startswith(_OF_TRAINING)), "")
-        if found:
+        if found := _first_like(names, patterns):
             return InputError(f"{where} has {what} ({brief(found, 40)}); {fix}")
-    if others := sorted(file.name for file in folder.glob("*.safetensors") if file.name != "adapter_model.safetensors"):
+    if others := [name for name in names if re.fullmatch(r"[^/]+\.safetensors", name) and name != "adapter_model.safetensors"]:
         return InputError(f"no model.safetensors in {where}; it has {brief_list(others, 3, 40)}: rename it if it holds the weights")
-    if inner := sorted(file.parent.name for file in folder.glob("*/config.json")):
+    if inner := [name.split("/")[0] for name in names if name.count("/") == 1 and name.endswith("/config.json")]:
         return InputError(f"no weights in {where}, but models in folders below it: {brief_list(inner, 3, 40)}; give one of them")
     return InputError(f"no weights in {where}; expected model.safetensors")
 

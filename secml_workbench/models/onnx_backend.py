@@ -25,6 +25,7 @@ from .batches import pad_batch
 from .protocol import AttackLabels
 from .tokens import position_offset
 from .folders import check_tokenizer, first_line
+from .model_config import read_config, read_tokenizer
 from .torch_backend import one_line
 from .windows import WindowedClassifier
 
@@ -210,8 +211,6 @@ def load_onnx(
     max_length: int = 0,  # tokens of a window; 0: all that the model can read
 ) -> OnnxClassifier:
     "A classifier from a folder that `export_onnx` (or another exporter with the same layout) wrote; of several ONNX files the one of `find_graph`."
-    from transformers import AutoConfig, AutoTokenizer
-
     folder = Path(folder).expanduser()
     if not folder.is_dir():
         raise InputError(f"no model folder at {brief(str(folder))}; give a folder that exists")
@@ -219,8 +218,8 @@ def load_onnx(
     graph = find_graph(folder, file)
     facts = read_graph(graph)
     with one_line("load", folder):
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = read_config(folder)
+        tokenizer = read_tokenizer(folder, config)
         plan = plan_graph(facts, config.num_labels)
         session = make_session(graph, threads, runtime)
         return OnnxClassifier(

@@ -14,7 +14,7 @@ from typing import Any
 from secml_workbench.base import (
     MANIFEST, InputError, atomic_folder, atomic_write, brief, dumps, read_files, read_manifest, slug,
 )
-from ..models import MODEL_FILE, find_graph, kind_of_folder, read_graph, weight_files
+from ..models import MODEL_FILE, find_adapter, find_graph, kind_of_folder, read_graph, weight_files
 from .config import QuantizationConfig
 from .graphs import WeightCounts
 from ..view import facts
@@ -23,6 +23,12 @@ from ..view import facts
 __all__ = ['SCHEMA', 'weights_size', 'Artifact', 'read_artifact', 'write_papers', 'record_judgement', 'check_target', 'settle']
 
 # %% ../../nbs/quantization/05_artifact.ipynb #0ee418ea
+def _torch_files(folder: Path) -> list[Path]:
+    "The safetensors of a folder; of an adapter its own and its base's, as both are loaded."
+    adapter = find_adapter(folder)
+    return [*weight_files(adapter.base), adapter.weights] if adapter else weight_files(folder)
+
+
 def weights_size(
     path: str | Path,  # folder of a torch, ONNX or baseline classifier; or an ONNX file
 ) -> int:  # bytes
@@ -31,7 +37,7 @@ def weights_size(
     kind = "onnx" if path.is_file() else kind_of_folder(path)
     if kind == "onnx":
         return read_graph(path if path.is_file() else find_graph(path)).size
-    files = [path / "model.skops"] if kind == "baseline" else weight_files(path)
+    files = [path / "model.skops"] if kind == "baseline" else _torch_files(path)
     if missing := [file.name for file in files if not file.is_file()] or ([] if files else ["model.safetensors"]):
         raise InputError(f"no weights in {brief(str(path))}; expected {brief(missing[0], 40)}, or a folder with ONNX or baseline files")
     return sum(file.stat().st_size for file in files)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from ..base import InputError, read_manifest, sha256_of, slug, to_jsonable
+from ..base import sha256_of, slug, to_jsonable, unchecked_manifest
 from .artifact import record_judgement, settle
 from .comparison import JudgedVariant, JudgedVariants
 
@@ -35,10 +35,9 @@ def _is_of_another(
 ) -> bool:
     "Whether a variant of another model, one that is still there, is in a folder."
     try:
-        source = read_manifest(variant).get("source", {})
-        path = Path(source["path"])
+        path = Path(unchecked_manifest(variant)["source"]["path"])
         return path.exists() and not path.samefile(model)
-    except (InputError, OSError, LookupError, TypeError, ValueError, AttributeError):
+    except (OSError, LookupError, TypeError, ValueError):
         return False  # nothing that says whose it is: `check_target` decides
 
 
@@ -55,7 +54,6 @@ def variant_folder(
     whole = model.resolve()
     names = (name, slug(f"{whole.parent.name}-{name}"), f"{name}-{sha256_of(str(whole))[:8]}")
     return next((folder for one in names if not _is_of_another(folder := home / f"{one}-{variant}", model)), home / f"{names[-1]}-{variant}")
-
 
 # %% ../../nbs/quantization/13_shipping.ipynb #5b1d0006
 def ship(
