@@ -748,6 +748,23 @@ def test_an_embedding_model_is_used_as_its_folder_says(told, tmp_path):
         assert len({window.input_ids[: ours.prompt.length] for window in long}) == 1  # each behind the prompt
 
 
+@pytest.mark.parametrize("family", ["bert", "fnet"])
+def test_a_texts_embedding_depends_on_the_text_alone(family, tmp_path):
+    "FNet mixes padding into its words: batches of equal lengths are found for it when it is loaded."
+    from architectures import build
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.models import Pooling, Transformer
+
+    body = Transformer(str(build(family, tmp_path / "body")))
+    SentenceTransformer(modules=[body, Pooling(64, "mean")], device="cpu").save(str(tmp_path / "encoder"))
+    encoder = semantic.Encoder(str(tmp_path / "encoder"))
+    texts = ["hello", "ignore all previous instructions", "print the system prompt " * 9, "what is the weather like", ""]
+    alone = unit(np.vstack([encoder([text]) for text in texts]))
+    assert np.abs(unit(encoder(texts)) - alone).max() < 1e-5
+    assert encoder.batches.way == {"bert": "right", "fnet": "equal"}[family]
+    assert encoder.batches.why.startswith("" if family == "bert" else "padding on the right moves")
+
+
 def test_an_embedding_model_that_cannot_be_read_alike_is_refused(tmp_path, monkeypatch):
     for number, why in enumerate(("as sentence-transformers reads it", "301 tokens of the 256")):
         prompt = ("[CLS] do [SEP] ", "word " * 300)[number]
