@@ -222,7 +222,7 @@ def test_a_packed_file_that_would_fill_the_memory_is_refused(tmp_path, name, mon
     assert (tmp_path / name).stat().st_size < 80_000
     monkeypatch.setattr(tables, "_UNPACKED", 2**20)
     for read in (load_corpus, lambda path: list(read_texts(path))):
-        with pytest.raises(InputError, match="fill the memory; .* unpack it yourself"):
+        with pytest.raises(InputError, match=r"fill the memory; .* unpack it yourself"):
             read(tmp_path / name)
 
 

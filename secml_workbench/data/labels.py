@@ -243,7 +243,7 @@ def labels_of(
     cell: Any,  # of a label column
 ) -> tuple[Any, ...] | None:  # None: it is one label
     "The labels of a row that may have several, or none."
-    value = cell.tolist() if type(cell).__module__ == "numpy" and getattr(cell, "ndim", 0) else cell
+    value = cell.tolist() if type(cell).__module__ == "numpy" and getattr(cell, "ndim", None) else cell
     if isinstance(value, (set, frozenset)):
         return tuple(sorted(value, key=str))
     return tuple(value) if isinstance(value, (list, tuple)) else None
