@@ -19,6 +19,7 @@ from secml_workbench.data import (
     loading,
     map_labels,
     near_duplicate_groups,
+    tables,
     text_key,
 )
 from secml_workbench.models import find_positive
@@ -58,6 +59,24 @@ def test_any_table_gives_a_one_line_error_or_a_corpus(tmp_path, head, body):
         load_corpus(path)
     except InputError as error:
         assert len(str(error)) <= 300 and "\n" not in str(error)
+
+
+@settings(max_examples=300)
+@given(line=st.text('a1,;|"" \t\x00é', max_size=30), delimiter=st.sampled_from([",", ";", "\t", "|", "a"]))
+def test_a_line_that_the_csv_module_reads_is_read_as_by_the_strict_reader(line, delimiter):
+    "What it is trusted with is what the strict one finds no fault in."
+    with pytest.MonkeyPatch.context() as patch:
+        quick = next(iter(tables._Records([f"{line}\r\n"], "x", delimiter)), None) if _sound(line, delimiter) else None
+        patch.setattr(tables, "_SHORT", 0)
+        try:
+            strict = next(iter(tables._Records([f"{line}\r\n"], "x", delimiter)), None)
+        except InputError:
+            strict = None
+    assert quick is None or quick == strict
+
+
+def _sound(line: str, delimiter: str) -> bool:
+    return bool(tables._Records([], "x", delimiter).sound(line))
 
 
 @QUICK

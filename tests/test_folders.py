@@ -311,6 +311,23 @@ def test_a_sentencepiece_file_alone(copy):
     assert ("secml_workbench[sentencepiece]" in str(caught.value)) == (find_spec("sentencepiece") is None)
 
 
+def test_a_sound_sentencepiece_file_is_not_called_damaged(copy, monkeypatch):
+    "Protobuf knows a format once in a process: whoever loaded it first may keep transformers from it."
+    pieces = pytest.importorskip("sentencepiece")
+    without("tokenizer.json", "tokenizer_config.json")(copy)
+    with (copy / "spm.model").open("wb") as file:
+        pieces.SentencePieceTrainer.train(
+            sentence_iterator=iter(CORPUS), model_writer=file, vocab_size=45, minloglevel=2
+        )
+
+    def fail(*_, **__):
+        raise TypeError("Couldn't build proto file into descriptor pool: duplicate file name")
+
+    monkeypatch.setattr("transformers.AutoTokenizer.from_pretrained", fail)
+    with pytest.raises(InputError, match=r"'spm.model'.*sound.*save the tokenizer again"):
+        load_classifier(copy, device="cpu")
+
+
 # -- what a report hashes ---------------------------------------------------------------------------
 
 

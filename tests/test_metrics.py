@@ -15,6 +15,7 @@ from secml_workbench.data import (
     estimates,
     evaluate,
     mean_estimate,
+    paired_comparison,
     paired_difference,
     ratio_of_medians,
     share_of,
@@ -135,6 +136,22 @@ def test_no_interval_is_a_point(rows, sizes, other):
     second = (p, 1 - p, np.full(len(p), 0.5), np.where(y == 1, 1.0, 0.0))[other]
     for name in METRICS:
         _sound(paired_difference(name, y, p, second, n_boot=100, groups=groups), name)
+
+
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision", "brier"])
+def test_a_difference_rests_on_few_texts_or_on_many(metric):
+    "Of few the unseen event decides; of many resampling does, and a real gain is seen over 400 texts."
+    rng = np.random.default_rng(3)
+    y, noise = np.arange(400) % 2 == 0, rng.normal(size=400)
+    a = 1 / (1 + np.exp(-2.0 * (y - 0.5) - noise))
+    few = np.where(np.arange(400) % 100 == 0, rng.random(400), a)
+    many = 1 / (1 + np.exp(-3.2 * (y - 0.5) - noise))
+    asked = {"threshold": 0.5, "n_boot": 300, "seed": 0, "groups": None}
+    for b in (few, many):
+        plain, always = (paired_comparison.paired_change(metric, y, a, b, **asked, unseen=u)[0] for u in (False, True))
+        ratio = (plain.high - plain.low) / (always.high - always.low)
+        assert ratio == 1 if b is few else ratio < 0.8, (ratio, plain, always)
+    assert plain.low > 0 if metric != "brier" else plain.high < 0
 
 
 VALUES = st.lists(st.sampled_from([0.0, 0.5, 1.0]), min_size=2, max_size=9)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import gzip
 import logging
 import os
 import re
@@ -316,6 +317,16 @@ def later(client: socket.socket) -> None:
     client.close()
 
 
+def says(body: bytes, head: str = "") -> Callable[[socket.socket], None]:
+    def talk(client: socket.socket) -> None:
+        client.recv(9999)
+        length = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n{head}\r\n"
+        client.sendall(length.encode() + body)
+        client.close()
+
+    return talk
+
+
 @contextmanager
 def server(talk: Callable[[socket.socket], None]) -> Iterator[tuple[str, threading.Event]]:
     "A server on loopback: its address, and whether it was asked."
@@ -345,6 +356,24 @@ def test_a_server_that_does_not_answer_is_given_up(
     with server(talk) as (uri, _), pytest.raises(InputError, match="no answer within") as refused:
         connect(load_settings(mlflow_tracking_uri=uri))
     assert not re.search("s3cret|t0ken", str(refused.value))
+
+
+FULL = says(gzip.compress(b" " * 2**25), "Content-Encoding: gzip\r\n")
+PAGES = says(b'{"experiments": [{"experiment_id": "1", "name": "x"}], "next_page_token": "again"}')
+
+
+@pytest.mark.parametrize(("talk", "said"), [(FULL, "more than 16 MB"), (PAGES, "the same page over and over")])
+def test_a_server_that_answers_without_end_is_refused(talk: Callable[[socket.socket], None], said: str) -> None:
+    with server(talk) as (uri, _), pytest.raises(InputError, match=said) as refused:
+        connect(load_settings(mlflow_tracking_uri=uri))
+    assert not re.search("s3cret|t0ken", str(refused.value))
+
+
+@pytest.mark.parametrize("address", ["sqlite://", "sqlite:///", "sqlite+pysqlite://", "journal:///"])
+def test_a_store_that_names_no_file_is_refused(address: str) -> None:
+    for name in ("mlflow_tracking_uri", "optuna_storage"):
+        with pytest.raises(InputError, match="names no file"):
+            load_settings(**{name: address})
 
 
 @pytest.mark.parametrize("talk", [silent, drips, later])

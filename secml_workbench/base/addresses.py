@@ -44,7 +44,9 @@ def from_root(
     address: str,  # of a store, as somebody wrote it; empty: not given
     root: Path,  # the project
 ) -> str:
-    "The address with its file made absolute: from the project, as paths are. What is no file stays as it is."
+    "The address with its file made absolute: from the project, as paths are. What is no file stays as it is. Raises InputError: a file without a name."
+    if re.fullmatch(r"(sqlite(\+\w+)?|journal):/{0,3}", address):
+        raise InputError(f"the store {brief(address)} names no file, and nothing would be kept; write sqlite:///runs.db, or leave it empty")
     file = store_file(address)
     if file is not None:
         kind, _, rest = address.partition(":///")

@@ -91,7 +91,9 @@ def _client(uri: str) -> MlflowClient:
     stray = Path(uri.removeprefix("sqlite:///")).parent  # MLflow makes a folder of the address as it is written, quoted characters too
     made = [folder for folder in (stray, *stray.parents) if not folder.exists()] if file is not None and stray != file.parent else []
     client = MlflowClient(tracking_uri=uri)
-    client.search_experiments(max_results=1)
+    first = client.search_experiments(max_results=1)
+    if first.token and client.search_experiments(max_results=1, page_token=first.token).token == first.token:
+        raise InputError("it gives the same page over and over")
     for folder in made:
         with suppress(OSError):
             folder.rmdir()
@@ -126,15 +128,34 @@ def _refused(uri: str, error: BaseException) -> InputError:
     )
 
 # %% ../../nbs/base/12_mlflow_store.ipynb #2764ce82
-def _knock(uri: str) -> None:
-    "Open a database server once: MLflow asks ten times and waits for minutes in between."
-    if not uri.startswith(("postgresql", "mysql")):
-        return
-    from sqlalchemy import create_engine
+_MOST_ANSWERED = 2**24  # bytes, to a question that a word answers
 
-    engine = create_engine(uri, connect_args={"connect_timeout": 10})
-    engine.connect().close()
-    engine.dispose()
+
+def _knock(uri: str) -> None:
+    "Open a database server once: MLflow asks ten times and waits for minutes in between. Ask any other for a word, and see that it is no more."
+    if uri.startswith(("postgresql", "mysql")):
+        from sqlalchemy import create_engine
+
+        engine = create_engine(uri, connect_args={"connect_timeout": 10})
+        engine.connect().close()
+        engine.dispose()
+    elif uri.startswith(("http://", "https://")):
+        parts = urlsplit(uri)
+        _check_answer(parts._replace(path=f"{parts.path.rstrip('/')}/health").geturl())
+
+
+def _check_answer(address: str) -> None:
+    "Refuse a server whose answer would fill the memory (MLflow reads all of it). Whatever else it does, MLflow finds out."
+    import requests
+
+    size = 0
+    with suppress(requests.RequestException, OSError, ValueError), requests.get(address, stream=True, timeout=5, allow_redirects=False) as answer:
+        for part in answer.iter_content(2**12):
+            size += len(part)
+            if size > _MOST_ANSWERED:
+                break
+    if size > _MOST_ANSWERED:
+        raise InputError("it answers with more than 16 MB")
 
 # %% ../../nbs/base/12_mlflow_store.ipynb #02cf7986
 def connect(

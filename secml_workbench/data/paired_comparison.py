@@ -5,17 +5,18 @@
 # %% ../../nbs/data/11_paired_comparison.ipynb #30acab64
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..base import InputError
-from .estimates import Estimate, Resampled, ScoredTexts, effective_size, group_numbers, resample, undefined
+from .estimates import Estimate, Resampled, ScoredTexts, Statistic, group_numbers, resample, undefined
 from .metrics import Metric, checked_scores, estimate_of, get_metric, noise_of_ece, refuse_nan, used_rows, why_none
 
 # %% auto #0
-__all__ = ['paired_difference', 'paired_change', 'flip_rate']
+__all__ = ['paired_difference', 'paired_change', 'rests_on', 'flip_rate']
 
 # %% ../../nbs/data/11_paired_comparison.ipynb #80e68faf
 def paired_difference(
@@ -55,14 +56,36 @@ def paired_change(
 
 # %% ../../nbs/data/11_paired_comparison.ipynb #cf216932
 _DECIDED = frozenset({"f1", "accuracy", "recall_at_fpr", "hard_benign_fpr", "recall", "fpr"})  # metrics of decisions: an event is one decision more
-_ENOUGH = 500  # independent texts of a class
+_FEW = 8.0  # texts that a difference rests on
 _SEEN_SELDOM = 0.001  # of the replicates
+_PARTS, _CELLS = 500, 2_000_000  # in which texts are left out, where they are more; weights held at once
 
 
-def _shows_doubt(metric: Metric, texts: ScoredTexts, used: np.ndarray, plain: np.ndarray) -> bool:
-    "Whether the texts alone show how a metric of scores may differ: many of either class, nearly all draws with a difference."
-    least = min(effective_size(texts.groups[used & (texts.y == label)]) for label in np.unique(texts.y[used]))
-    return least >= _ENOUGH and bool((np.abs(plain) < 1e-12).mean() <= _SEEN_SELDOM)
+def rests_on(
+    difference: Statistic,
+    texts: ScoredTexts,
+    used: np.ndarray,  # (n,) bool
+    seed: int = 0,
+) -> float:  # 0: no text moves it
+    "On how many texts, or groups of near-duplicates, a difference rests: by what it changes when each is left out."
+    part = texts.groups if (units := int(texts.groups.max(initial=-1)) + 1) <= _PARTS else np.random.default_rng(seed).permutation(units)[texts.groups] % _PARTS
+    step, changes = max(1, _CELLS // max(len(texts.y), 1)), []
+    numbers = np.unique(part[used])
+    for start in range(0, len(numbers), step):
+        weights = (part[None] != numbers[start : start + step, None]) * used * 1.0
+        changes.append(difference(texts.y, texts.columns, weights))
+    moved = np.concatenate([np.zeros(0), *changes])
+    moved = moved[~np.isnan(moved)]
+    squares = (moved - moved.mean()) ** 2 if len(moved) else np.zeros(0)
+    return float(squares.sum() ** 2 / np.square(squares).sum()) if np.square(squares).sum() > 0 else 0.0
+
+
+def _wider(drawn: Resampled, number: float) -> Resampled:
+    "Replicates further from the value, as Student's t is than the normal distribution."
+    from scipy.stats import t
+
+    factor = float(t.ppf(0.975, number / 2 - 1) / 1.959964)
+    return replace(drawn, low=drawn.value + factor * (drawn.low - drawn.value), high=drawn.value + factor * (drawn.high - drawn.value))
 
 
 def _differences(metric: Metric, threshold: float, texts: ScoredTexts, used: np.ndarray, n_boot: int, seed: int, unseen: bool) -> Resampled:
@@ -75,8 +98,11 @@ def _differences(metric: Metric, threshold: float, texts: ScoredTexts, used: np.
     asked = {metric.name: (difference, used)}
     if not unseen and metric.name not in _DECIDED:
         plain = resample(texts, asked, n_boot, seed, unseen=False)[metric.name]
-        if not n_boot or _shows_doubt(metric, texts, used, plain.low):
+        number = rests_on(difference, texts, used, seed) if n_boot else 0.0
+        if not n_boot:
             return plain
+        if number >= _FEW and (np.abs(plain.low) < 1e-12).mean() <= _SEEN_SELDOM:
+            return _wider(plain, number)
     return resample(texts, asked, n_boot, seed)[metric.name]
 
 # %% ../../nbs/data/11_paired_comparison.ipynb #321caf28

@@ -164,6 +164,16 @@ def read_tokenizer(
         raise _unreadable(folder, error) from None
 
 
+def _is_sound(pieces: Path) -> bool:
+    "Whether the library that makes SentencePiece models can read one; transformers asks protobuf, which knows a format once in a process."
+    from sentencepiece import SentencePieceProcessor
+
+    try:
+        return bool(SentencePieceProcessor(model_file=str(pieces)).get_piece_size())
+    except (OSError, RuntimeError, ValueError):
+        return False
+
+
 def _unreadable(folder: Path, error: Exception) -> InputError | UnsupportedError:
     "What to say of a tokenizer that could not be made."
     where, whole = brief(str(folder)), folder / "tokenizer.json"
@@ -171,7 +181,8 @@ def _unreadable(folder: Path, error: Exception) -> InputError | UnsupportedError
     if not whole.is_file() and pieces and importlib.util.find_spec("sentencepiece") is None:
         return UnsupportedError(f'{where} has a SentencePiece tokenizer only ({brief(pieces, 40)}); pip install "secml_workbench[sentencepiece]"')
     if not whole.is_file() and pieces:
-        return InputError(f"cannot convert {brief(pieces, 40)} of {where}: damaged, or no SentencePiece model; save the tokenizer again as tokenizer.json")
+        why = "damaged, or no SentencePiece model" if not _is_sound(folder / pieces) else "sound, but something else in this process has loaded that format"
+        return InputError(f"cannot convert {brief(pieces, 40)} of {where}: {why}; save the tokenizer again as tokenizer.json")
     if whole.is_file():
         import tokenizers
 
