@@ -97,6 +97,26 @@ def tiny_model() -> Path:
     return tiny_detector()
 
 
+VARIANTS = ("onnx_fp32", "int8_dynamic", "int8_static", "fp16", "int4")
+
+
+@pytest.fixture(scope="session")
+def variants(made_once, tiny_model) -> Path:
+    "A folder with each ONNX variant of the tiny detector, a folder of its name each."
+
+    def make(folder: Path) -> None:
+        from secml_workbench.data import load_corpus
+        from secml_workbench.models import load_classifier
+        from secml_workbench.quantization import Exports, QuantizationConfig, quantize
+
+        with Exports(load_classifier(tiny_model, device="cpu")) as exports:
+            for name in VARIANTS:
+                config, texts = QuantizationConfig(name), load_corpus("tiny").texts[:60]
+                quantize(exports.classifier, config, out=folder / name, calibration=texts, exports=exports)
+
+    return made_once("variants", make)
+
+
 # Every section of each report, of fewer texts and samples than a person would ask for.
 SMALL_REPORTS = {
     "tuning": {"n_trials": 2, "loso_sources": 1, "loso_rows": 60},

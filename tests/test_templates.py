@@ -34,6 +34,7 @@ def test_each_variant_that_this_machine_can_make_is_shipped(report_of):
 def test_papermill_alone_works_from_the_notebooks_folder(tmp_path):
     command = [sys.executable, "-m", "papermill", "53_features_report.ipynb", str(tmp_path / "out.ipynb")]
     options = ["-k", "python3", "-p", "semantic", "False", "-p", "linguistic", "False", "--no-progress-bar"]
+    options += ["-p", "max_train_rows", "60"]
     folder = ROOT / "nbs" / "reports"
     done = subprocess.run([*command, *options], cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
