@@ -139,7 +139,7 @@ class OnnxClassifier(WindowedClassifier):
     def rows(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
         "What the graph gives for one padded batch, (b, num_labels)."
         _check_memory(self.config, *ids.shape)
-        parts = batches_of(self.plan, ids, mask, self.pad_id, left=self.batches.is_left)
+        parts = batches_of(self.plan, ids, mask, self.pad_id, left=self.batches.found.way == "left")
         return np.concatenate([_ask(self, part, seen)[:asked] for part, seen, asked in parts])
 
     def _forward(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from ..base import InputError, UnsupportedError, WorkbenchError, brief, brief_list
-from .batches import _PROBE_TOKENS, _PROBES, TOKEN_BUDGET, WAYS, Batches, Neighbours, OneThread, _apart
-from .protocol import AttackLabels, Positive, TextClassifier, check_texts, find_positive, read_head
+from .batches import PROBE_TOKENS, PROBES, TOKEN_BUDGET, WAYS, Batches, Neighbours, OneThread, compare_answers
+from .protocol import AttackLabels, Head, Positive, TextClassifier, check_texts, find_positive, read_head
 from .tokens import Window, encode_windows, special_frame, token_limit, type_table
 from ..view import facts, plural
 
@@ -97,9 +97,9 @@ class TextReader:
 
     def probe(self) -> list[tuple[int, ...]]:
         "Token ids of a few short texts of different lengths, two of them of equal length."
-        windows = encode_windows(self.tokenizer, _PROBES, min(self.max_length, _PROBE_TOKENS), self.stride)
+        windows = encode_windows(self.tokenizer, PROBES, min(self.max_length, PROBE_TOKENS), self.stride)
         first = {window.row: window.input_ids for window in reversed(windows)}
-        return [first[row] for row in range(len(_PROBES))]
+        return [first[row] for row in range(len(PROBES))]
 
     def window_counts(
         self,
@@ -109,11 +109,42 @@ class TextReader:
         texts = check_texts(texts)
         return np.bincount([window.row for window in self.encode(texts)], minlength=len(texts))
 
-# %% ../../nbs/models/03_windows.ipynb #1caba9d4
+# %% ../../nbs/models/03_windows.ipynb #f07ec7d7
 class CannotRead(UnsupportedError):
     "A model's own code failed on a batch."
 
 
+def _batch_words(ids: np.ndarray) -> str:
+    return plural(ids.shape[1], "token") if len(ids) == 1 else f"a batch of {len(ids)} texts of {ids.shape[1]} tokens"
+
+
+def _first_line(error: Exception) -> str:
+    return brief(next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__), 120)
+
+
+def _read(forward: Callable[[np.ndarray, np.ndarray], np.ndarray], name: str, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    "A model's rows for one padded batch. Raises UnsupportedError, one line, when its code fails or gives other rows than it was asked for."
+    try:
+        rows = forward(ids, mask)
+    except (WorkbenchError, MemoryError, NotImplementedError):
+        raise
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError":
+            raise
+        raise CannotRead(f"{brief(name, 60)} cannot read {_batch_words(ids)}: {_first_line(error)}") from error
+    if len(rows) != len(ids):
+        raise UnsupportedError(f"{brief(name, 60)} gives {len(rows)} answers for {_batch_words(ids)}; expected one a text")
+    return rows
+
+# %% ../../nbs/models/03_windows.ipynb #be66c230
+def _attack_of(head: Head, positive_label: AttackLabels) -> Positive:
+    "The attack as given, or as the labels say. Raises InputError where one output does not say which of two it speaks for."
+    if not (positive_label or head.certain):
+        known = brief_list(head.labels, limit=40)
+        raise InputError(f"this model has one output, {brief(head.labels[1], 40)}; say with positive_label which of {known} is the attack")
+    return find_positive(head.labels, positive_label, head.exclusive)
+
+# %% ../../nbs/models/03_windows.ipynb #1caba9d4
 class WindowedClassifier(TextReader):
     "A `TextClassifier` over a tokenizer and a function from one padded batch to logits; backends fill in `_forward`."
 
@@ -131,10 +162,7 @@ class WindowedClassifier(TextReader):
         super().__init__(tokenizer, config, **reading)
         self.name, self.head = name, read_head(config)
         self.labels = self.head.labels
-        if not (positive_label or self.head.certain):
-            known = brief_list(self.labels, limit=40)
-            raise InputError(f"this model has one output, {brief(self.labels[1], 40)}; say with positive_label which of {known} is the attack")
-        self.positive = find_positive(self.labels, positive_label, self.head.exclusive)
+        self.positive = _attack_of(self.head, positive_label)
         self.types = type_table(tokenizer, max(self.vocabulary, len(tokenizer)))
         self.lock = OneThread()  # of what one thread at a time may do with the model
         self.batches = Batches(
@@ -150,18 +178,7 @@ class WindowedClassifier(TextReader):
         raise NotImplementedError
 
     def _answers(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        "`_forward`, whose failures are one line. Raises UnsupportedError."
-        try:
-            rows = self._forward(ids, mask)
-        except (WorkbenchError, MemoryError, NotImplementedError):
-            raise
-        except Exception as error:
-            if type(error).__name__ == "OutOfMemoryError":
-                raise
-            raise CannotRead(f"{brief(self.name, 60)} cannot read {_batch_words(ids)}: {_first_line(error)}") from error
-        if len(rows) != len(ids):
-            raise UnsupportedError(f"{brief(self.name, 60)} gives {len(rows)} answers for {_batch_words(ids)}; expected one a text")
-        return rows
+        return _read(self._forward, self.name, ids, mask)
 
     def token_types(self, ids: np.ndarray) -> np.ndarray:
         "The type of each token, as its tokenizer gives it; int64, the shape of `ids`."
@@ -170,10 +187,10 @@ class WindowedClassifier(TextReader):
     @property
     def neighbours(self) -> Neighbours:
         "What a text's neighbours do to its answer: measured at first use, on a few short texts. Raises UnsupportedError: answers are random."
-        way, seen = self.batches.way, self.batches.seen
+        way, seen = self.batches.way, self.batches.found.seen
         assert seen is not None
         alone, inside = (self.head.probabilities(rows) for rows in seen)
-        return _compared(alone, inside, self.positive, way, self.batches.why)
+        return compare_answers(alone, inside, self.positive, way, self.batches.why)
 
     def logits(self, texts: Sequence[str], *, progress: bool = False) -> np.ndarray:
         "Logits of each text (of its most suspicious window), float32 (n, k); k is 1 for a model with a single output."
@@ -188,27 +205,12 @@ class WindowedClassifier(TextReader):
         return self.head.probabilities(self.logits(texts, progress=progress))
 
     def __repr__(self) -> str:
-        slow = f", batches {WAYS[self.batches._way]}" if self.batches._way not in ("", "right") else ""
+        slow = f", batches {WAYS[self.batches.found.way]}" if self.batches.found.way not in ("", "right") else ""
         return f"{type(self).__name__}({brief(self.name)}, positive={brief(self.positive.reason, 160)}{slow})"
 
     def _repr_html_(self) -> str:
         shown = {"classifier": self.name, "kind": type(self).__name__, "positive": self.positive.reason, "reads": f"windows of {self.max_length} tokens"}
         return facts(shown | {"neighbours": self.neighbours.sentence})._repr_html_()
-
-# %% ../../nbs/models/03_windows.ipynb #9e0b0b11
-def _batch_words(ids: np.ndarray) -> str:
-    return plural(ids.shape[1], "token") if len(ids) == 1 else f"a batch of {len(ids)} texts of {ids.shape[1]} tokens"
-
-
-def _first_line(error: Exception) -> str:
-    return brief(next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__), 120)
-
-
-def _compared(alone: np.ndarray, others: np.ndarray, positive: Positive, way: str, why: str = "") -> Neighbours:
-    "Probabilities (n, k) of texts alone and among others, as what was measured."
-    decided = [positive.score(p) >= 0.5 for p in (alone, others)]
-    moved = float(f"{_apart(alone, others):.1e}")  # more digits say nothing
-    return Neighbours(moved, int((decided[0] != decided[1]).sum()), len(alone), way, why)
 
 # %% ../../nbs/models/03_windows.ipynb #9e0b0b13
 def measure_neighbours(
@@ -227,5 +229,5 @@ def measure_neighbours(
     again = np.concatenate([classifier.predict_proba(some[:1]), alone[1:]])
     batches = getattr(classifier, "batches", None)
     way, why = (batches.way, batches.why) if isinstance(batches, Batches) else ("own", "")
-    found = [_compared(alone, others, classifier.positive, way, why) for others in (together, reverse, again)]
+    found = [compare_answers(alone, others, classifier.positive, way, why) for others in (together, reverse, again)]
     return max(found, key=lambda one: (one.moved, one.flipped))
