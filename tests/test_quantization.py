@@ -32,9 +32,9 @@ from secml_workbench.quantization import (
     Validation,
     calibration_batches,
     candidates,
-    careful_retry,
     gate,
     half,
+    make_variants,
     metric_delta,
     quantize,
     quantize_within,
@@ -42,6 +42,7 @@ from secml_workbench.quantization import (
     read_artifact,
     recommend,
     record_judgement,
+    retries,
     runtimes_here,
     sensitivity,
     torchao_variant,
@@ -116,8 +117,6 @@ FAILURES = {  # whatever a library raises, in one variant each
 
 @pytest.mark.parametrize("where", ["made", "loaded"])
 def test_what_fails_in_one_variant_is_its_reason_and_no_end_of_the_others(tiny, tmp_path, monkeypatch, where):
-    from secml_workbench.reports.quantization_report import _make_variants
-
     name = {"made": "_make", "loaded": "_check_answers"}[where]
     real = getattr(quantizing, name)
 
@@ -130,7 +129,7 @@ def test_what_fails_in_one_variant_is_its_reason_and_no_end_of_the_others(tiny, 
     corpus = load_corpus("tiny").sample(20)
     configs = [QuantizationConfig(variant, preserve_accuracy=False) for variant in (*FAILURES, "onnx_fp32")]
     validation = Validation(corpus, scores(tiny, corpus.texts))
-    made, refused = _make_variants(tiny, configs, tmp_path, validation=validation)
+    made, refused = make_variants(tiny, configs, tmp_path, validation=validation)
     assert list(made) == ["onnx_fp32"] and list(refused) == list(FAILURES)
     for variant, reason in refused.items():
         assert f"{variant} of" in reason and "\n" not in reason
@@ -308,7 +307,7 @@ def test_a_model_too_big_for_memory_is_refused_with_the_estimate(tiny, tmp_path,
 
 
 def test_what_fails_is_made_again_until_the_ladder_ends(tiny, exports, tmp_path, monkeypatch):
-    monkeypatch.setattr(careful_retry, "LEFT_OUT", (1, 15))
+    monkeypatch.setattr(retries, "LEFT_OUT", (1, 15))
     corpus = load_corpus("packaged").split().validation.sample(300, seed=1)  # no near-duplicates in it
     upside_down = 1 - scores(tiny, corpus.texts)  # an original that is always right, and that no variant agrees with
     corpus = replace(corpus, frame=corpus.frame.assign(label=(upside_down >= 0.5).astype(int)))

@@ -50,7 +50,7 @@ from .files import (
     slug as slug,
     sweep as sweep,
 )
-from .code import (
+from .fingerprints import (
     code_hash as code_hash,
     modules_used as modules_used,
     parse as parse,
@@ -61,6 +61,7 @@ from .locks import (
 from .machine import (
     CPU_FLAGS as CPU_FLAGS,
     cpu_facts as cpu_facts,
+    has_bf16 as has_bf16,
     resolve_device as resolve_device,
     set_threads as set_threads,
     usable_cores as usable_cores,

@@ -9,6 +9,7 @@ import math
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from .errors import InputError, UnsupportedError, brief
 from .settings import DEVICES, Settings, load_settings
 
 # %% auto #0
-__all__ = ['CPU_FLAGS', 'usable_cores', 'cpu_facts', 'set_threads', 'resolve_device']
+__all__ = ['CPU_FLAGS', 'usable_cores', 'cpu_facts', 'has_bf16', 'set_threads', 'resolve_device']
 
 # %% ../../nbs/base/09_machine.ipynb #8c45500b
 # The flags that decide which number formats are fast on a processor.
@@ -78,6 +79,17 @@ def cpu_facts() -> dict[str, Any]:
         model, flags = facts.get("brand_raw", platform.machine()), set(facts.get("flags", ()))
     return {"model": model, "machine": platform.machine(), "cores": usable_cores(),
             "flags": [flag for flag in CPU_FLAGS if flag in flags]}
+
+# %% ../../nbs/base/09_machine.ipynb #38b02868
+_BF16 = ("amx_bf16", "avx512_bf16", "bf16")
+
+
+def has_bf16(
+    flags: Sequence[str] | None = None,  # of the processor; None: this one's
+) -> bool:
+    "Whether the processor multiplies bfloat16 numbers."
+    flags = cpu_facts()["flags"] if flags is None else flags
+    return any(flag in flags for flag in _BF16)
 
 # %% ../../nbs/base/09_machine.ipynb #767c202e
 def set_threads(

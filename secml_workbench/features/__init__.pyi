@@ -24,6 +24,8 @@ from .matrix import (
     Scaler as Scaler,
     StatisticalFeatures as StatisticalFeatures,
     check_folder_free as check_folder_free,
+    family_costs as family_costs,
+    is_coordinate as is_coordinate,
     load_features as load_features,
     make_features as make_features,
     save_features as save_features,
@@ -46,6 +48,7 @@ from .separation import (
     feature_scores as feature_scores,
     fit_head as fit_head,
     pattern_rows as pattern_rows,
+    second_opinions as second_opinions,
     transfer as transfer,
 )
 from .streaming import (

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -31,7 +33,7 @@ from ..models import first_line, read_skops, write_skops
 
 # %% auto #0
 __all__ = ['STATISTICAL', 'FURTHEST', 'FAMILIES', 'StatisticalFeatures', 'Scaler', 'Reduction', 'FeatureConfig', 'Families',
-           'make_features', 'check_folder_free', 'save_features', 'load_features']
+           'make_features', 'is_coordinate', 'family_costs', 'check_folder_free', 'save_features', 'load_features']
 
 # %% ../../nbs/features/03_matrix.ipynb #666ba065
 STATISTICAL = ("tfidf_mean", "tfidf_std", "tfidf_max", "tfidf_min", "tfidf_nonzero_count", "tfidf_sparsity")
@@ -210,6 +212,29 @@ def make_features(
     steps += [("scale", Scaler())] if config.scale else []
     steps += [("reduce", Reduction(config.pca_components, config.seed))] if config.pca_components else []
     return Pipeline(steps)
+
+# %% ../../nbs/features/03_matrix.ipynb #98a04f59
+_COORDINATE = re.compile(r"(?:semantic__embedding|statistical__tfidf_component)_\d+")
+
+
+def is_coordinate(
+    name: str,  # of a column
+) -> bool:
+    "Whether a column is one of many that mean something only together."
+    return _COORDINATE.fullmatch(name) is not None
+
+# %% ../../nbs/features/03_matrix.ipynb #503d6a31
+def family_costs(
+    features: Pipeline,  # of make_features, fitted
+    texts: Sequence[str],
+) -> dict[str, float]:  # family -> milliseconds a text
+    "What each family costs on this machine, all texts at once, one family after the other."
+    costs = {}
+    for family, part in features.named_steps["families"].transformer_list:
+        started = time.perf_counter()
+        part.transform(texts)
+        costs[family] = 1000 * (time.perf_counter() - started) / max(len(texts), 1)
+    return costs
 
 # %% ../../nbs/features/03_matrix.ipynb #b9e83cc6
 _FILE, _CONFIG = "features.skops", "features.json"

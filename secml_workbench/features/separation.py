@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 # %% auto #0
 __all__ = ['Rival', 'delong', 'FeatureScore', 'feature_scores', 'FamilyScore', 'family_columns', 'fit_head', 'family_scores',
-           'added', 'TransferRow', 'transfer', 'PatternRow', 'pattern_rows']
+           'added', 'second_opinions', 'TransferRow', 'transfer', 'PatternRow', 'pattern_rows']
 
 # %% ../../nbs/features/05_separation.ipynb #47424ee0
 def _on_logit(auc: float, variance: float, pairs: float) -> tuple[float, float]:
@@ -234,6 +234,26 @@ def added(
     heads = [LogisticRegression().fit(columns, labels) for columns in (known[:, :1], known)]
     p_alone, p_both = heads[0].predict_proba(asked[:, :1])[:, 1], heads[1].predict_proba(asked)[:, 1]
     return paired_difference(metric, test[0], p_alone, p_both, seed=seed, groups=groups, n_boot=1000)
+
+# %% ../../nbs/features/05_separation.ipynb #39cbcfbb
+def second_opinions(
+    matrices: Mapping[str, np.ndarray],  # train, validation, test -> (n, features)
+    labels: Mapping[str, np.ndarray],  # the same -> (n,)
+    classifier_p: Mapping[str, np.ndarray],  # validation, test -> (n,) the classifier's probabilities
+    names: Sequence[str],  # of the columns
+    *,
+    groups: np.ndarray | None = None,  # near-duplicates in the test part, drawn whole
+    seed: int = 42,
+) -> dict[str, Estimate]:  # family, or "all" -> what it adds to the classifier's average precision
+    "What each family adds to the classifier."
+    gains = {}
+    for family, columns in {**family_columns(names), "all": np.arange(len(names))}.items():
+        head = fit_head(matrices["train"][:, columns], labels["train"], seed)
+        parts = [
+            (labels[part], classifier_p[part], head.predict_proba(matrices[part][:, columns])[:, 1]) for part in ("validation", "test")
+        ]
+        gains[family] = added(*parts, groups=groups, seed=seed)
+    return gains
 
 # %% ../../nbs/features/05_separation.ipynb #539ecf79
 @dataclass(frozen=True)

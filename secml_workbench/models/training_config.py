@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ..base import InputError, brief, check_number, cpu_facts, sha256_of
+from ..base import InputError, brief, check_number, has_bf16, sha256_of
 from ..data import Corpus, get_metric
 
 # %% auto #0
@@ -69,7 +69,7 @@ def use_bf16(
         import torch
 
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return device == "cpu" and bool({"avx512_bf16", "amx_bf16"} & set(cpu_facts()["flags"]))
+    return device == "cpu" and has_bf16()
 
 # %% ../../nbs/models/13_training_config.ipynb #a9c00d4e
 @dataclass(frozen=True, eq=False)

@@ -1,6 +1,5 @@
-from .processors import (
+from .machine_class import (
     cpu_class as cpu_class,
-    has_bf16 as has_bf16,
     machine_of as machine_of,
     overflows as overflows,
 )
@@ -42,15 +41,19 @@ from .latency import (
     Timing as Timing,
     measure_latency as measure_latency,
 )
-from .careful_retry import (
+from .layer_sensitivity import (
+    layer_title as layer_title,
+    sensitivity as sensitivity,
+)
+from .retries import (
     Outcome as Outcome,
     Validation as Validation,
     quantize_within as quantize_within,
-    sensitivity as sensitivity,
 )
 from .candidates import (
     Candidate as Candidate,
     candidates_of as candidates_of,
+    make_variants as make_variants,
     runtimes_here as runtimes_here,
     why_no_openvino as why_no_openvino,
 )
@@ -69,4 +72,5 @@ from .shipping import (
     ship as ship,
     use_code as use_code,
     variant_folder as variant_folder,
+    variants_beside as variants_beside,
 )

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from ..base import InputError, brief, check_number, refuse_unknown
 from ..data import METRICS
-from .processors import cpu_class, overflows
+from .machine_class import cpu_class, overflows
 
 # %% auto #0
 __all__ = ['VARIANTS', 'CALIBRATIONS', 'GROUP_SIZES', 'TARGETS', 'Variant', 'QuantizationConfig']

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from secml_workbench.base import (
-    InputError, UnsupportedError, WorkbenchError, atomic_folder, brief, hash_files, refuse_unknown, scratch_folder, sha256_of,
+    InputError, UnsupportedError, WorkbenchError, atomic_folder, brief, has_bf16, hash_files, refuse_unknown, scratch_folder, sha256_of,
     to_jsonable,
 )
 from ..data import Corpus
@@ -28,7 +28,7 @@ from .artifact import SCHEMA, Artifact, check_target, read_artifact, write_paper
 from .config import QuantizationConfig, Variant
 from .conversion import Batch, calibration_batches, fp16, int4, int8_dynamic, int8_static
 from .graphs import WeightCounts, count_weights, layer_nodes
-from .processors import cpu_class, has_bf16, machine_of
+from .machine_class import cpu_class, machine_of
 from .torch_variants import check_cuda, half, source_layers, torchao_variant
 
 _log = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from secml_workbench.explanation import (
     sure_rows, verdict_on, with_controls, within_words, word_range,
 )
 from ..models import TextClassifier, fit_baseline, load_classifier, scores
-from ..quantization import QuantizationConfig, quantize
+from ..quantization import QuantizationConfig, quantize, variants_beside
 from .inputs import ReportInputs, open_inputs
 from secml_workbench.view import (
     Card, FirstScreen, Markup, agree, clauses, colour, escape, facts, figure, forest, heading, interval_text,
@@ -86,26 +86,9 @@ def _explain_chosen(
     entries = []
     for outcome, text, label in tqdm(rows, desc="explaining", leave=False):
         explanations = explain_by_all(classifier, text, methods, samples_for(text, n_samples), seed)
-        entries.append(
-            {
-                "outcome": outcome,
-                "text": text,
-                "label": label,
-                "prediction": explanations[0].prediction,
-                "methods": {explanation.method: explanation for explanation in explanations},
-            }
-        )
+        answers = {"prediction": explanations[0].prediction, "methods": {explanation.method: explanation for explanation in explanations}}
+        entries.append({"outcome": outcome, "text": text, "label": label, **answers})
     return entries
-
-# %% ../../nbs/reports/52_explanation_report.ipynb #c515bab6
-_COMPARED = ("onnx_fp32", "int8_dynamic", "int8_static", "int4")
-
-
-def _beside(path: Path) -> dict[str, Path]:
-    "Variants `<model>-<variant>` next to a model's folder that are newer than its weights."
-    since = max((file.stat().st_mtime for file in path.glob("*.safetensors")), default=0.0)
-    manifests = {variant: path.with_name(f"{path.name}-{variant}") / "quantization.json" for variant in _COMPARED}
-    return {variant: file.parent for variant, file in manifests.items() if file.is_file() and file.stat().st_mtime > since}
 
 # %% ../../nbs/reports/52_explanation_report.ipynb #ab172c20
 def _compare_variants(
@@ -121,7 +104,7 @@ def _compare_variants(
     if len(texts) < 2 or not isinstance(original, TorchClassifier) or original.path is None:
         return []
     with scratch_folder() as folder:
-        paths, out = _beside(original.path), folder / "int8_dynamic"
+        paths, out = variants_beside(original.path), folder / "int8_dynamic"
         try:
             paths = paths or {"int8_dynamic": Path(quantize(original, QuantizationConfig("int8_dynamic"), out=out))}
         except UnsupportedError:

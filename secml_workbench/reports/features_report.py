@@ -5,13 +5,11 @@
 # %% ../../nbs/reports/53_features_report.ipynb #f0b661c0
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 from tqdm.auto import tqdm
 
 from secml_workbench.base import (
@@ -21,8 +19,9 @@ from secml_workbench.data import (
     Columns, Corpus, Estimate, PatternFamily, evaluate, find_disguised, load_families, metrics_table,
 )
 from secml_workbench.features import (
-    HEADS, FamilyScore, FeatureConfig, FeatureScore, PatternRow, TransferRow, added, corpus_map, correlations, distributions,
-    family_columns, family_scores, feature_scores, fit_head, keep_rows, make_features, make_head, map_figure, pattern_rows, transfer,
+    HEADS, FamilyScore, FeatureConfig, FeatureScore, PatternRow, TransferRow, corpus_map, correlations, distributions,
+    family_costs, family_scores, feature_scores, is_coordinate, keep_rows, make_features, make_head, map_figure, pattern_rows, second_opinions,
+    transfer,
 )
 from secml_workbench.models import (
     SHORT, TextClassifier, TrainingJob, default_encoder, fit_baseline, scores, train as train_transformer,
@@ -36,48 +35,6 @@ from secml_workbench.view import (
 
 # %% auto #0
 __all__ = []
-
-# %% ../../nbs/reports/53_features_report.ipynb #503d6a31
-def _cost_per_text(
-    features: Pipeline,  # of make_features, fitted
-    texts: Sequence[str],
-) -> dict[str, float]:  # family -> milliseconds a text
-    "What each family costs on this machine, batched."
-    costs = {}
-    for family, part in features.named_steps["families"].transformer_list:
-        started = time.perf_counter()
-        part.transform(texts)
-        costs[family] = 1000 * (time.perf_counter() - started) / max(len(texts), 1)
-    return costs
-
-# %% ../../nbs/reports/53_features_report.ipynb #39cbcfbb
-def _second_opinions(
-    matrices: Mapping[str, np.ndarray],  # train, validation, test -> (n, features)
-    labels: Mapping[str, np.ndarray],
-    classifier_p: Mapping[str, np.ndarray],  # validation, test -> (n,)
-    names: Sequence[str],  # of the columns
-    groups: np.ndarray,  # of the test part
-    seed: int,
-) -> dict[str, Estimate]:  # family, or "all" -> what it adds to the classifier's average precision
-    "What each family adds to the classifier."
-    gains = {}
-    for family, columns in {**family_columns(names), "all": np.arange(len(names))}.items():
-        head = fit_head(matrices["train"][:, columns], labels["train"], seed)
-        parts = [
-            (labels[part], classifier_p[part], head.predict_proba(matrices[part][:, columns])[:, 1]) for part in ("validation", "test")
-        ]
-        gains[family] = added(*parts, groups=groups, seed=seed)
-    return gains
-
-# %% ../../nbs/reports/53_features_report.ipynb #98a04f59
-_COORDINATE = re.compile(r"(?:semantic__embedding|statistical__tfidf_component)_\d+")
-
-
-def _is_coordinate(
-    name: str,  # of a column
-) -> bool:
-    "Whether a column is one of many that mean something only together."
-    return _COORDINATE.fullmatch(name) is not None
 
 # %% ../../nbs/reports/53_features_report.ipynb #8f8dbc51
 def _leave_out(

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from secml_workbench.base import (
     InputError, Provenance, Record, Settings, UnsupportedError, brief, check_writable, current_provenance, load_settings,
@@ -23,10 +22,10 @@ from secml_workbench.base import (
 )
 from ..data import Columns, Corpus, Estimate, get_metric, length_slices
 from ..explanation import agreement_table, explanation_agreement, flagged_texts, nearest_texts
-from ..models import RUNTIMES, TextClassifier, TorchClassifier, fit_baseline, has_openvino, save_baseline, scores
+from ..models import RUNTIMES, TextClassifier, fit_baseline, has_openvino, save_baseline, scores
 from secml_workbench.quantization import (
-    Exports, Flip, Gate, JudgedVariant, JudgedVariants, Measured, Outcome, QuantizationConfig, Timing, Validation, candidates_of,
-    check_cuda, check_target, cpu_class, judge_variants, machine_of, measure_latency, metric_delta, overflows, quantize_within,
+    Flip, Gate, JudgedVariant, JudgedVariants, Measured, Outcome, QuantizationConfig, Timing, Validation, candidates_of,
+    check_cuda, check_target, cpu_class, judge_variants, layer_title, machine_of, make_variants, measure_latency, metric_delta, overflows,
     read_artifact, recommend, runtimes_here, sensitivity, ship, use_code, variant_folder, weights_size, why_no_openvino,
 )
 from .inputs import at_most, open_inputs
@@ -84,27 +83,6 @@ def _artifacts_folder(
     check_writable(folder / "x")
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-# %% ../../nbs/reports/51_quantization_report.ipynb #c281c391
-def _make_variants(
-    classifier: TorchClassifier,
-    configs: Sequence[QuantizationConfig],  # from `_check_parameters`
-    folder: Path,  # where they are made
-    **making: Any,  # validation, calibration, ranking, settings of `quantize_within`
-) -> tuple[dict[str, Outcome], dict[str, str]]:  # variant -> how it was made; variant -> why it was not
-    "Every variant as a folder of its name, made again while it fails on validation. Raises the last refusal if all are refused."
-    made: dict[str, Outcome] = {}
-    refused: dict[str, str] = {}
-    with Exports(classifier) as exports:
-        for config in tqdm(configs, desc="making variants", leave=False):
-            out = folder / config.variant
-            try:
-                made[config.variant] = quantize_within(classifier, config, out=out, exports=exports, **making)
-            except UnsupportedError as error:
-                refused[config.variant] = str(error)
-    if not made:
-        raise UnsupportedError(next(iter(refused.values())))
-    return made, refused
 
 # %% ../../nbs/reports/51_quantization_report.ipynb #0e3396f6
 def _fit_rival(
@@ -352,23 +330,13 @@ def _few_texts_note(test: Corpus) -> str:
     rarer = int(np.bincount(test.labels, minlength=2).min())
     return _RULE_OF_THREE.format(hard=hard, n=len(test), step=100 / rarer)
 
-# %% ../../nbs/reports/51_quantization_report.ipynb #dada2425
-_COMMON_PARTS = ("encoder", "self", "model", "bert", "transformer", "embeddings")
-
-
-def _short_layer(
-    name: str,  # of a layer in torch
-) -> str:  # "layer 3 attention query"
-    "A layer's name without what all of them share."
-    return " ".join(part for part in name.split(".") if part not in _COMMON_PARTS)
-
 # %% ../../nbs/reports/51_quantization_report.ipynb #532c2943
 def _layers_figure(
     decibels: Mapping[str, float],  # from `sensitivity`
     most: int = 12,  # layers shown
 ) -> Markup:
     "The most sensitive layers, with the finding above."
-    worst = [(_short_layer(name), value) for name, value in list(decibels.items())[:most]]
+    worst = [(layer_title(name), value) for name, value in list(decibels.items())[:most]]
     (name, value), middle = worst[0], np.median(list(decibels.values()))
     finding = f"{name} suffers most from 8 bits: {value:.0f} dB; the middle one of {len(decibels)} layers has {middle:.0f} dB."
     fig = bars(worst, title="The most sensitive layers", xlabel="signal-to-noise of the logits (dB)", form="{:.0f}")
@@ -381,7 +349,7 @@ def _layers_figure(
 def _tries(name: str, outcome: Outcome) -> Markup:
     "How a variant was made, try by try."
     steps, last = outcome.steps, outcome.steps[-1]
-    left = ", ".join(_short_layer(layer) for layer in last.config.exclude)
+    left = ", ".join(layer_title(layer) for layer in last.config.exclude)
     ending = "never passed; the first one was kept, as the others cost more" if not last.gate.passed else "passes"
     ending += f"; in float: {left}" if last.gate.passed and left else ""
     rows: list[dict[str, object]] = [

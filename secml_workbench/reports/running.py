@@ -15,12 +15,12 @@ from secml_workbench.base import (
     InputError, Record, Settings, WorkbenchError, attach, current_provenance, load_settings, locked, refuse_unknown,
     slug,
 )
-from .freshness import fingerprint
+from .freshness import fingerprint, unchanged
 from .index import build_index
 from .kernel import execute
 from .pages import error_of, one_line, record_of
 from .parameters import find_model, run_values, template_parameters, template_path
-from .publish import ReportResult, claim_place, place_of, unchanged, write_report
+from .publish import ReportResult, claim_place, place_of, write_report
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
