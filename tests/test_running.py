@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from secml_workbench.base import InputError, Record, code, dumps, load_settings
+from secml_workbench.base import InputError, Record, dumps, fingerprints, load_settings
 from secml_workbench.reports import KINDS, build_index, freshness, pages, parameters, template_path
 from secml_workbench.reports.publish import claim_place
 
@@ -21,7 +21,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     "A copy of the package that may be edited; everything that asks where the package is gets it."
     copy, compiled = tmp_path / "site" / "secml_workbench", shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "secml_workbench", copy, ignore=compiled)
-    for module in (code, parameters):
+    for module in (fingerprints, parameters):
         monkeypatch.setattr(module, "files", lambda name: {"secml_workbench": copy}[name])
     return copy
 
