@@ -106,7 +106,7 @@ def _ways(template: Template, pool: _Pool, language: str) -> int:
 
     return prod(map(of, template))
 
-
+# %% ../../nbs/data/17_generators.ipynb #dd352dec
 def count_texts(
     kind: str,
     part: str = "all",
@@ -192,7 +192,7 @@ def _chatty(text: str, rng: random.Random) -> str:
         text = re.sub(rf"\b{word}\b", short, text)
     return text
 
-
+# %% ../../nbs/data/17_generators.ipynb #6999e6bd
 _LETTER = "[A-Za-zÀ-ɏͰ-ӿ]"  # of scripts in which a letter can be left out or doubled
 _TURKISH = re.compile("[ığşİ]")
 
@@ -213,7 +213,7 @@ def _typed(text: str, rng: random.Random) -> str:
         text = text[:at] + rng.choice((two + one, two, one + one + two)) + text[at + 2 :]
     return text
 
-
+# %% ../../nbs/data/17_generators.ipynb #f72f3028
 Style = Callable[[str, random.Random], str] | None
 _STYLES: tuple[tuple[int, Callable[[str, random.Random], str]], ...] = (
     (6, lambda text, rng: _lower(text)),
@@ -284,7 +284,7 @@ def _filled(draw: _Draw, text: str, goal: int, most: int) -> str:
             text = _put(text, next(mark for mark in _MARK.finditer(text) if mark[2] == name), part, stays=True)
     return text
 
-
+# %% ../../nbs/data/17_generators.ipynb #97a8904d
 def _surrounded(draw: _Draw, frame: Frame, text: str, goal: int, most: int, style: Style) -> str:
     "Company before and after a text, in the order and as often as its kind's plan says."
     plan = draw.pool.grammar.plans.get(frame.kind, Plan())
@@ -314,7 +314,7 @@ def _joined(pieces: Sequence[str], glue: str) -> str:
         text += ("\n\n" if apart else glue) + piece
     return text
 
-
+# %% ../../nbs/data/17_generators.ipynb #1bcb93c0
 _REPEATED = 25  # words of a part whose frame may come twice in a text, in other words
 
 
@@ -427,7 +427,7 @@ def generate(
         raise InputError(f"only {len(rows)} distinct texts of kind {kind} in part {part} were found, not {n}; ask for fewer or add frames")
     return rows[:n]
 
-
+# %% ../../nbs/data/17_generators.ipynb #a0dfed6d
 def _fitting(pool: _Pool, frames: Sequence[Frame], lengths: Sequence[str], rng: random.Random) -> dict[str, list[Frame]]:
     "The frames to begin with for each length: not too long, and for long texts more than a few words where there are such."
     tried = {frame.id: [count_words(_Draw(pool, rng, frame.language).frame(frame)) for _ in range(3)] for frame in frames}

@@ -5,7 +5,8 @@
 # %% ../../nbs/explanation/02_gradients.ipynb #31c307df
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,49 @@ def without_content(
     ids, end = window.input_ids, window.before + window.tokens
     return (*ids[: window.before], *[blank] * window.tokens, *ids[end:])
 
+# %% ../../nbs/explanation/02_gradients.ipynb #9e0b0e02
+def _placed(embedded: torch.Tensor, ids: torch.Tensor, given: tuple[Any, ...], output: Any) -> Any:
+    "The embeddings as the layer should give them for what it was asked; None: it was not asked for these tokens."
+    import torch
+
+    asked, first = given[0] if given else None, output[0] if isinstance(output, tuple) else output
+    if not isinstance(asked, torch.Tensor) or asked.dim() != 2:
+        return None
+    asked, length = asked.to(ids.dtype), ids.shape[1]
+    if torch.equal(asked, ids):
+        new = embedded
+    elif torch.equal(asked, ids.T):
+        new = embedded.transpose(0, 1)
+    elif asked.shape[1] > length and torch.equal(asked[:, :length], ids):
+        new = torch.cat([embedded, first[:, length:]], dim=1)
+    else:
+        return None
+    return (new, *output[1:]) if isinstance(output, tuple) else new
+
+# %% ../../nbs/explanation/02_gradients.ipynb #daa8670d
+@contextmanager
+def _given(layer: Any, embedded: torch.Tensor, ids: torch.Tensor) -> Iterator[list[int]]:
+    "Inside, an embedding layer answers with these embeddings when it is asked for these tokens; an entry each time that it was."
+    uses: list[int] = []
+
+    def put(_: Any, given: tuple[Any, ...], output: Any) -> Any:
+        placed = _placed(embedded, ids, given, output)
+        uses.extend([1] * (placed is not None))
+        return placed
+
+    handle = layer.register_forward_hook(put)
+    try:
+        yield uses
+    finally:
+        handle.remove()
+
+
+def _blank_id(classifier: TorchClassifier) -> int:
+    "The token that stands for no content."
+    tokenizer = classifier.tokenizer
+    silent = (tokenizer.mask_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id)
+    return next((i for i in silent if i is not None and i < classifier.vocabulary), classifier.pad_id)
+
 # %% ../../nbs/explanation/02_gradients.ipynb #896e86eb
 class Inside:
     "A torch classifier and the columns of its answer that are explained; what it does to the model, no other thread sees."
@@ -54,10 +98,7 @@ class Inside:
         self.classifier, self.model, self.columns = classifier, classifier.model, list(columns)
         self.embedding = self.model.get_input_embeddings()
         self.left = classifier.batches.way == "left"
-        tokenizer = classifier.tokenizer
-        silent = (tokenizer.mask_token_id, tokenizer.pad_token_id, tokenizer.unk_token_id)
-        known = (i for i in silent if i is not None and i < classifier.vocabulary)
-        self.blank = next(known, classifier.pad_id)  # stands for "no content"
+        self.blank = _blank_id(classifier)
 
     def chances(self, logits: torch.Tensor) -> torch.Tensor:
         "Probabilities (b, labels), as the classifier's head computes them."
@@ -82,19 +123,8 @@ class Inside:
 
     def run(self, embedded: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor, **more: bool) -> Any:
         "The model's output when the tokens have these embeddings (b, s, d)."
-        uses = []
-
-        def put(_: Any, given: tuple[Any, ...], output: Any) -> Any:
-            placed = _placed(embedded, ids, given, output)
-            uses.extend([1] * (placed is not None))
-            return placed
-
-        with self.classifier.held(ids.shape[1]) as model:
-            handle = self.embedding.register_forward_hook(put)
-            try:
-                output = model(**self.classifier.inputs(ids, mask), **more)
-            finally:
-                handle.remove()
+        with self.classifier.held(ids.shape[1]) as model, _given(self.embedding, embedded, ids) as uses:
+            output = model(**self.classifier.inputs(ids, mask), **more)
         if len(uses) != 1:
             raise UnsupportedError(
                 f"this {self.model.config.model_type} model reads its embeddings {len(uses)} times; gradients by token need once: use shap, lime or occlusion"
@@ -122,25 +152,6 @@ class Inside:
         shift = len(row) - len(window.input_ids) if self.left else 0
         at = shift + window.before
         return row[at : at + window.tokens].detach().double().cpu().numpy()
-
-# %% ../../nbs/explanation/02_gradients.ipynb #9e0b0e02
-def _placed(embedded: torch.Tensor, ids: torch.Tensor, given: tuple[Any, ...], output: Any) -> Any:
-    "The embeddings as the layer should give them for what it was asked; None: it was not asked for these tokens."
-    import torch
-
-    asked, first = given[0] if given else None, output[0] if isinstance(output, tuple) else output
-    if not isinstance(asked, torch.Tensor) or asked.dim() != 2:
-        return None
-    asked, length = asked.to(ids.dtype), ids.shape[1]
-    if torch.equal(asked, ids):
-        new = embedded
-    elif torch.equal(asked, ids.T):
-        new = embedded.transpose(0, 1)
-    elif asked.shape[1] > length and torch.equal(asked[:, :length], ids):
-        new = torch.cat([embedded, first[:, length:]], dim=1)
-    else:
-        return None
-    return (new, *output[1:]) if isinstance(output, tuple) else new
 
 # %% ../../nbs/explanation/02_gradients.ipynb #789479b7
 @dataclass(frozen=True)

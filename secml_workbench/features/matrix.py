@@ -85,12 +85,7 @@ class StatisticalFeatures(TextFamily):
 
     def _rows(self, texts: Sequence[str]) -> np.ndarray:
         wide = self.tfidf_.transform(texts)
-        width, filled = wide.shape[1], np.diff(wide.indptr)
-        total, squares = np.asarray(wide.sum(axis=1)).ravel(), np.asarray(wide.multiply(wide).sum(axis=1)).ravel()
-        mean = total / width
-        std = np.sqrt(np.maximum(squares / width - mean**2, 0))
-        smallest = [wide.data[a:b].min() if b > a else 0.0 for a, b in zip(wide.indptr[:-1], wide.indptr[1:], strict=True)]
-        summary = np.column_stack([mean, std, wide.max(axis=1).toarray().ravel(), smallest, filled, 1 - filled / width])
+        summary = _summary(wide)
         return summary if self.svd_ is None else np.hstack([summary, self.svd_.transform(wide)])
 
 # %% ../../nbs/features/03_matrix.ipynb #5aecefed

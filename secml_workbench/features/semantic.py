@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from sklearn.decomposition import PCA
 
 # %% auto #0
-__all__ = ['load_sentence_model', 'unit', 'Prompt', 'Encoder', 'load_encoder', 'SemanticFeatures']
+__all__ = ['load_sentence_model', 'unit', 'Prompt', 'work_ahead', 'Encoder', 'load_encoder', 'SemanticFeatures']
 
 # %% ../../nbs/features/02_semantic.ipynb #23c9bcd0
 def _module_types(folder: Path) -> list[str]:
@@ -162,10 +162,32 @@ def _check_embeddings(encoder: Encoder, model: SentenceTransformer, folder: Path
             f"{brief(str(folder))} cannot be read as sentence-transformers reads it ({what}{brief(', '.join(type(one).__name__ for one in model), 80)}); choose another embedding model"
         )
 
-# %% ../../nbs/features/02_semantic.ipynb #448130cc
+# %% ../../nbs/features/02_semantic.ipynb #ce98504c
 _AHEAD: ContextVar[tuple[Any, list[str], Any]] = ContextVar("_AHEAD", default=(None, [], None))  # encoder, texts, future
 
 
+def _computed_ahead(encoder: Encoder, texts: Sequence[str]) -> np.ndarray | None:
+    "What a thread has computed of these texts, or is at work on; None: it is asked for others, or there is none."
+    owner, ahead, vectors = _AHEAD.get()
+    return np.asarray(vectors.result()) if owner is encoder and ahead == list(texts) else None
+
+
+@contextmanager
+def work_ahead(
+    encoder: Encoder,
+    texts: Sequence[str],  # clean texts
+) -> Iterator[None]:
+    "Inside, a thread computes the embeddings for the first call with these texts; left early, it ends with its batch."
+    stop = threading.Event()
+    with ThreadPoolExecutor(1) as pool, threadpool_limits(1, "blas"):
+        token = _AHEAD.set((encoder, list(texts), pool.submit(encoder._vectors, texts, stop)))
+        try:
+            yield
+        finally:
+            stop.set()
+            _AHEAD.reset(token)
+
+# %% ../../nbs/features/02_semantic.ipynb #448130cc
 class Encoder:
     "Texts to pooled embeddings."
 
@@ -186,36 +208,17 @@ class Encoder:
         _check_embeddings(self, found, folder)
         self.identity += " prompted" * bool(self.prompt.text)
         if quantized:
-            settings = load_settings()
-            self.identity += f" int8, {7 if _INT8.seven_bits else 8} bits, fused"
-            self.session = _int8_session(self, settings.state_dir / "encoders" / f"{slug(self.identity)}.onnx", settings.threads)
-            self.batches = self._batches()
-            assert self.batches.way  # looked for now
+            self._quantize()
 
     def __call__(
         self,
         texts: Sequence[str],  # n clean texts
     ) -> np.ndarray:  # float32 (n, dimension), not scaled
         "Pooled embeddings, rows in the caller's order; equal texts and equal windows are computed once."
-        encoder, ahead, vectors = _AHEAD.get()
-        if encoder is self and ahead == list(texts):
-            return np.asarray(vectors.result())
+        ready = _computed_ahead(self, texts)
+        if ready is not None:
+            return ready
         return kept_rows(f"embedding {self.identity}", texts, self._vectors)
-
-    @contextmanager
-    def ahead(
-        self,
-        texts: Sequence[str],  # clean texts
-    ) -> Iterator[None]:
-        "Inside, a thread computes the embeddings for the first call with these texts; left early, it ends with its batch."
-        stop = threading.Event()
-        with ThreadPoolExecutor(1) as pool, threadpool_limits(1, "blas"):
-            token = _AHEAD.set((self, list(texts), pool.submit(self._vectors, texts, stop)))
-            try:
-                yield
-            finally:
-                stop.set()
-                _AHEAD.reset(token)
 
     def windows(self, texts: Sequence[str]) -> list[Window]:
         "What the model reads of each text, behind its prompt."
@@ -231,6 +234,14 @@ class Encoder:
         rows = self.batches(distinct, self.dimension, stop=check)
         place = {ids: i for i, ids in enumerate(distinct)}
         return _mean_of_windows(windows, [rows[place[window.input_ids]] for window in windows], (len(texts), self.dimension))
+
+    def _quantize(self) -> None:
+        "From now on the INT8 twin, made once and kept, answers; its batches are looked for anew."
+        settings = load_settings()
+        self.identity += f" int8, {7 if _INT8.seven_bits else 8} bits, fused"
+        self.session = _int8_session(self, settings.state_dir / "encoders" / f"{slug(self.identity)}.onnx", settings.threads)
+        self.batches = self._batches()
+        assert self.batches.way  # looked for now
 
     def _batches(self) -> Batches:
         "Batches in which no text moves another's embedding; how is measured."
@@ -396,7 +407,7 @@ class SemanticFeatures(TextFamily):
         "Inside, an encoder in INT8 is at work on these texts while other families are computed. Nothing happens on one core, or where rows are kept."
         if not self.quantized or are_kept() or (load_settings().threads or usable_cores()) < 2:
             return nullcontext()
-        return load_encoder(self.model, self.quantized).ahead(as_texts(X))
+        return work_ahead(load_encoder(self.model, self.quantized), as_texts(X))
 
     def _names(self) -> list[str]:
         width = self.known_.shape[1] if self.pca_ is None else len(self.pca_.components_)

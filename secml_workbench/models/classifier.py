@@ -135,7 +135,7 @@ def load_classifier(
             raise
         return _load(place, name, "", device, runtime, settings)  # it is a label of the data alone
 
-
+# %% ../../nbs/models/12_classifier.ipynb #1aedcfa0
 def _load(place: Path, name: str, positive_label: AttackLabels, device: str, runtime: str, settings: Settings) -> TextClassifier:
     "What a folder holds, or one ONNX file."
     folder = folder_of_graph(place) if place.is_file() else place
@@ -161,7 +161,7 @@ def _tried(classifier: WindowedClassifier) -> WindowedClassifier:
         assert classifier.batches.way
     return classifier
 
-
+# %% ../../nbs/models/12_classifier.ipynb #e3ac80e3
 def _name_of(path: str, place: Path) -> str:
     "What a model is called that nobody named: its folder, with the ONNX file that was asked for."
     if place.is_file():

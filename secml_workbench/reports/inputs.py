@@ -58,6 +58,29 @@ def at_most(
     "The corpus, or a stratified sample of it when it has more rows."
     return corpus.sample(rows, seed=seed) if 0 < rows < len(corpus) else corpus
 
+# %% ../../nbs/reports/00_inputs.ipynb #0c2c1714
+def _why_seen(training: Mapping[str, Any], corpus: Corpus, seed: int) -> str:
+    "Why a model may have seen test texts in its training; empty when it has not."
+    if not training:
+        return "this model was not trained here, so it may have seen the test texts in its training"
+    if training.get("data_sha256") != corpus.sha256:
+        return "this model was trained on other data, so it may have seen the test texts in its training"
+    if training.get("split_seed") != seed:
+        return f"this model was trained on the split of seed {training.get('split_seed')}, so it has seen many test texts"
+    return ""
+
+# %% ../../nbs/reports/00_inputs.ipynb #d463f301
+def _wrong_way_round(inputs: ReportInputs, part: Corpus, p: np.ndarray) -> str:
+    "That the two sides mean opposite things, if the whole interval of the AUC says so."
+    if not np.isfinite(p).all():
+        return ""
+    auc = evaluate(part.labels, p, metrics=["roc_auc"], groups=part.groups, seed=inputs.seed)["roc_auc"]
+    if auc.high is None or auc.high >= 0.5:
+        return ""
+    sides = f"the data's attack is {listed(map(visible, inputs.corpus.checks.positive_labels))}, the model's {visible(inputs.classifier.positive.label)}"
+    how = "say it with positive_label for the data, model_positive_label for the model"
+    return f"the scores are probably the wrong way round: ROC AUC {estimate_text(auc)} on these texts; {sides}; {how}"
+
 # %% ../../nbs/reports/00_inputs.ipynb #836ae3ca
 @dataclass(frozen=True)
 class ReportInputs:
@@ -73,13 +96,7 @@ class ReportInputs:
     @property
     def seen_in_training(self) -> str:
         "Why the model may have seen test texts in its training; empty when it has not."
-        if not self.training:
-            return "this model was not trained here, so it may have seen the test texts in its training"
-        if self.training.get("data_sha256") != self.corpus.sha256:
-            return "this model was trained on other data, so it may have seen the test texts in its training"
-        if self.training.get("split_seed") != self.seed:
-            return f"this model was trained on the split of seed {self.training.get('split_seed')}, so it has seen many test texts"
-        return ""
+        return _why_seen(self.training, self.corpus, self.seed)
 
     def to_mind(
         self,
@@ -87,18 +104,7 @@ class ReportInputs:
         p: np.ndarray,  # (n,) the classifier's probability of attack for its texts
     ) -> str:
         "What a reader must know of these figures; empty when there is nothing."
-        return clauses(self._wrong_way_round(part, p), self.seen_in_training)
-
-    def _wrong_way_round(self, part: Corpus, p: np.ndarray) -> str:
-        "That the two sides mean opposite things, if the whole interval of the AUC says so."
-        if not np.isfinite(p).all():
-            return ""
-        auc = evaluate(part.labels, p, metrics=["roc_auc"], groups=part.groups, seed=self.seed)["roc_auc"]
-        if auc.high is None or auc.high >= 0.5:
-            return ""
-        sides = f"the data's attack is {listed(map(visible, self.corpus.checks.positive_labels))}, the model's {visible(self.classifier.positive.label)}"
-        how = "say it with positive_label for the data, model_positive_label for the model"
-        return f"the scores are probably the wrong way round: ROC AUC {estimate_text(auc)} on these texts; {sides}; {how}"
+        return clauses(_wrong_way_round(self, part, p), self.seen_in_training)
 
     @cached_property
     def neighbours(self) -> dict[str, Any]:
