@@ -194,7 +194,7 @@ def _entries(value: Any, where: str) -> list[str]:
         raise InputError(f"{where} has a text with a NUL; remove it")
     return list(dict.fromkeys(value))
 
-
+# %% ../../nbs/data/16_grammar.ipynb #5c935bd5
 _GROUP: dict[str, Any] = {"name": str, "kind": str, "label": int, "language": str, "register": str, "tags": list, "family": str, "shared": bool, "lines": (str, list), "frames": dict}
 _REGISTERS = ("neutral", "casual", "formal", "machine")
 
@@ -218,7 +218,7 @@ def _group(group: Any, number: int, file: str) -> str:
         raise InputError(f"{where} has no frame; write lines or frames")
     return where
 
-
+# %% ../../nbs/data/16_grammar.ipynb #18c7bb4b
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:6]
 

@@ -91,7 +91,7 @@ def read_rows(
     sources = _sources([row[len(several)] for row in rows], columns) if wanted[-1][1] == "source" else []
     return RawRows(name, texts, labels, sources or [name] * len(rows), label_names=names, label_column=columns.label)
 
-
+# %% ../../nbs/data/07_loading.ipynb #931575c3
 def _label_columns(table: Table, label: str) -> list[str]:
     "The columns of labels: one, unless a text with commas names several."
     parts = [part.strip() for part in label.split(",") if part.strip()]
@@ -108,7 +108,7 @@ def _labels_set(columns: list[str], cells: tuple[Any, ...], number: int) -> tupl
         found += [column] if said == "malicious" else []
     return tuple(found)
 
-
+# %% ../../nbs/data/07_loading.ipynb #e952f421
 def _sources(values: list[Any], columns: Columns) -> list[str]:
     "Sources as texts; nothing when the column that nobody asked for is nested."
     nested = any(isinstance(value, (Mapping, list, tuple)) for value in values)

@@ -151,7 +151,7 @@ def check_unpacked(
         size = f"{packed / 1e6:.1f} MB unpack to {unpacked / 1e6:,.0f} MB or more"
         raise InputError(f"{brief(name)}: {size}, as in a file that is meant to fill the memory; if it is sound, unpack it yourself and give that")
 
-
+# %% ../../nbs/data/00_tables.ipynb #f0c15c3f
 class _Unpacked(io.RawIOBase):
     "What a packed file unpacks to, counted."
 
@@ -188,7 +188,7 @@ def _open_packed(path: Path) -> IO[bytes]:
         file = import_module(kind).open(path, "rb")
     return io.BufferedReader(_Unpacked(file, path), 2**16)
 
-
+# %% ../../nbs/data/00_tables.ipynb #aae9fa89
 def lines_of(path: Path, newline: str = "") -> Iterator[str]:
     "The lines of a text file, with their ends as they are; UTF-8, or what its byte order mark says."
     with closing(_open_packed(path)) as file:

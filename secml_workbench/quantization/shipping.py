@@ -122,7 +122,7 @@ _SOFTMAX = """odds = np.exp(logits - logits.max(axis=1, keepdims=True))
 probabilities = odds / odds.sum(axis=1, keepdims=True)"""
 _SIGMOID = "probabilities = 1 / (1 + np.exp(-logits))"
 
-
+# %% ../../nbs/quantization/14_shipping.ipynb #fafa3912
 def use_code(
     folder: str,  # of an artifact
     max_length: int = 512,  # tokens that the model reads at once

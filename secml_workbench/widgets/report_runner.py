@@ -69,7 +69,7 @@ class ReportForm(Panel):
         self.verdict.value = html_of(failed + paragraph(result.verdict) + facts({"page": str(result.html), "figures": str(result.json)}))
         self.page.value = framed(result.html)
 
-
+# %% ../../nbs/widgets/06_report_runner.ipynb #1b52f7c0
 def report_form(
     kind: str,  # one of KINDS
     model: str | PathLike[str] = "tiny",
