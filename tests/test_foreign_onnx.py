@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import subprocess
@@ -219,6 +220,32 @@ def test_the_layouts_of_other_exporters(source, tmp_path):
         )
     large = [file.stat().st_size for file in (beside / "onnx").glob("model.onnx*")]
     assert len(large) == 2 and weights_size(beside) == sum(large) > weights_size(root)
+
+
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ({"architectures": ["MyOwnForSequenceClassification"]}, ""),
+        ({"architectures": ["MyOwnModelWithTwoHeads"], "auto_map": {"AutoModel": "code.Mine"}}, ""),
+        ({"quantization_config": {"quant_method": "bitsandbytes"}, "_attn_implementation": "flash_attention_2"}, ""),
+        ({"label2id": {"injection": 0, "benign": 1}}, "contradicts itself"),
+        ({"architectures": ["BertForTokenClassification"]}, "labels the tokens"),
+        ({"problem_type": "regression"}, "a number, not a class"),
+        ({"model_type": "my-own"}, "transformers .* does not have"),
+    ],
+    ids=str,
+)
+def test_a_graphs_configuration_is_read_as_that_of_a_torch_model(source, tmp_path, said, refused):
+    "But for what is about torch alone: whose code it was, how its weights were packed."
+    shutil.copytree(source[1], tmp_path / "a")
+    file = tmp_path / "a" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | said))
+    if refused:
+        with pytest.raises(InputError, match=refused):
+            load_classifier(tmp_path / "a")
+    else:
+        found = load_classifier(tmp_path / "a").predict_proba(TEXTS)
+        np.testing.assert_allclose(found, source[0].predict_proba(TEXTS), atol=2e-5)
 
 
 @pytest.fixture

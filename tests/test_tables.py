@@ -216,6 +216,24 @@ FILLS = {
 }
 
 
+def test_a_path_at_which_nothing_is_found_is_refused(tmp_path):
+    "Not read as empty texts; where some rows lack it they are."
+    rows = [{"prompt": {"text": text, "lang": "en"}, "label": label} for text, label in ROWS]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    for source in (rows, tmp_path / "a.jsonl", tmp_path / "a.parquet"):
+        with pytest.raises(InputError, match=r"nothing at 'prompt.txt'.*'text', 'lang'"):
+            load_corpus(source, Columns("prompt.txt"))
+    with pytest.raises(InputError, match="nothing at 'prompt.txt'"):
+        list(read_texts(tmp_path / "a.parquet", "prompt.txt"))
+    rows[0]["prompt"] = {}
+    assert "" in load_corpus(rows, Columns("prompt.text")).texts
+    with pytest.raises(InputError, match="different numbers of rows .'text': 2, 'label': 1"):
+        load_corpus({"text": ["a", "b"], "label": [1]})
+    with pytest.raises(InputError, match="no rows; equal texts with different labels"):
+        load_corpus({"text": ["a", "a"], "label": [1, 0]})
+
+
 @pytest.mark.parametrize("name", FILLS)
 def test_a_packed_file_that_would_fill_the_memory_is_refused(tmp_path, name, monkeypatch):
     FILLS[name](tmp_path / name, b"a" * 8_000_000)
@@ -500,6 +518,17 @@ def test_settings_with_a_byte_order_mark_are_read(tmp_path):
 
 
 # -- what messages recommend -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("section", ["[stores]\noptuna_storage = sqlite:///o.db", "[run]\nseed = 7", "[model:mine]"])
+def test_settings_with_any_of_our_sections_are_found(tmp_path, monkeypatch, section):
+    "Not passed over in silence because another one lacks."
+    (tmp_path / "nbs").mkdir()
+    (tmp_path / "settings.ini").write_text(section + "\n")
+    monkeypatch.chdir(tmp_path / "nbs")
+    assert load_settings().root == tmp_path
+    (tmp_path / "settings.ini").write_text("[DEFAULT]\nlib_name = other\n")
+    assert load_settings().root != tmp_path
 
 
 def test_each_option_that_a_message_names_is_one_of_the_command():

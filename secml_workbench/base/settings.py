@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -70,6 +71,9 @@ _DEFAULTS = {
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
+_OURS = re.compile(r"^\s*\[(?:paths|run|stores|model:[^\]]*)\]", re.MULTILINE)
+
+
 def find_settings_file(
     start: Path | None = None,  # where to begin; None: the current folder
 ) -> Path | None:  # the first settings.ini upwards that has a section of ours
@@ -77,7 +81,7 @@ def find_settings_file(
     start = (start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
         path = folder / "settings.ini"
-        if path.is_file() and "[paths]" in path.read_text(encoding="utf-8", errors="replace"):
+        if path.is_file() and _OURS.search(path.read_text(encoding="utf-8", errors="replace")):
             return path
     return None
 

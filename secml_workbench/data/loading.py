@@ -171,6 +171,8 @@ def _group_checks(groups: np.ndarray, labels: np.ndarray) -> dict[str, int]:
 def _both_classes(labels: np.ndarray, what: str) -> None:
     "InputError unless there are benign and malicious rows."
     malicious = int((labels == 1).sum())
+    if not len(labels):
+        raise InputError(f"{what}: no rows; equal texts with different labels are left out, all of them")
     if malicious in (0, len(labels)):
         only = "malicious" if malicious else "benign"
         raise InputError(f"{what}: {len(labels)} rows, all {only}; expected benign and malicious texts")

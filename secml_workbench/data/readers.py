@@ -307,7 +307,15 @@ def table_of(
         raise InputError(f"the data is {kind} with the splits {brief_list(data, 4)}; give one of them, such as data[{brief(next(iter(data)))}]")
     own = {str(name): name for name in names}
     said = _class_labels(getattr(data, "features", None)) or _said_of_features((getattr(getattr(data, "schema", None), "metadata", None) or {}).get(b"huggingface"))
-    return Table(kind.lower(), list(map(str, names)), lambda wanted: zip(*(_values(data[own[name]]) for name in wanted), strict=True), said)
+    return Table(kind.lower(), list(map(str, names)), lambda wanted: _beside([_values(data[own[name]]) for name in wanted], wanted), said)
+
+
+def _beside(columns: list[list[Any]], names: Sequence[str]) -> Rows:
+    "Columns row by row. Raises InputError: they do not fit."
+    if len({len(column) for column in columns}) > 1:
+        counts = ", ".join(f"{brief(name, 30)}: {len(column)}" for name, column in zip(names, columns, strict=True))
+        raise InputError(f"the columns have different numbers of rows ({counts}); expected one value a row in each")
+    return zip(*columns, strict=True)
 
 
 def _values(column: Any) -> list[Any]:

@@ -47,6 +47,15 @@ def faults_said(name: str) -> Iterator[None]:
 Rows = Iterator[tuple[Any, ...]]
 
 
+_PATIENCE = 1000  # rows in which a path may lead to nothing
+
+
+def _nothing_at(name: str, path: str, value: Any) -> InputError:
+    "What to say of a path that is in no row; with a value of the column that it begins in."
+    there = f"; it has {brief_list(value, 6)}" if isinstance(value, Mapping) else ""
+    return InputError(f"nothing at {brief(path, 40)} in the rows of {brief(name, 40)}{there}; name another place")
+
+
 @dataclass(frozen=True)
 class Table:
     "The columns of a file, read row by row when they are asked for."
@@ -67,8 +76,15 @@ class Table:
             if all(len(path) == 1 for path in places):
                 yield from found
                 return
-            for values in found:
-                yield tuple(_inner(value, path[1:]) for value, path in zip(values, places, strict=True))
+            number, empty = 0, {at for at, path in enumerate(places) if len(path) > 1}  # paths at which nothing was found so far
+            for number, values in enumerate(found, 1):
+                row = tuple(_inner(value, path[1:]) for value, path in zip(values, places, strict=True))
+                empty = {at for at in empty if row[at] is None}
+                if empty and number == _PATIENCE:
+                    break
+                yield row
+            if empty and number:
+                raise _nothing_at(self.name, wanted[min(empty)], values[min(empty)])
 
     def column(
         self,

@@ -72,13 +72,13 @@ _OTHER_HEADS = (  # the end of a class name, what such a model does
 _ENCODERS = ("Model", "ForMaskedLM", "ForPreTraining", "ForSequenceClassification")
 
 
-def _check_architecture(said: Mapping[str, Any], where: str) -> None:
+def _check_architecture(said: Mapping[str, Any], where: str, own_code: bool) -> None:
     given = said.get("architectures") or []
     if not isinstance(given, list) or not all(isinstance(name, str) for name in given):
         raise InputError(f"architectures in config.json of {where} is {brief(given, 40)}; expected a list of names")
     for name in given[:1]:
         does = next((does for ends, does in _OTHER_HEADS if name.endswith(ends)), "")
-        if does or not name.endswith(_ENCODERS):
+        if does or not (own_code or name.endswith(_ENCODERS)):
             what = f"which {does}" if does else "whose code is its own and is never run here"
             raise InputError(f"{where} is a {brief(name, 60)}, {what}; expected a sequence classifier (…ForSequenceClassification)")
 
@@ -131,6 +131,7 @@ def _for_here(said: Any) -> Any:
 def read_config(
     folder: Path,  # of a sequence classifier, or of a model that is to become one
     head: bool = True,  # False: it gets a head, whatever it has now
+    graph: bool = False,  # it is computed from an ONNX file: whose code made that, and how torch's weights were packed, does not matter
 ) -> Any:  # a Hugging Face configuration
     "The configuration of a classifier. Raises InputError: it is something else, packed for other machines, or contradicts itself."
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
@@ -138,8 +139,9 @@ def read_config(
     said, where = read_object(folder / "config.json"), brief(str(folder))
     _check_type(said, where)
     if head:
-        _check_architecture(said, where)
-    _check_packed(said, folder)
+        _check_architecture(said, where, graph)
+    if not graph:
+        _check_packed(said, folder)
     labels = label_table(said)
     kept = {key: value for key, value in _for_here(said).items() if key not in ("id2label", "label2id")}
     if labels:

@@ -218,7 +218,7 @@ def load_onnx(
     graph = find_graph(folder, file)
     facts = read_graph(graph)
     with one_line("load", folder):
-        config = read_config(folder)
+        config = read_config(folder, graph=True)
         tokenizer = read_tokenizer(folder, config)
         plan = plan_graph(facts, config.num_labels)
         session = make_session(graph, threads, runtime)
