@@ -231,7 +231,7 @@ def test_the_layouts_of_other_exporters(source, tmp_path):
         ({"label2id": {"injection": 0, "benign": 1}}, "contradicts itself"),
         ({"architectures": ["BertForTokenClassification"]}, "labels the tokens"),
         ({"problem_type": "regression"}, "a number, not a class"),
-        ({"model_type": "my-own"}, "transformers .* does not have"),
+        ({"model_type": "my-own"}, r"transformers .* does not have"),
     ],
     ids=str,
 )
