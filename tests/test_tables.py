@@ -224,11 +224,11 @@ def test_a_path_at_which_nothing_is_found_is_refused(tmp_path):
     for source in (rows, tmp_path / "a.jsonl", tmp_path / "a.parquet"):
         with pytest.raises(InputError, match=r"nothing at 'prompt.txt'.*'text', 'lang'"):
             load_corpus(source, Columns("prompt.txt"))
-    with pytest.raises(InputError, match="nothing at 'prompt.txt'"):
+    with pytest.raises(InputError, match=r"nothing at 'prompt.txt'"):
         list(read_texts(tmp_path / "a.parquet", "prompt.txt"))
     rows[0]["prompt"] = {}
     assert "" in load_corpus(rows, Columns("prompt.text")).texts
-    with pytest.raises(InputError, match="different numbers of rows .'text': 2, 'label': 1"):
+    with pytest.raises(InputError, match=r"different numbers of rows .'text': 2, 'label': 1"):
         load_corpus({"text": ["a", "b"], "label": [1]})
     with pytest.raises(InputError, match="no rows; equal texts with different labels"):
         load_corpus({"text": ["a", "a"], "label": [1, 0]})
