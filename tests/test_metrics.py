@@ -144,7 +144,7 @@ def test_a_difference_rests_on_few_texts_or_on_many(metric):
     rng = np.random.default_rng(3)
     y, noise = np.arange(400) % 2 == 0, rng.normal(size=400)
     a = 1 / (1 + np.exp(-2.0 * (y - 0.5) - noise))
-    few = np.where(np.arange(400) % 100 == 0, rng.random(400), a)
+    few = np.where(np.arange(400) % 30 == 0, np.clip(a + rng.standard_cauchy(400) / 5, 0, 1), a)
     many = 1 / (1 + np.exp(-3.2 * (y - 0.5) - noise))
     asked = {"threshold": 0.5, "n_boot": 300, "seed": 0, "groups": None}
     for b in (few, many):

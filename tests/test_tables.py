@@ -391,6 +391,8 @@ def test_a_text_of_several_labels_is_an_attack_if_one_of_them_is(tmp_path, asked
         corpus = load_corpus(source, columns)
         assert {text for text, label in zip(corpus.texts, corpus.labels, strict=True) if label} == expected, source
         assert "2 of 6 rows have no label" in corpus.checks.positive_reason
+    every = load_corpus(lists, Columns(positive_label="direct,indirect,off_topic"))  # whoever has none is harmless
+    assert every.labels.sum() == 4
 
 
 @pytest.mark.parametrize(
