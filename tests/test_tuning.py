@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -73,7 +72,7 @@ from secml_workbench.tuning import OptimizationConfig, full_space
 from secml_workbench.models import TINY
 from secml_workbench.tuning import tune
 
-place, encoder, layers = sys.argv[1:]
+place, encoder = sys.argv[1:]
 settings = load_settings(
     state_dir=place, mlflow_tracking_uri=f"sqlite:///{place}/m.db", optuna_storage=f"sqlite:///{place}/o.db"
 )
@@ -81,21 +80,9 @@ space = full_space(
     learning_rate=(1e-4, 1e-3), batch_size=(8, 16), epochs=(1, 2), warmup_steps=(0, 8),
     weight_decay=(0.0, 0.1), max_length=(32,),
 )
-base = replace(TINY, epochs=1, trainable_layers=int(layers))
-config = OptimizationConfig(n_trials=4)
+config, base = OptimizationConfig(n_trials=4), replace(TINY, epochs=1)
 tune(encoder, load_corpus("tiny").split(), space, config, study_name="s", base=base, settings=settings)
 """
-
-
-def tuned(place: Path, encoder: Path, layers: int, processes: int) -> tuple[TuningResult, list[Any], list[Any]]:
-    "A study that several processes begin at once; with its parent runs and their children in MLflow."
-    command = [sys.executable, "-c", TUNE, str(place), str(encoder), str(layers)]
-    alone = {**os.environ, "SECML_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    workers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=alone) for _ in range(processes)]
-    for worker in workers:
-        said = worker.communicate(timeout=300)[1]
-        assert worker.returncode == 0, said
-    return load_study("s", isolated(place)), *runs(isolated(place))
 
 
 def isolated(place: Path) -> Settings:
@@ -113,21 +100,20 @@ def runs(settings: Settings) -> tuple[list[Any], list[Any]]:
 
 
 def test_two_processes_that_begin_a_study_at_once_share_one_mlflow_run(tmp_path: Path, encoder: Path) -> None:
-    result, parents, children = tuned(tmp_path, encoder, -1, processes=2)
+    command = [sys.executable, "-c", TUNE, str(tmp_path), str(encoder)]
+    workers = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    for worker in workers:
+        said = worker.communicate(timeout=300)[1]
+        assert worker.returncode == 0, said
+    result = load_study("s", isolated(tmp_path))
+    parents, children = runs(isolated(tmp_path))
     assert result.counts["complete"] + result.counts["pruned"] == 4
     assert [trial.number for trial in result.trials if trial.is_default] == [0]
     assert [run.info.run_id for run in parents] == [result.run_id]
     assert Counter(run.data.tags["mlflow.parentRunId"] for run in children) == {result.run_id: 4}
 
 
-def test_a_study_without_a_completed_trial_is_failed_in_mlflow(tmp_path: Path, encoder: Path) -> None:
-    result, parents, children = tuned(tmp_path, encoder, 9, processes=1)
-    assert result.counts == {"complete": 0, "pruned": 0, "failed": 4}
-    assert [run.info.status for run in (*parents, *children)] == ["FAILED"] * 5
-    assert "trainable_layers is 9" in parents[0].data.tags["error"]
-
-
-def here(settings: Settings, encoder: Path, **config: Any) -> TuningResult:
+def here(settings: Settings, encoder: Path, layers: int = -1, **config: Any) -> TuningResult:
     "A study in this process."
     space = full_space(
         learning_rate=(1e-4, 1e-3), batch_size=(8, 16), epochs=(1, 2), warmup_steps=(0, 8),
@@ -136,8 +122,16 @@ def here(settings: Settings, encoder: Path, **config: Any) -> TuningResult:
     splits = load_corpus("tiny").split()
     return tune(
         encoder, splits, space, OptimizationConfig(n_trials=2, **config), study_name="s",
-        base=replace(TINY, epochs=1), settings=settings,
+        base=replace(TINY, epochs=1, trainable_layers=layers), settings=settings,
     )  # fmt: skip
+
+
+def test_a_study_without_a_completed_trial_is_failed_in_mlflow(tmp_path: Path, encoder: Path) -> None:
+    result = here(isolated(tmp_path), encoder, layers=9)
+    parents, children = runs(isolated(tmp_path))
+    assert result.counts == {"complete": 0, "pruned": 0, "failed": 2}
+    assert [run.info.status for run in (*parents, *children)] == ["FAILED"] * 3
+    assert "trainable_layers is 9" in parents[0].data.tags["error"]
 
 
 def test_cross_validation_ends_with_models_too(tmp_path: Path, encoder: Path) -> None:
