@@ -273,6 +273,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/', 'doc_host': '', 'git_ur
                                                                                          'secml_workbench/base/tracking.py'),
                                                'secml_workbench.base.tracking.track': ( 'base/tracking.html#track',
                                                                                         'secml_workbench/base/tracking.py')},
+            'secml_workbench.cli.entry': { 'secml_workbench.cli.entry._end': ('cli/entry.html#_end', 'secml_workbench/cli/entry.py'),
+                                           'secml_workbench.cli.entry.main': ('cli/entry.html#main', 'secml_workbench/cli/entry.py')},
             'secml_workbench.cli.explain': { 'secml_workbench.cli.explain._check_document': ( 'cli/explain.html#_check_document',
                                                                                               'secml_workbench/cli/explain.py'),
                                              'secml_workbench.cli.explain._print_explanations': ( 'cli/explain.html#_print_explanations',

@@ -1,5 +1,7 @@
 from .program import (
     app as app,
-    main as main,
     run as run,
+)
+from .entry import (
+    main as main,
 )
