@@ -499,5 +499,8 @@ def test_variants_of_two_models_of_one_name_go_to_two_places(tmp_path):
     (usual / "quantization.json").write_text(dumps(manifest))
     assert variant_folder(home, "checkpoint-10", first, "fp16") == usual
     assert variant_folder(home, "checkpoint-10", second, "fp16") == tmp_path / "runB-checkpoint-10-fp16"
+    manifest["files"] = {"model.safetensors": "changed since"}  # whose it is does not need its files
+    (usual / "quantization.json").write_text(dumps(manifest))
+    assert variant_folder(home, "checkpoint-10", second, "fp16") == tmp_path / "runB-checkpoint-10-fp16"
     shutil.rmtree(first)  # nobody's any more
     assert variant_folder(home, "checkpoint-10", second, "fp16") == usual
