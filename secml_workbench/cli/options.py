@@ -31,7 +31,7 @@ Data = Annotated[
 ]
 TextColumn = Annotated[str, typer.Option(help="Column of the texts or chat messages; with dots into nested ones: prompt.text (default: text).")]
 FileColumn = Annotated[str, typer.Option(help="Column of the texts; of --data too, unless -p text_column names that.")]
-LabelColumn = Annotated[str, typer.Option(help="Column of the labels (default: label).")]
+LabelColumn = Annotated[str, typer.Option(help="Column of the labels, or with commas several of 0 and 1, one for each label (default: label).")]
 SourceColumn = Annotated[str, typer.Option(help="Column that says where a text is from (default: source, where there is one).")]
 Role = Annotated[str, typer.Option(help="Of chat messages, which are judged: user, system, assistant, tool (all of that role, joined), last (the user's last) or all (default: user).")]
 PositiveLabel = Annotated[
