@@ -71,15 +71,16 @@ def _why_seen(training: Mapping[str, Any], corpus: Corpus, seed: int) -> str:
 
 # %% ../../nbs/reports/00_inputs.ipynb #d463f301
 def _wrong_way_round(inputs: ReportInputs, part: Corpus, p: np.ndarray) -> str:
-    "That the two sides mean opposite things, if the whole interval of the AUC says so."
+    "That the two sides mean opposite things, as the AUC says: for sure where its whole interval is below one half."
     if not np.isfinite(p).all():
         return ""
     auc = evaluate(part.labels, p, metrics=["roc_auc"], groups=part.groups, seed=inputs.seed)["roc_auc"]
-    if auc.high is None or auc.high >= 0.5:
+    if auc.estimate is None or auc.estimate >= 0.5:
         return ""
+    surely = "are probably" if auc.high is not None and auc.high < 0.5 else "may be"
     sides = f"the data's attack is {listed(map(visible, inputs.corpus.checks.positive_labels))}, the model's {visible(inputs.classifier.positive.label)}"
     how = "say it with positive_label for the data, model_positive_label for the model"
-    return f"the scores are probably the wrong way round: ROC AUC {estimate_text(auc)} on these texts; {sides}; {how}"
+    return f"the scores {surely} the wrong way round: ROC AUC {estimate_text(auc)} on these texts; {sides}; {how}"
 
 # %% ../../nbs/reports/00_inputs.ipynb #836ae3ca
 @dataclass(frozen=True)
