@@ -33,6 +33,7 @@ from secml_workbench.base import (
     sqlite_address,
     tracking,
 )
+from secml_workbench.base.deadlines import within
 
 WRITER = """
 import sys, time
@@ -386,3 +387,17 @@ def test_ctrl_c_does_not_wait_for_a_server(talk: Callable[[socket.socket], None]
         process.send_signal(signal.SIGINT)
         _, error = process.communicate(timeout=15)  # the deadline is 20 s, the server's wish an hour
     assert "KeyboardInterrupt" in error and not re.search("s3cret|t0ken", error)
+
+
+def test_ctrl_c_is_heard_whichever_thread_took_the_signal() -> None:
+    ended = threading.Event()
+
+    def call() -> None:
+        time.sleep(0.2)  # until the main thread waits
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # the system may choose this thread
+        ended.wait(5)
+        ended.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        within(60, call)
+    assert not ended.is_set()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,18 @@ from typing import Any
 __all__ = ['within']
 
 # %% ../../nbs/base/11_deadlines.ipynb #075b114a
+_TURN = 0.2  # seconds, after which Ctrl-C is heard whichever thread took the signal
+
+
+def _wait(event: threading.Event, seconds: float | None) -> bool:
+    "Whether an event came in time."
+    end = None if seconds is None else time.monotonic() + seconds
+    while not event.wait(_TURN if end is None else min(_TURN, max(end - time.monotonic(), 0))):
+        if end is not None and time.monotonic() >= end:
+            return False
+    return True
+
+
 def within(
     seconds: float | None,  # at most; None: as long as it takes, still open to Ctrl-C
     call: Callable[..., Any],
@@ -36,7 +49,7 @@ def within(
     thread = threading.Thread(target=work, name="secml-within", daemon=True)
     thread.start()
     try:
-        if not done.wait(seconds):
+        if not _wait(done, seconds):
             raise TimeoutError(f"no answer within {seconds:g} s")
     except BaseException:
         if stoppable and thread.ident is not None:
