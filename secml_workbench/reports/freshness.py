@@ -68,10 +68,11 @@ def fingerprint(
     "What a report was made from; equal fingerprints make a run unnecessary."
     parts: dict[str, Any] = _template_hashes(template)
     parts["parameters"] = sha256_of(values)
-    model, data = str(values.get("model")), settings.root / str(values.get("data", ""))
+    model, data = str(values.get("model")), str(values.get("data", ""))
     folder = None if model == "tiny" else find_folder(model, settings)
     parts["model"] = _model_hash(folder) if folder else model
-    parts["data"] = _data_hash(data) if data.exists() and values.get("data") not in ("tiny", "packaged") else str(values.get("data"))
+    own = data not in ("", "tiny", "packaged") and (settings.root / data).exists()
+    parts["data"] = _data_hash(settings.root / data) if own else data
     return parts | {"packages": package_versions(_PACKAGES)}
 
 # %% ../../nbs/reports/06_freshness.ipynb #de281846
