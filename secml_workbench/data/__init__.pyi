@@ -17,23 +17,24 @@ from .tables import (
     find_column as find_column,
 )
 from .texts import (
+    LENGTHS as LENGTHS,
     as_text as as_text,
     check_role as check_role,
+    count_words as count_words,
+    length_of as length_of,
 )
 from .duplicates import (
     near_duplicate_groups as near_duplicate_groups,
     text_key as text_key,
 )
 from .corpus import (
+    ABOUT as ABOUT,
     Corpus as Corpus,
+    CorpusCard as CorpusCard,
     Fold as Fold,
     Splits as Splits,
     has_trigger as has_trigger,
     without_triggers as without_triggers,
-)
-from .loading import (
-    Columns as Columns,
-    load_corpus as load_corpus,
 )
 from .estimates import (
     Estimate as Estimate,
@@ -95,9 +96,20 @@ from .grammar import (
 )
 from .generators import (
     GeneratedText as GeneratedText,
-    LENGTHS as LENGTHS,
     count_texts as count_texts,
-    count_words as count_words,
     generate as generate,
-    length_of as length_of,
+)
+from .packages import (
+    Package as Package,
+    package_texts as package_texts,
+)
+from .recipe import (
+    PackagedText as PackagedText,
+    build_texts as build_texts,
+    load_recipe as load_recipe,
+)
+from .loading import (
+    Columns as Columns,
+    PACKAGED as PACKAGED,
+    load_corpus as load_corpus,
 )

@@ -14,18 +14,20 @@ import numpy as np
 
 from ..base import InputError, brief
 from .duplicates import rows_sha256
-from .splits import HeldOut, deal_out, hold_sources_out, strata_of, stratified_rows
+from .texts import LENGTHS, length_of
+from .splits import HeldOut, deal_out, fixed_parts, hold_sources_out, strata_of, stratified_rows
 from ..view import Markup, facts, heading, table
 
 if TYPE_CHECKING:
     import pandas as pd
 
 TEXT, LABEL, SOURCE, GROUP, HARD_BENIGN = "text", "label", "source", "group", "hard_benign"
+LANGUAGE, KIND, LICENCE, PART = ABOUT = ("language", "kind", "licence", "part")  # empty where nobody says
 
 # %% auto #0
-__all__ = ['TEXT', 'LABEL', 'SOURCE', 'GROUP', 'HARD_BENIGN', 'TRIGGERS', 'has_trigger', 'without_triggers', 'CorpusChecks',
-           'Corpus', 'Splits', 'split_corpus', 'Fold', 'leave_one_source_out', 'SourceCount', 'CorpusCard',
-           'corpus_card']
+__all__ = ['TEXT', 'LABEL', 'SOURCE', 'GROUP', 'HARD_BENIGN', 'LANGUAGE', 'KIND', 'LICENCE', 'PART', 'ABOUT', 'TRIGGERS',
+           'has_trigger', 'without_triggers', 'CorpusChecks', 'Corpus', 'frame_sha256', 'Splits', 'split_corpus',
+           'Fold', 'leave_one_source_out', 'SourceCount', 'CorpusCard', 'corpus_card']
 
 # %% ../../nbs/data/06_corpus.ipynb #bb8857d2
 TRIGGERS = (
@@ -65,6 +67,8 @@ class CorpusChecks:
     positive_labels: tuple[str, ...]
     positive_reason: str
     label_mapping: Mapping[str, int] = field(default_factory=dict)
+    between_parts: int = 0  # rows dropped: near-duplicates of a text in another part, where the corpus decides the parts
+    notes: Mapping[str, str] = field(default_factory=dict)  # what a packaged corpus leaves out, and why
 
 # %% ../../nbs/data/06_corpus.ipynb #06cefee6
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,8 +76,8 @@ class _Table:
     "The rows of a corpus, column by column."
 
     name: str
-    frame: pd.DataFrame  # text (str), label (0 benign, 1 malicious), source (str), group (int), hard_benign (bool)
-    sha256: str  # of (text, label, source) of all rows in order
+    frame: pd.DataFrame  # text (str), label (0 benign, 1 malicious), source (str), group (int), hard_benign (bool), and `ABOUT` (str)
+    sha256: str  # of all rows in order, see `frame_sha256`
     checks: CorpusChecks  # of the corpus that was loaded, also in its parts
 
     @property
@@ -87,6 +91,14 @@ class _Table:
     @property
     def sources(self) -> list[str]:
         return list(self.frame[SOURCE])
+
+    @property
+    def languages(self) -> list[str]:
+        return list(self.frame[LANGUAGE])
+
+    @property
+    def kinds(self) -> list[str]:
+        return list(self.frame[KIND])
 
     @property
     def groups(self) -> np.ndarray:
@@ -146,8 +158,13 @@ def _part(corpus: Corpus, rows: Any, name: str) -> Corpus:
         raise InputError(f"a mask of {len(rows)} rows for a corpus of {len(corpus)}")
     index = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.int64)
     frame = corpus.frame.iloc[index].reset_index(drop=True)
-    digest = rows_sha256(list(frame[TEXT]), list(frame[LABEL]), list(frame[SOURCE]))
-    return Corpus(name or corpus.name, frame, digest, corpus.checks)
+    return Corpus(name or corpus.name, frame, frame_sha256(frame), corpus.checks)
+
+
+def frame_sha256(frame: pd.DataFrame) -> str:
+    "SHA-256 (hex) of the rows in order: text, label, source, and the part where the corpus decides it."
+    sources = [f"{source}\0{part}" if part else source for source, part in zip(frame[SOURCE], frame[PART], strict=True)]
+    return rows_sha256(list(frame[TEXT]), list(frame[LABEL]), sources)
 
 # %% ../../nbs/data/06_corpus.ipynb #45455b46
 @dataclass(frozen=True)
@@ -165,12 +182,15 @@ def split_corpus(
     validation: float = 0.1,  # share of rows
     test: float = 0.2,  # share of rows
 ) -> Splits:
-    "Three parts, stratified by label and source, no near-duplicate group in two. Too few texts: InputError."
+    "Three parts, stratified by label and source, no near-duplicate group in two; rows whose part the corpus decides are there. Too few texts: InputError."
     if not (0 < validation < 1 and 0 < test < 1 and validation + test < 1):
         given = f"validation {validation} and test {test}"
         raise InputError(f"{given}; expected shares above 0 that leave rows for training")
-    parts = deal_out(corpus.labels, corpus.sources, corpus.groups, (1 - validation - test, validation, test), seed)
     names = ("train", "validation", "test")
+    parts = fixed_parts(corpus.groups, list(corpus.frame[PART]), names)
+    if (parts < 0).any():
+        free = corpus.take(parts < 0)
+        parts[parts < 0] = deal_out(free.labels, free.sources, free.groups, (1 - validation - test, validation, test), seed)
     for part, name in enumerate(names):
         labels = corpus.labels[parts == part]
         if len(set(labels.tolist())) < 2:
@@ -215,6 +235,9 @@ class SourceCount:
     benign: int
     malicious: int
     hard_benign: int
+    kinds: tuple[str, ...] = ()  # of its texts, the most frequent first; empty where nobody says
+    languages: tuple[str, ...] = ()
+    licence: str = ""
 
 # %% ../../nbs/data/06_corpus.ipynb #fed511e7
 @dataclass(frozen=True)
@@ -227,6 +250,8 @@ class CorpusCard:
     hard_benign: int
     length_quantiles: Mapping[str, int]  # characters
     sources: tuple[SourceCount, ...]  # the largest first
+    languages: Mapping[str, tuple[int, int]]  # benign and malicious texts; empty where nobody says
+    lengths: Mapping[str, tuple[int, int]]  # by the names of `LENGTHS`
     checks: CorpusChecks
     sha256: str
 
@@ -234,12 +259,24 @@ class CorpusCard:
         return _card_markup(self)._repr_html_()
 
 # %% ../../nbs/data/06_corpus.ipynb #6ecafb3d
+def _source_count(name: str, rows: pd.DataFrame) -> SourceCount:
+    malicious, hard = int(rows[LABEL].sum()), int(rows[HARD_BENIGN].sum())
+    kinds, languages = (tuple(value for value in rows[column].value_counts().index if value) for column in (KIND, LANGUAGE))
+    return SourceCount(name, len(rows) - malicious, malicious, hard, kinds, languages, rows[LICENCE].iloc[0])
+
+
+def _by_label(frame: pd.DataFrame, column: str) -> dict[str, tuple[int, int]]:
+    "Value of a column → benign and malicious rows, the most frequent first."
+    rows = frame.groupby(column)[LABEL].agg(["size", "sum"]).sort_values("size", ascending=False)
+    return {str(name): (int(n - m), int(m)) for name, n, m in rows.itertuples()}
+
+
 def corpus_card(corpus: Corpus) -> CorpusCard:
     "The card of a corpus or of a part of one."
     lengths = [len(text) for text in corpus.texts] or [0]
     names = {"min": 0.0, "5 %": 0.05, "median": 0.5, "95 %": 0.95, "99 %": 0.99, "max": 1.0}
-    rows = corpus.frame.groupby(SOURCE).agg(n=(LABEL, "size"), malicious=(LABEL, "sum"), hard=(HARD_BENIGN, "sum"))
-    sources = (SourceCount(str(s), int(n - m), int(m), int(h)) for s, n, m, h in rows.itertuples())
+    sources = (_source_count(str(name), rows) for name, rows in corpus.frame.groupby(SOURCE))
+    of_length = corpus.frame.assign(length=[length_of(text) for text in corpus.texts])
     return CorpusCard(
         name=corpus.name,
         rows=len(corpus),
@@ -247,6 +284,8 @@ def corpus_card(corpus: Corpus) -> CorpusCard:
         hard_benign=int(corpus.hard_benign.sum()),
         length_quantiles={name: int(np.quantile(lengths, q)) for name, q in names.items()},
         sources=tuple(sorted(sources, key=lambda s: (-s.benign - s.malicious, s.source))),
+        languages={name: both for name, both in _by_label(corpus.frame, LANGUAGE).items() if name},
+        lengths={name: _by_label(of_length, "length").get(name, (0, 0)) for name in LENGTHS},
         checks=corpus.checks,
         sha256=corpus.sha256,
     )
@@ -267,11 +306,24 @@ def _card_markup(card: CorpusCard, most_sources: int = 12) -> Markup:
         f"{card.rows - card.malicious:,} benign, of which {card.hard_benign:,} hard (attack words)",
         "Characters": ", ".join(f"{name} {value:,}" for name, value in card.length_quantiles.items()),
         f"Read{whole}": f"{checks.rows_read:,} rows; dropped {dropped}; {checks.empty:,} empty",
-        "Left out": f"{checks.left_out:,} by licence, {checks.not_sampled:,} by max_rows",
+        "Left out": f"{checks.left_out:,} by licence, {checks.not_sampled:,} by max_rows, {checks.between_parts:,} near-duplicates between parts",
         f"Near-duplicate groups{whole}": f"{groups}; {checks.mixed_groups:,} with both labels",
         "Malicious label": f"{', '.join(checks.positive_labels)} ({checks.positive_reason})",
         "SHA-256": card.sha256,
     }
-    rows = [vars(source) for source in sources]
+    rows = [vars(s) | {"kinds": ", ".join(s.kinds[:3]), "languages": _languages_words(s.languages)} for s in sources]
     columns = {"source": "Source", "benign": "Benign", "malicious": "Malicious", "hard_benign": "Hard benign"}
-    return heading(f"Corpus {card.name}", 3, "corpus") + facts(figures) + table(rows, columns=columns)
+    columns |= {name: name.capitalize() for name in ("kinds", "languages", "licence") if any(row[name] for row in rows)}
+    parts = heading(f"Corpus {card.name}", 3, "corpus") + facts(figures) + table(rows, columns=columns) + _counts(card.lengths, "Length")
+    if card.languages:
+        parts += _counts(dict(list(card.languages.items())[:most_sources]), f"Language ({len(card.languages)} in all)")
+    return parts + (facts(checks.notes) if checks.notes and card.rows == checks.rows else Markup(""))
+
+
+def _languages_words(languages: tuple[str, ...]) -> str:
+    return ", ".join(languages) if len(languages) < 4 else f"{', '.join(languages[:2])} and {len(languages) - 2} more"
+
+
+def _counts(counts: Mapping[str, tuple[int, int]], what: str) -> Markup:
+    rows = [{"name": name, "benign": f"{benign:,}", "malicious": f"{malicious:,}"} for name, (benign, malicious) in counts.items()]
+    return table(rows, columns={"name": what, "benign": "Benign", "malicious": "Malicious"})

@@ -29,9 +29,10 @@ from secml_workbench.data.grammar import (
     slots_of,
     times,
 )
+from .texts import LENGTHS, count_words, length_of
 
 # %% auto #0
-__all__ = ['Style', 'LENGTHS', 'count_texts', 'count_words', 'length_of', 'GeneratedText', 'generate']
+__all__ = ['Style', 'count_texts', 'GeneratedText', 'generate']
 
 # %% ../../nbs/data/17_generators.ipynb #7779b832
 class _Pool:
@@ -239,22 +240,6 @@ def _restyled(text: str, frame: Frame, style: Style, rng: random.Random) -> str:
     return style(text, rng).strip() or text
 
 # %% ../../nbs/data/17_generators.ipynb #acd38ed4
-LENGTHS = {"words": (1, 5), "line": (6, 15), "lines": (16, 50), "paragraph": (51, 150), "page": (151, 420)}  # in words
-_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
-
-
-def count_words(text: str) -> int:
-    "Words between white space; two characters of Chinese or Japanese count as one."
-    unspaced = len(_UNSPACED.findall(text))
-    return len(_UNSPACED.sub("", text).split()) + (unspaced + 1) // 2
-
-
-def length_of(text: str) -> str:
-    "The name of a text's length in `LENGTHS`; longer ones are a page."
-    words = count_words(text)
-    return next((name for name, (_, most) in LENGTHS.items() if words <= most), "page")
-
-
 def _put(text: str, mark: re.Match[str], payload: str, stays: bool) -> str:
     "A text with something at one of its marks, which may stay for more."
     for name in mark[2].split("|")[1:]:

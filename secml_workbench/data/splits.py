@@ -17,7 +17,7 @@ from ..base import brief
 _log = logging.getLogger(__name__)
 
 # %% auto #0
-__all__ = ['strata_of', 'stratified_rows', 'deal_out', 'HeldOut', 'hold_sources_out']
+__all__ = ['strata_of', 'stratified_rows', 'deal_out', 'of_one_part', 'fixed_parts', 'HeldOut', 'hold_sources_out']
 
 # %% ../../nbs/data/05_splits.ipynb #ad98f264
 def strata_of(
@@ -101,6 +101,29 @@ def deal_out(
     for row in single[parts[single] < 0]:
         parts[row] = deal.place(np.array([row]))
     return parts
+
+# %% ../../nbs/data/05_splits.ipynb #5a11b0c2
+def of_one_part(
+    groups: np.ndarray,  # (n,) int64, of near-duplicates
+    parts: Sequence[str],  # n; empty: free
+) -> np.ndarray:  # (n,) bool: the rows that may stay
+    "Which rows leave no group in two parts; of a group in several, the part with most rows stays."
+    names = np.array(parts, dtype=object)
+    counts: dict[int, Counter[str]] = {}
+    for row in np.flatnonzero(names != ""):
+        counts.setdefault(int(groups[row]), Counter())[names[row]] += 1
+    stays = {group: max(sorted(own), key=own.__getitem__) for group, own in counts.items()}
+    return np.array([name in ("", stays.get(int(group))) for group, name in zip(groups, names, strict=True)], dtype=bool)
+
+
+def fixed_parts(
+    groups: np.ndarray,  # (n,) int64, none of them in two parts
+    parts: Sequence[str],  # n; empty: free
+    names: Sequence[str],  # of the parts
+) -> np.ndarray:  # (n,) int64: position of its part in names, -1: free
+    "The part of each row that has one, or whose group has one."
+    known = {int(group): names.index(part) for group, part in zip(groups, parts, strict=True) if part}
+    return np.array([known.get(int(group), -1) for group in groups], dtype=np.int64)
 
 # %% ../../nbs/data/05_splits.ipynb #7658dd5c
 class HeldOut(NamedTuple):

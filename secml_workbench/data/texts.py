@@ -5,13 +5,14 @@
 # %% ../../nbs/data/03_texts.ipynb #38dc57ce
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..base import InputError, brief, brief_list
 
 # %% auto #0
-__all__ = ['USER', 'LAST', 'EVERYONE', 'check_role', 'as_text']
+__all__ = ['USER', 'LAST', 'EVERYONE', 'LENGTHS', 'check_role', 'as_text', 'count_words', 'length_of']
 
 # %% ../../nbs/data/03_texts.ipynb #744fc374
 USER, LAST, EVERYONE = "user", "last", "all"
@@ -71,3 +72,19 @@ def as_text(
         return _judged(value, role, f"row {row} of column {brief(column, 40)}")
     inside = f"; a column inside it is named with a dot, such as {column}.{next(iter(value), 'text')}"[:90] if isinstance(value, Mapping) else ""
     raise InputError(f"row {row} of column {brief(column, 40)} is a {type(value).__name__}, {brief(value, 60)}; name a column of texts or chat messages{inside}")
+
+# %% ../../nbs/data/03_texts.ipynb #3c1f0a02
+LENGTHS = {"words": (1, 5), "line": (6, 15), "lines": (16, 50), "paragraph": (51, 150), "page": (151, 420)}  # in words
+_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff]")
+
+
+def count_words(text: str) -> int:
+    "Words between white space; two characters of Chinese or Japanese count as one."
+    unspaced = len(_UNSPACED.findall(text))
+    return len(_UNSPACED.sub("", text).split()) + (unspaced + 1) // 2
+
+
+def length_of(text: str) -> str:
+    "The name of a text's length in `LENGTHS`; longer ones are a page."
+    words = count_words(text)
+    return next((name for name, (_, most) in LENGTHS.items() if words <= most), "page")

