@@ -100,6 +100,10 @@ from .fine_tuning import (
     last_checkpoint as last_checkpoint,
     train as train,
 )
+from .operating_point import (
+    OperatingPoint as OperatingPoint,
+    fit_operating_point as fit_operating_point,
+)
 from .detector_card import (
     model_card as model_card,
 )

@@ -146,7 +146,7 @@ class TrainingResult:
     best_value: float  # of the metric on validation at the best epoch
     history: tuple[dict[str, float], ...]  # one an epoch: epoch, train_loss, validation_loss, the metric
     rows: int  # training texts
-    truncated: int  # of them longer than max_length tokens: only their beginning was trained on
+    truncated: int  # of them longer than max_length tokens: one window of each was trained on
     bf16: bool
     seconds: float
     path: Path | None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ from ..data import Corpus, evaluate, get_metric
 from .protocol import check_texts, scores
 from .torch_backend import TorchClassifier, load_torch
 from .training_config import LABELS, TrainingConfig, TrainingJob
-from .tokens import encode_windows
+from .baseline import fit_baseline
+from .tokens import Window, encode_windows
 
 if TYPE_CHECKING:
     import torch
@@ -66,18 +68,47 @@ def _freeze(classifier: TorchClassifier, layers: int) -> None:
         part.requires_grad_(False)
 
 # %% ../../nbs/models/14_trainer.ipynb #6b0a862c
+_LEAST = 20  # texts of each class
+
+
+def _suspicions(
+    tokenizer: Any,
+    texts: Sequence[str],
+    labels: Sequence[int],
+    windows: Mapping[int, Sequence[Window]],  # row → its windows
+) -> Callable[[Window], float] | None:  # None: the short texts are too few to learn from
+    "How much a window looks like an attack to a baseline that learned from the texts of one window."
+    short = [row for row, own in windows.items() if len(own) == 1]
+    known = [labels[row] for row in short]
+    if min(known.count(0), known.count(1)) < _LEAST:
+        return None
+    baseline = fit_baseline([texts[row] for row in short], known)
+    long = [window for row, own in windows.items() if len(own) > 1 and labels[row] for window in own]
+    decoded = tokenizer.batch_decode([window.input_ids for window in long], skip_special_tokens=True)
+    found = dict(zip(map(id, long), scores(baseline, decoded).tolist(), strict=True)) if long else {}
+    return lambda window: found[id(window)]
+
+
 def training_items(
     tokenizer: Any,  # a Hugging Face tokenizer
     texts: Sequence[str],
     labels: Sequence[int],
     max_length: int,  # tokens
     known: dict[str, list[int]] | None = None,  # see tokens.text_ids
+    seed: int = 0,
 ) -> list[dict[str, Any]]:  # input_ids and labels, one a text
-    "The first window of every text."
-    first: dict[int, list[int]] = {}
-    for window in encode_windows(tokenizer, check_texts(texts), max_length, 0, known):
-        first.setdefault(window.row, list(window.input_ids))
-    return [{"input_ids": first[row], "labels": int(label)} for row, label in enumerate(labels)]
+    "One window of every text: of a long harmless one any, of a long attack the one that looks most like attacks."
+    windows: dict[int, list[Window]] = {}
+    for window in encode_windows(tokenizer, check_texts(texts), max_length, max_length // 4, known):
+        windows.setdefault(window.row, []).append(window)
+    looks = _suspicions(tokenizer, texts, labels, windows)
+    rng = random.Random(seed)  # noqa: S311  (no secret: the same windows again)
+    items = []
+    for row, label in enumerate(labels):
+        own = windows[row]
+        chosen = rng.choice(own) if not label else max(own, key=looks) if looks and len(own) > 1 else own[0]
+        items.append({"input_ids": list(chosen.input_ids), "labels": int(label)})
+    return items
 
 # %% ../../nbs/models/14_trainer.ipynb #b82c102b
 def _collator(classifier: TorchClassifier) -> Any:
@@ -300,7 +331,8 @@ def make_trainer(
     from transformers import EarlyStoppingCallback, PrinterCallback
 
     classifier, rows, loss = training.classifier, training.rows, _loss(training)
-    items = training_items(classifier.tokenizer, rows.texts, rows.labels.tolist(), classifier.max_length, classifier.known)
+    labels, seed = rows.labels.tolist(), training.job.config.seed
+    items = training_items(classifier.tokenizer, rows.texts, labels, classifier.max_length, classifier.known, seed)
     progress = _progress_class(training, interruptions)()
     trainer: Any = _trainer_class(training)(
         model=classifier.model, args=_arguments(training, folder, resumable),
