@@ -25,7 +25,7 @@ from secml_workbench.data import (
 from .baseline import fit_baseline
 from .detector_card import model_card
 from .fine_tuning import TrainingResult, check_out, checkpoints, fit, write_model
-from .operating_point import fit_operating_point, move_to_half
+from .operating_point import OperatingPoint, fit_operating_point, move_to_half
 from .protocol import scores
 from .folders import default_encoder, encoder_name, model_folder
 from .torch_backend import TorchClassifier, cut_encoder
@@ -49,16 +49,17 @@ def _measures(test: Corpus, p: np.ndarray, threshold: float) -> dict[str, dict[s
     }
 
 # %% ../../nbs/models/18_detector_training.ipynb #197ccb36
-def _judge(classifier: TorchClassifier, job: TrainingJob, test: Corpus) -> dict[str, Any]:
-    "The detector and its cheap rival, fitted to the same rows, on the test part."
+def _judge(classifier: TorchClassifier, job: TrainingJob, test: Corpus, threshold: float | None) -> dict[str, Any]:
+    "The detector at its operating point and its cheap rival, fitted to the same rows, on the test part; None: a threshold from the validation part."
     rows, validation = job.rows(), job.validation
     rival = fit_baseline(rows.texts, rows.labels, seed=job.config.seed)
     measured: dict[str, Any] = {}
     p = {}
     for name, judged in (("detector", classifier), ("baseline", rival)):
-        threshold = threshold_at_fpr(validation.labels, scores(judged, validation.texts))
+        known = threshold if judged is classifier else None
+        chosen = threshold_at_fpr(validation.labels, scores(judged, validation.texts)) if known is None else known
         p[name] = scores(judged, test.texts)
-        measured[name] = {**_measures(test, p[name], threshold), "threshold": threshold}
+        measured[name] = {**_measures(test, p[name], chosen), "threshold": chosen}
     compared = (test.labels, p["baseline"], p["detector"])
     names = ("roc_auc", "average_precision", "f1")
     gain = {name: paired_difference(name, *compared, groups=test.groups) for name in names}
@@ -120,7 +121,7 @@ def _data_facts(corpus: Corpus) -> dict[str, Any]:
 # %% ../../nbs/models/18_detector_training.ipynb #0a31cb7f
 def _all_facts(
     classifier: TorchClassifier, result: TrainingResult, job: TrainingJob, corpus: Corpus, splits: Splits,
-    settings: Settings, started: float,
+    settings: Settings, started: float, point: OperatingPoint | None,
 ) -> dict[str, Any]:
     "The content of training.json but for the hash of the weights."
     config, encoder = job.config, Path(job.encoder)
@@ -132,7 +133,8 @@ def _all_facts(
         "split": {"seed": config.seed, "sizes": sizes}, "split_seed": config.seed, "trained_rows": result.rows,
         "truncated": result.truncated, "max_length": classifier.max_length, "bf16": result.bf16,
         "validation": {"metric": result.metric, "best_epoch": result.best_epoch, "best_value": result.best_value},
-        "history": result.history, "training_seconds": result.seconds, **_judge(classifier, job, splits.test),
+        "history": result.history, "training_seconds": result.seconds, **_judge(classifier, job, splits.test, 0.5 if point else None),
+        "operating_point": asdict(point) if point else None,
         "fingerprint": _fingerprint(encoder, corpus, config),
         "provenance": current_provenance(
             data_sha256=corpus.sha256, seed=config.seed, started=started, settings=settings, device=classifier.device
@@ -195,13 +197,13 @@ def train_detector(
     return Detector(out, facts, False)
 
 # %% ../../nbs/models/18_detector_training.ipynb #8efd94e8
-def _set_operating_point(classifier: TorchClassifier, validation: Corpus) -> dict[str, Any] | None:
-    "Let one half be the operating point; None where the validation texts are too few for its rate."
+def _set_operating_point(classifier: TorchClassifier, validation: Corpus) -> OperatingPoint | None:
+    "Let one half be the operating point; None where the validation texts are too few for its rate, or the head cannot be moved."
     try:
         point = fit_operating_point(classifier, validation)
     except InputError:
         return None
-    return {**asdict(point), "moved_to_half": move_to_half(classifier, point.threshold)}
+    return point if move_to_half(classifier, point.threshold) else None
 
 
 def _train_and_judge(
@@ -211,7 +213,7 @@ def _train_and_judge(
     with checkpoints(job, settings) as folder:
         classifier, result = fit(job, out.name, settings, folder=folder)
         point = _set_operating_point(classifier, job.validation)
-        facts = _all_facts(classifier, result, job, corpus, splits, settings, started) | {"operating_point": point}
+        facts = _all_facts(classifier, result, job, corpus, splits, settings, started, point)
         return _save_with_papers(classifier, out, facts)
 
 # %% ../../nbs/models/18_detector_training.ipynb #00d469a7
