@@ -55,9 +55,9 @@ def test_length_tells_little(corpus) -> None:
 
 
 def test_carriers_come_clean_and_injected(corpus) -> None:
-    whole = recipe._carriers(replace(load_recipe(), carriers={**load_recipe().carriers, "pairs": 40}))
+    whole = recipe._carriers(replace(load_recipe(), carriers={**load_recipe().carriers, "pairs": 100}))
     pairs = list(zip(whole[::2], whole[1::2], strict=True))
-    assert len(pairs) == 52 and all(
+    assert len(pairs) == 118 and all(
         (clean.label, injected.label, clean.part) == (0, 1, injected.part) for clean, injected in pairs
     )
     assert all(text_key(clean.text) != text_key(injected.text) for clean, injected in pairs)
@@ -89,8 +89,8 @@ def test_rows_of_another_hash_are_refused_and_another_cache_is_built_anew(
     small = replace(
         load_recipe(),
         sources={},
-        carriers={**load_recipe().carriers, "pairs": 50},
-        generated={"mail": 10},
+        carriers={**load_recipe().carriers, "pairs": 100},
+        generated={"mail": 100},
         rows_sha256="",
     )
     rows = recipe.build_texts(small)

@@ -540,7 +540,10 @@ def test_each_option_that_a_message_names_is_one_of_the_command():
 
     command = get_command(app)
     options = {
-        option for one in (command, *command.commands.values()) for parameter in one.params for option in parameter.opts
+        option
+        for one in (command, *command.commands.values(), *command.commands["corpus"].commands.values())
+        for parameter in one.params
+        for option in parameter.opts
     }
     package = Path(__file__).resolve().parents[1] / "secml_workbench"
     named = {}
@@ -548,7 +551,14 @@ def test_each_option_that_a_message_names_is_one_of_the_command():
         for text in re.findall(r'"[^"\n]*"', file.read_text(encoding="utf-8")):
             for word in re.findall(r"(?<![\w`-])--[a-z][a-z-]+", text):
                 named.setdefault(word, file.name)
-    foreign = {"--help", "--porcelain", "--untracked-files", "--storage", "--upgrade"}  # of git, mlflow and optuna
+    foreign = {
+        "--help",
+        "--porcelain",
+        "--untracked-files",
+        "--storage",
+        "--upgrade",
+        "--force-reinstall",
+    }  # of git, mlflow, optuna, pip
     roles = {f"--{role}-column" for role in ("text", "label", "source")}
     assert roles | {"--role", "--model-positive-label"} <= options
     assert not {word: place for word, place in named.items() if word not in options | foreign}
